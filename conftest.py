@@ -1,0 +1,98 @@
+"""What all tests share: lab hosts or a reason, a home of their own, no leftovers of this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Generator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["sealer.testing.pytest_plugin"]
+
+LAB_PROGRAMS = ("systemd-nspawn", "mmdebstrap", "ip", "ssh")
+REQUIRE_LAB = "SEALER_REQUIRE_LAB"
+LAB_SECONDS = 1200
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--soak`."""
+    parser.addoption("--soak", action="store_true", help="run the tests that take many minutes, too")
+
+
+@cache
+def lab_obstacle() -> str:
+    """Why this machine cannot boot hosts; empty when it can."""
+    if not sys.platform.startswith("linux"):
+        return "lab tests need Linux"
+    if os.geteuid() != 0:
+        return "lab tests need root: they boot hosts with systemd-nspawn"
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    missing = [program for program in LAB_PROGRAMS if not shutil.which(program, path=path)]
+    if missing:
+        return f"lab tests need {', '.join(missing)}: run tools/debian_packages.py tests"
+    unshare = ["unshare", "--mount", "--net", "true"]
+    if subprocess.run(unshare, check=False, capture_output=True).returncode != 0:
+        return "lab tests need to make mount and network namespaces, which this machine refuses"
+    return ""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the soak tests, unless asked for; hosts that boot on a busy machine need more time than a function."""
+    for item in items:
+        own_limit = item.get_closest_marker("timeout") or item.get_closest_marker("soak")
+        if item.get_closest_marker("lab") and not own_limit:
+            item.add_marker(pytest.mark.timeout(LAB_SECONDS))
+    if not config.getoption("--soak"):
+        left_out = [item for item in items if item.get_closest_marker("soak")]
+        if left_out:
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if not item.get_closest_marker("soak")]
+
+
+def lab_required() -> bool:
+    """Whether lab tests must not be skipped."""
+    return os.environ.get(REQUIRE_LAB, "0") not in ("", "0")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a lab test where no host can be booted, all from this one line; fail it where it must run."""
+    if item.get_closest_marker("lab") and (obstacle := lab_obstacle()):
+        if lab_required():
+            pytest.fail(f"{REQUIRE_LAB} is set, and {obstacle}", pytrace=False)
+        pytest.skip(obstacle)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn any other skip of a lab test into a failure where it must run."""
+    report = yield
+    if lab_required() and report.skipped and item.get_closest_marker("lab") and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{REQUIRE_LAB} is set, and this lab test was skipped: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(autouse=True)
+def _home_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees or writes the user's `~/.sealer`, known hosts, or settings."""
+    for name in [name for name in os.environ if name.startswith("SEALER_") and name != REQUIRE_LAB]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("SEALER_HOME", str(tmp_path_factory.mktemp("sealer-home")))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _fresh_entry_points(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """stevedore's cache of entry points takes an edited distribution for the old one for two minutes: shut it off."""
+    cache_home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    for variable, name in (("UV_CACHE_DIR", "uv"), ("PIP_CACHE_DIR", "pip")):  # these are worth keeping
+        os.environ.setdefault(variable, str(cache_home / name))
+    fresh = tmp_path_factory.mktemp("cache")
+    (fresh / "python-entrypoints").mkdir()
+    (fresh / "python-entrypoints" / ".disable").touch()
+    os.environ["XDG_CACHE_HOME"] = str(fresh)
