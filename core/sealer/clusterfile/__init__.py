@@ -1,0 +1,1 @@
+"""The Clusterfile: reading it, checking it, its schema."""

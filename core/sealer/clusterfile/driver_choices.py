@@ -1,0 +1,50 @@
+"""`provider`, `runtime`, `transport` and `registry.driver`: a name, or a map with the driver's own fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from sealer.clusterfile.free_values import positions
+from sealer.clusterfile.model import DriverChoice
+from sealer.clusterfile.report import Report
+from sealer.clusterfile.values import Value
+from sealer.errors import InputError, Position, Problem
+from sealer.events import Json
+
+DriverKind = Literal["provider", "runtime", "transport", "registry"]
+# Sees that the driver is installed and takes its options; raises InputError, with `spec.` and the kind before the paths
+# of its problems.
+DriverCheck = Callable[[DriverKind, DriverChoice], None]
+
+
+def read_choice(kind: DriverKind, value: Value | None, report: Report, check: DriverCheck | None) -> DriverChoice:
+    """Which driver was chosen; an empty name where none was.
+
+    :param check: None: any name and any field will do.
+    """
+    if value is None:
+        return DriverChoice()
+    name = value.get("name") or value
+    if not isinstance(name.content, str):
+        return DriverChoice()  # a map without a name: that is reported already
+    options: Mapping[str, Json] = {key: own.content for key, own in value.entries().items() if key != "name"}  # type: ignore[misc]  # the shape made JSON of them
+    choice = DriverChoice(name.content.lower(), options, report.position(name))
+    if check:
+        try:
+            check(kind, choice)
+        except InputError as error:
+            places = positions(value.node, f"spec.{kind}", report.file)
+            report.add(_placed(error, choice, value, places))
+    return choice
+
+
+def _placed(error: InputError, choice: DriverChoice, value: Value, places: Mapping[str, Position]) -> list[Problem]:
+    """The problems, each where its field stands."""
+    if not error.problems:
+        remedy = f"; {error.remedy}" if error.remedy else ""
+        why = f" ({error.why})" if error.why else ""
+        return [Problem(choice.position, value.path, f"{error.what}{why}{remedy}")]
+    return [
+        Problem(places.get(problem.path, problem.position), problem.path, problem.message) for problem in error.problems
+    ]

@@ -1,0 +1,1 @@
+"""Cluster images: the local store, builds, archives."""

@@ -1,0 +1,208 @@
+"""`save` and `load`: images as one file, a tar of an OCI image layout ("oci-archive")."""
+
+from __future__ import annotations
+
+import bz2
+import hashlib
+import lzma
+import os
+import re
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, cast
+
+from sealer.errors import ImageError
+from sealer.events import Json
+from sealer.image.files import lay_over
+from sealer.image.oci import (
+    CREATED,
+    INDEX,
+    LARGEST_DOCUMENT,
+    REF_NAME,
+    Descriptor,
+    decode,
+    encode,
+    items,
+)
+from sealer.image.oci_image import read_cluster_image
+from sealer.image.reference import Reference
+from sealer.image.staging import Staging
+from sealer.image.storage import open_file, storage_errors, sync_directory
+from sealer.image.store import LAYOUT, Store
+from sealer.image.tarstream import BLOCK, CHUNK, Content, Kind, Member, damage, members
+
+_BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})")
+_RECORD = 20 * BLOCK  # a tar ends at a multiple of this, as every tar program writes it
+
+
+def save(store: Store, references: Sequence[str], target: Path) -> tuple[Descriptor, ...]:
+    """Write images to an archive; the same images give the same bytes.
+
+    :returns: what was written, one for each reference.
+    :raises ImageNotFoundError: an image is not in the store; nothing is written.
+    :raises ImageError: the store or the target failed; a file that was there before is still the old one.
+    """
+    found = [store.descriptor(reference) for reference in references]
+    for reference in references:
+        store.find(reference)
+    parts = store.closure(*found)
+    entries = {(entry.annotations.get(REF_NAME, ""), entry.digest): entry for entry in map(_undated, found)}
+    index: dict[str, Json] = {
+        "schemaVersion": 2,
+        "mediaType": INDEX,
+        "manifests": [entries[key].as_json() for key in sorted(entries)],
+    }
+    partial = target.with_name(f".{target.name}.partial")
+    with storage_errors("the archive could not be written", target):
+        try:
+            with partial.open("wb") as file:
+                for digest in sorted(parts):
+                    _add_blob(file, store.path(digest))
+                _add_bytes(file, "index.json", encode(index))
+                _add_bytes(file, "oci-layout", encode(LAYOUT))
+                file.write(bytes(2 * BLOCK))
+                file.write(bytes(-file.tell() % _RECORD))
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+        sync_directory(target.parent)
+    return tuple(found)
+
+
+def load(store: Store, source: Path) -> tuple[tuple[str, str], ...]:
+    """Take the images of an archive into the store. Every digest is checked while it is written.
+
+    :returns: name (empty: none) and digest of each image.
+    :raises ImageError: it is no such archive, is damaged, or holds what no image may; the store is as before.
+    """
+    with store.stage() as staging:
+        with _opened(source) as file:
+            index = _stage_members(staging, file)
+        entries = _entries(index, source)
+        staged = _Staged(store, staging)
+        for entry in entries:
+            image = read_cluster_image(staged, entry.annotations.get(REF_NAME, "") or entry.digest, entry)
+            staged.require(entry)
+            for rootfs in image.rootfs:
+                lay_over(rootfs.layers)  # all members are checked: a host unpacks them without looking
+        loaded = []
+        for entry in entries:
+            name = entry.annotations.get(REF_NAME, "")
+            store.commit(staging, replace(entry, annotations={}), [name] if name else [])
+            loaded.append((Reference.parse(name).tagged if name else "", entry.digest))
+    return tuple(loaded)
+
+
+class _Staged(Store):
+    """The store as it would be with the staged blobs: those that are staged are read from there."""
+
+    def __init__(self, store: Store, staging: Staging) -> None:
+        super().__init__(store.root)
+        self._staged = staging.blobs
+
+    def path(self, digest: str) -> Path:
+        """The staged file of a blob; images of an archive are whole, whatever the store has."""
+        return self._staged / digest.removeprefix("sha256:")
+
+    def require(self, entry: Descriptor) -> None:
+        """Refuse an image of which something is missing in the archive."""
+        for digest, descriptor in self.closure(entry).items():
+            path = self.path(digest)
+            if not path.is_file() or path.stat().st_size != descriptor.size:
+                raise ImageError("the archive is not complete", where=digest, why="this blob is missing or cut off")
+
+
+def _undated(entry: Descriptor) -> Descriptor:
+    kept = {key: text for key, text in entry.annotations.items() if key != CREATED}
+    return replace(entry, annotations=kept)
+
+
+def _header(name: str, size: int) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def _add_blob(file: IO[bytes], source: Path) -> None:
+    digest = hashlib.sha256()
+    with source.open("rb", buffering=0) as blob:
+        size = os.fstat(blob.fileno()).st_size
+        file.write(_header(f"blobs/sha256/{source.name}", size))
+        while chunk := blob.read(CHUNK):
+            digest.update(chunk)
+            file.write(chunk)
+    file.write(bytes(-size % BLOCK))
+    if digest.hexdigest() != source.name:
+        raise ImageError("a blob of the store is damaged", where=str(source), remedy="load or build the image again")
+
+
+def _add_bytes(file: IO[bytes], name: str, content: bytes) -> None:
+    file.write(_header(name, len(content)) + content + bytes(-len(content) % BLOCK))
+
+
+@contextmanager
+def _opened(source: Path) -> Iterator[IO[bytes]]:
+    """The tar, whatever it is compressed with; errors of its bytes become ours."""
+    from isal import igzip  # only when there is something to read
+
+    openers: dict[bytes, Callable[[Path], object]] = {b"\x1f\x8b": igzip.open, b"BZh": bz2.open, b"\xfd7z": lzma.open}
+    try:
+        with source.open("rb") as file:
+            head = file.read(3)
+        opener = next((opener for magic, opener in openers.items() if head.startswith(magic)), open_file)
+        with cast(IO[bytes], opener(source)) as file:
+            yield file
+    except damage() as error:
+        raise ImageError("the archive is damaged", where=str(source), why=str(error)) from error
+    except OSError as error:
+        raise ImageError("the archive cannot be read", where=str(source), why=error.strerror or str(error)) from error
+    except ImageError as error:
+        if error.where:
+            raise
+        raise ImageError(error.what, where=str(source), why=error.why, remedy=error.remedy) from error
+
+
+def _stage_members(staging: Staging, file: IO[bytes]) -> dict[str, Json]:
+    """Stage the blobs; what `index.json` says is returned."""
+    documents: dict[str, dict[str, Json]] = {}
+    for member, content in members(file):
+        if member.kind is Kind.DIRECTORY:
+            continue
+        blob = _BLOB.fullmatch(member.path)
+        if member.kind is not Kind.FILE:
+            raise ImageError("not an image archive", why=f"it holds a {member.kind}, {member.path[:100]!a}")
+        if blob:
+            staging.add(content.chunks(), "", digest=f"sha256:{blob[1]}", size=member.size)
+        elif member.path in ("index.json", "oci-layout"):
+            documents[member.path] = _document(member, content)
+        elif member.path != "manifest.json":  # for docker's eyes; some programs add it
+            raise _foreign(member.path)
+    if "index.json" not in documents or "oci-layout" not in documents:
+        raise _foreign("")
+    return documents["index.json"]
+
+
+def _document(member: Member, content: Content) -> dict[str, Json]:
+    if member.size > LARGEST_DOCUMENT:
+        raise ImageError("not an image archive", why=f"its {member.path} has {member.size} bytes")
+    return decode(b"".join(content.chunks()), member.path)
+
+
+def _foreign(path: str) -> ImageError:
+    found = f"it holds {path[:100]!a}" if path else "index.json or oci-layout is missing"
+    return ImageError("not an image archive", why=found, remedy="`sealer load` reads what `sealer save` wrote")
+
+
+def _entries(index: dict[str, Json], source: Path) -> list[Descriptor]:
+    entries = [Descriptor.from_json(entry, "index.json") for entry in items(index.get("manifests"))]
+    if not entries:
+        raise ImageError("the archive holds no image", where=str(source))
+    for entry in entries:
+        if name := entry.annotations.get(REF_NAME, ""):
+            Reference.parse(name)
+    return entries

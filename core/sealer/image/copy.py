@@ -1,0 +1,252 @@
+"""COPY and ADD: which files of the build context go where in the rootfs."""
+
+from __future__ import annotations
+
+import bz2
+import difflib
+import lzma
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, cast
+
+from sealer.errors import BuildError
+from sealer.image.changes import contained
+from sealer.image.ignore import Ignore, path_pattern
+from sealer.image.layer import Entry, Scanner, check_depth, order
+from sealer.image.links import LeadsOutError
+from sealer.image.storage import open_file, storage_errors
+from sealer.image.tarstream import Kind, Readable, gunzip
+from sealer.image.tree import Tree
+from sealer.image.unpack import Unpacked
+
+# Where `COPY file plugin` means "into the directory plugin", also where the base has no such directory yet.
+DIRECTORIES = frozenset(
+    ["applications", "bin", "charts", "etc", "imageList.d", "manifests", "plugin", "plugins", "scripts", "statics"]
+)
+_WILDCARD = re.compile(r"[*?\[]")
+_MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
+
+
+class Context:
+    """The directory a build may take files from.
+
+    :param hidden: a directory that no COPY sees: the image store may lie in the context.
+    :raises BuildError: it is no directory.
+    """
+
+    def __init__(self, directory: Path, hidden: Path | None = None) -> None:
+        self._hidden = Path(os.path.realpath(hidden)) if hidden else None
+        self.directory = Path(os.path.realpath(directory))
+        if not self.directory.is_dir():
+            raise BuildError("the build context is no directory", where=str(directory))
+        self.ignore = Ignore.of(self.directory)
+
+    def find(self, source: str) -> list[tuple[Path, str]]:
+        """The files and directories that one source names, each with its path in the context, sorted.
+
+        :raises BuildError: there is none, or it is outside the context.
+        """
+        relative = os.path.normpath(source.lstrip("/") or ".")
+        if relative == ".." or relative.startswith("../"):
+            raise BuildError(
+                f"'{source}' is outside the build context", remedy="only files below the context can be copied"
+            )
+        if relative == ".":
+            return [(self.directory, "")]
+        found = self._matching(relative) if _WILDCARD.search(relative) else [relative]
+        found = [path for path in found if os.path.lexists(self.directory / path)]
+        seen = [path for path in found if not self.ignore.ignores(path) or self._holds_some(path)]
+        if not seen:
+            raise BuildError(
+                f"'{source}' is not in the build context", remedy=self._advice(relative, ignored=bool(found))
+            )
+        return [(self._inside(path, source), path) for path in seen]
+
+    def _holds_some(self, path: str) -> bool:
+        return self.ignore.takes_back and (self.directory / path).is_dir()
+
+    def _inside(self, path: str, source: str) -> Path:
+        real = Path(os.path.realpath(self.directory / path))
+        if real != self.directory and self.directory not in real.parents:
+            raise BuildError(f"'{source}' is a link that leads out of the build context", where=path, why=f"to {real}")
+        if not real.exists():
+            raise BuildError(f"'{source}' is a link to nothing", where=path)
+        return real
+
+    def _matching(self, pattern: str) -> list[str]:
+        found = [""]
+        for part in pattern.split("/"):
+            expression = re.compile(path_pattern(part))
+            found = [
+                os.path.join(head, name)  # noqa: PTH118 - text, not a path: it may be empty
+                for head in found
+                for name in sorted(_names(self.directory / head))
+                if (expression.fullmatch(name) if _WILDCARD.search(part) else name == part)
+            ]
+        return [path for path in found if not self.ignore.ignores(path)]
+
+    def _advice(self, relative: str, *, ignored: bool) -> str:
+        if ignored:
+            return "an ignore file leaves it out"
+        directory, _, name = relative.rpartition("/")
+        near = difflib.get_close_matches(name, _names(self.directory / directory), n=1)
+        return f"did you mean '{os.path.join(directory, near[0])}'?" if near else f"the context is {self.directory}"  # noqa: PTH118
+
+    def walk(self, directory: Path, path: str) -> Iterator[tuple[Path, str]]:
+        """What lies below a directory and is not ignored, with its path relative to that directory."""
+        yield from self._walk(directory, path, "")
+
+    def _walk(self, directory: Path, path: str, prefix: str) -> Iterator[tuple[Path, str]]:
+        check_depth(prefix)
+        for name in sorted(_names(directory)):
+            source, inner = directory / name, f"{path}/{name}" if path else name
+            if source == self._hidden:
+                continue
+            ignored = self.ignore.ignores(inner)
+            if not ignored:
+                yield source, f"{prefix}{name}"
+            if source.is_dir() and not source.is_symlink() and (not ignored or self.ignore.takes_back):
+                yield from self._walk(source, inner, f"{prefix}{name}/")
+
+
+class CopyPlan:
+    """The entries of one COPY's layer.
+
+    :param tree: the rootfs before.
+    :param unpack_into: an empty directory for archives (ADD), or None: archives are copied as they are.
+    """
+
+    def __init__(
+        self, context: Context, tree: Tree, *, chmod: int | None = None, unpack_into: Path | None = None
+    ) -> None:
+        self._context = context
+        self._tree = tree
+        self._chmod = chmod
+        self._unpack_into = unpack_into
+        self._found: dict[str, Path] = {}
+
+    def entries(self, sources: Sequence[str], destination: str) -> list[Entry]:
+        """All entries, in the order of a layer.
+
+        :raises BuildError: a source is not there, or the destination cannot be.
+        """
+        found = [item for source in sources for item in self._context.find(source)]
+        target = self._destination(destination)
+        is_directory = destination.endswith(("/", "/.")) or target in ("", *DIRECTORIES) or len(found) > 1
+        node = self._tree.get(target)
+        is_directory = is_directory or (node is not None and node.member.kind is Kind.DIRECTORY)
+        for source, path in found:
+            self._add_source(source, path, target, is_directory=is_directory)
+        scanner = Scanner()  # sees the files in the layer's order: a hard link comes after what it links to
+        entries = self._parents()
+        for path in sorted(self._found, key=order):
+            entry = scanner.entry(self._found[path], path, mode=self._mode(self._found[path]))
+            if entry is not None:
+                entries.append(contained(entry, self._context.directory))
+        return sorted(entries, key=lambda entry: order(entry.path))
+
+    def _destination(self, destination: str) -> str:
+        path = os.path.normpath(destination.lstrip("/") or ".")
+        if path == ".." or path.startswith("../"):
+            raise BuildError(f"the destination '{destination}' is outside the rootfs")
+        try:
+            return self._tree.follow("" if path == "." else path)
+        except LeadsOutError:
+            raise BuildError(f"the destination '{destination}' leads out of the rootfs through a link") from None
+
+    def _add_source(self, source: Path, path: str, target: str, *, is_directory: bool) -> None:
+        if source.is_dir():
+            if target:
+                self._add(source, target)
+            self._add_all(self._context.walk(source, path), target)
+            return
+        compression = _archive(source) if self._unpack_into else None
+        if compression is not None and self._unpack_into is not None:
+            directory = self._unpack_into / str(len(list(self._unpack_into.iterdir())))
+            with _decompressed(source, compression) as stream:
+                Unpacked(directory).apply_tar(stream)
+            self._add_all(Context(directory).walk(directory, ""), target)
+            return
+        name = path.rpartition("/")[2]
+        self._add(source, f"{target}/{name}".lstrip("/") if is_directory else target)
+
+    def _add_all(self, files: Iterator[tuple[Path, str]], target: str) -> None:
+        for source, path in files:
+            self._add(source, f"{target}/{path}".lstrip("/"))
+
+    def _add(self, source: Path, path: str) -> None:
+        old = self._found.get(path)
+        if old is not None and _is_directory(old) != _is_directory(source):
+            raise BuildError(f"two sources are to become '{path}', and only one is a directory")
+        self._found[path] = source
+
+    def _mode(self, source: Path) -> int | None:
+        if self._chmod is None or not _is_directory(source):
+            return self._chmod
+        return self._chmod | (self._chmod & 0o444) >> 2  # a directory that may be read may be entered
+
+    def _parents(self) -> list[Entry]:
+        """The directories that neither the sources nor the rootfs have."""
+        entries: dict[str, Entry] = {}
+        for path in self._found:
+            directory = path.rpartition("/")[0]
+            while directory and directory not in self._found and directory not in entries:
+                node = self._tree.get(directory)
+                if node is not None and node.member.kind is not Kind.DIRECTORY:
+                    raise BuildError(f"'{path}' cannot be made: '{directory}' is a {node.member.kind} in the rootfs")
+                if node is None:
+                    entries[directory] = Entry(directory, Kind.DIRECTORY, 0o755)
+                directory = directory.rpartition("/")[0]
+        return list(entries.values())
+
+
+def _is_directory(source: Path) -> bool:
+    return source.is_dir() and not source.is_symlink()
+
+
+def _names(directory: Path) -> list[str]:
+    if not directory.is_dir():
+        return []
+    with storage_errors("a directory could not be read", directory):
+        return os.listdir(directory)  # noqa: PTH208 - names are wanted
+
+
+def _archive(source: Path) -> str | None:
+    """The compression of a tar archive, empty for none; None for what is no archive.
+
+    The content tells, as with Docker, not the name.
+    """
+    if not stat.S_ISREG(source.stat().st_mode):
+        return None
+    with storage_errors("a file could not be read", source), source.open("rb") as file:
+        head = file.read(512)
+    compression = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), "")
+    if not compression:
+        return "" if head[257:262] == b"ustar" else None
+    try:
+        with _decompressed(source, compression) as stream:
+            return compression if stream.read(512)[257:262] == b"ustar" else None
+    except (BuildError, OSError, EOFError, lzma.LZMAError):
+        return None
+
+
+@contextmanager
+def _decompressed(source: Path, compression: str) -> Iterator[Readable]:
+    if compression == "gzip":
+        with gunzip(source) as stream:
+            yield stream
+        return
+    openers: dict[str, Callable[[Path], object]] = {
+        "bzip2": bz2.open,
+        "xz": lzma.open,
+        "": open_file,
+    }
+    with cast(IO[bytes], openers[compression](source)) as file:
+        try:
+            yield file
+        except (EOFError, lzma.LZMAError) as error:
+            raise BuildError("an archive cannot be unpacked", where=str(source), why=str(error)) from error

@@ -1,0 +1,175 @@
+"""Writing layers: the same files give the same bytes.
+
+Names sorted, times zero, owner root, GNU headers without anything that differs between machines. Tar digest, gzip and
+blob digest are computed in one pass over fixed pieces of 1 MiB, so memory does not grow with the layer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tarfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sealer.errors import ImageError
+from sealer.image.oci import LAYER, Descriptor
+from sealer.image.staging import BlobWriter, Staging
+from sealer.image.storage import shown, storage_errors
+from sealer.image.tarstream import BLOCK, CHUNK, DEEPEST, Kind
+
+WHITEOUT = ".wh."
+OPAQUE = ".wh..wh..opq"
+FASTEST = 1
+_GZIP = 31  # zlib's window bits for a gzip container; the header isal writes has no time in it
+
+_TYPES = {
+    Kind.FILE: tarfile.REGTYPE,
+    Kind.DIRECTORY: tarfile.DIRTYPE,
+    Kind.SYMLINK: tarfile.SYMTYPE,
+    Kind.HARDLINK: tarfile.LNKTYPE,
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What goes into a layer under one name.
+
+    :param path: relative to the rootfs.
+    :param mode: permission bits.
+    :param source: where a file's content is read from; None for an empty one.
+    :param link: target of a link.
+    """
+
+    path: str
+    kind: Kind
+    mode: int
+    source: Path | None = None
+    link: str = ""
+
+
+def whiteout(path: str) -> Entry:
+    """The entry that says: this was here, and is no more."""
+    directory, slash, name = path.rpartition("/")
+    return Entry(f"{directory}{slash}{WHITEOUT}{name}", Kind.FILE, 0o644)
+
+
+def order(path: str) -> list[str]:
+    """The key by which entries are sorted: a directory comes right before what it holds."""
+    return path.split("/")
+
+
+def check_depth(path: str) -> None:
+    """Refuse to go on below a directory that lies too deep.
+
+    :raises ImageError: it does.
+    """
+    if path.count("/") >= DEEPEST:
+        raise ImageError("a directory lies too deep for a layer", where=shown(path), why=f"below {DEEPEST} others")
+
+
+def write_layer(staging: Staging, entries: Iterable[Entry]) -> tuple[Descriptor, str]:
+    """Write a layer; its descriptor and diff id are returned.
+
+    :param entries: sorted by :func:`order`, no path twice.
+    """
+    with BlobWriter(staging.blobs) as writer:
+        tar = _Compressor(writer)
+        for entry in entries:
+            _write_entry(tar, entry)
+        tar.write(bytes(2 * BLOCK))
+        diff_id = tar.finish()
+        return Descriptor(LAYER, writer.finish(), writer.size), diff_id
+
+
+class _Compressor:
+    def __init__(self, writer: BlobWriter) -> None:
+        from isal import isal_zlib
+
+        self._writer = writer
+        self._gzip = isal_zlib.compressobj(FASTEST, isal_zlib.DEFLATED, _GZIP)
+        self._hash = hashlib.sha256()
+        self._buffer = bytearray()
+
+    def write(self, data: bytes) -> None:
+        self._buffer += data
+        while len(self._buffer) >= CHUNK:  # always the same pieces: what igzip gives depends on them
+            self._compress(bytes(self._buffer[:CHUNK]))
+            del self._buffer[:CHUNK]
+
+    def _compress(self, piece: bytes) -> None:
+        self._hash.update(piece)
+        self._writer.write(self._gzip.compress(piece))
+
+    def finish(self) -> str:
+        self._compress(bytes(self._buffer))
+        self._writer.write(self._gzip.flush())
+        return "sha256:" + self._hash.hexdigest()
+
+
+def _write_entry(tar: _Compressor, entry: Entry) -> None:
+    if entry.source is None:
+        tar.write(_header(entry, 0))
+        return
+    with storage_errors("a file could not be read", entry.source), entry.source.open("rb", buffering=0) as file:
+        size = left = os.fstat(file.fileno()).st_size
+        tar.write(_header(entry, size))
+        while left and (chunk := file.read(min(left, CHUNK))):
+            tar.write(chunk)
+            left -= len(chunk)
+        if left or file.read(1):
+            raise ImageError("a file changed while it was read", where=shown(entry.source), remedy="run it again")
+    tar.write(bytes(-size % BLOCK))
+
+
+def _header(entry: Entry, size: int) -> bytes:
+    info = tarfile.TarInfo(entry.path)
+    info.type = _TYPES[entry.kind]
+    info.mode = entry.mode
+    info.size = size
+    info.linkname = entry.link
+    return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+
+
+class Scanner:
+    """Turns files on disk into entries: hard links found again, sockets and pipes left out, devices refused."""
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[int, int], str] = {}
+
+    def entry(self, source: Path, path: str, *, mode: int | None = None) -> Entry | None:
+        """The entry for one file, or None if no layer can hold it.
+
+        :param path: in the rootfs.
+        :param mode: permission bits in place of the file's own.
+        :raises ImageError: it is a device, or its name means a deletion.
+        """
+        with storage_errors("a file could not be read", source):
+            status = source.lstat()
+            bits = stat.S_IMODE(status.st_mode) if mode is None else mode
+            if path.rpartition("/")[2].startswith(WHITEOUT):
+                raise ImageError(
+                    "a file cannot go into a layer",
+                    where=shown(source),
+                    why=f"names with '{WHITEOUT}' mean deletions there",
+                )
+            if stat.S_ISDIR(status.st_mode):
+                return Entry(path, Kind.DIRECTORY, bits)
+            if stat.S_ISLNK(status.st_mode):
+                return Entry(path, Kind.SYMLINK, 0o777, link=os.fsdecode(source.readlink()))
+            if stat.S_ISREG(status.st_mode):
+                return self._file(source, path, status, bits)
+        if stat.S_ISSOCK(status.st_mode) or stat.S_ISFIFO(status.st_mode):
+            return None
+        raise ImageError(
+            "a device cannot go into a layer", where=shown(source), remedy="let a script make it on the hosts"
+        )
+
+    def _file(self, source: Path, path: str, status: os.stat_result, mode: int) -> Entry:
+        if status.st_nlink > 1:
+            first = self._first.setdefault((status.st_dev, status.st_ino), path)
+            if first != path:
+                return Entry(path, Kind.HARDLINK, mode, link=first)
+        return Entry(path, Kind.FILE, mode, source)

@@ -1,0 +1,85 @@
+"""A cluster image as the rest of sealer sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+TYPE_LABEL = "io.sealer.type"
+RUNTIME_LABEL = "io.sealer.runtime"
+KUBERNETES_VERSION_LABEL = "io.sealer.kubernetes.version"
+CMDS_LABEL = "io.sealer.cmds"
+VERSION_LABEL = "io.sealer.version"
+
+KUBE_INSTALLER = "kube-installer"
+APP_INSTALLER = "app-installer"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A gzipped tar in the local store.
+
+    :param digest: of the compressed bytes, `sha256:<hex>`.
+    :param size: of the compressed bytes.
+    :param diff_id: digest of the uncompressed tar.
+    :param path: the blob's file.
+    """
+
+    digest: str
+    size: int
+    diff_id: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Rootfs:
+    """The rootfs of one platform: its layers, lowest first, and what its config says.
+
+    :param platform: `linux/amd64`, `linux/arm64/v8`, ...
+    :param digest: of its manifest.
+    :param cmds: the CMDs, the base's first.
+    """
+
+    platform: str
+    digest: str
+    layers: tuple[Layer, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    cmds: tuple[str, ...] = ()
+
+    @property
+    def type(self) -> str:
+        """`kube-installer` or `app-installer`."""
+        return self.labels.get(TYPE_LABEL, KUBE_INSTALLER)
+
+    @property
+    def runtime(self) -> str:
+        """Name of the runtime driver the image wants; empty: the default."""
+        return self.labels.get(RUNTIME_LABEL, "")
+
+
+@dataclass(frozen=True)
+class ClusterImage:
+    """An image in the local store.
+
+    :param reference: the name it was asked for by.
+    :param digest: of its index: what it is, whatever it is called.
+    :param rootfs: one a platform.
+    """
+
+    reference: str
+    digest: str
+    rootfs: tuple[Rootfs, ...]
+
+    def on(self, architecture: str) -> Rootfs | None:
+        """The rootfs for hosts of an OCI architecture (`amd64`, `arm64`), or None."""
+        for rootfs in self.rootfs:
+            if rootfs.platform.split("/")[1:2] == [architecture]:
+                return rootfs
+        return None
+
+    @property
+    def first(self) -> Rootfs:
+        """Any one of them, where they must agree: labels, CMDs, type."""
+        return self.rootfs[0]

@@ -1,0 +1,166 @@
+"""From an index in the store to a cluster image, and from the parts of a rootfs to its documents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from sealer.errors import ImageError
+from sealer.events import Json
+from sealer.image.model import CMDS_LABEL, ClusterImage, Layer, Rootfs
+from sealer.image.oci import (
+    CLUSTER_IMAGE,
+    CONFIG,
+    INDEX,
+    INDEXES,
+    LAYERS,
+    MANIFEST,
+    MANIFESTS,
+    Descriptor,
+    children,
+    decode,
+    items,
+    platform_text,
+    texts,
+)
+from sealer.image.platforms import platform_object
+
+if TYPE_CHECKING:
+    from sealer.image.staging import Staging
+    from sealer.image.store import Store
+
+
+@dataclass(frozen=True)
+class RootfsParts:
+    """What the documents of one rootfs are made from.
+
+    :param layers: with their diff ids, lowest first.
+    :param history: the instruction that made each layer, or that made none (`empty` true).
+    """
+
+    platform: str
+    layers: tuple[tuple[Descriptor, str], ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    history: tuple[tuple[str, bool], ...] = ()
+
+
+def read_cluster_image(store: Store, reference: str, entry: Descriptor) -> ClusterImage:
+    """All that the rest of sealer wants to know about an image.
+
+    :raises ImageError: it is no cluster image, or not whole.
+    """
+    if entry.media_type not in INDEXES:
+        raise _no_cluster_image(reference)
+    document = decode(store.read(entry), entry.digest)
+    if document.get("artifactType", entry.artifact_type) != CLUSTER_IMAGE:
+        raise _no_cluster_image(reference)
+    manifests = [part for part in children(INDEX, document, entry.digest) if part.platform]
+    if not manifests:
+        raise ImageError("the image has no rootfs", where=reference)
+    return ClusterImage(reference, entry.digest, tuple(_rootfs(store, part) for part in manifests))
+
+
+def read_history(store: Store, manifest: str) -> tuple[tuple[str, bool], ...]:
+    """The instructions a rootfs was made by, each with whether it made no layer.
+
+    :param manifest: digest of the rootfs's manifest.
+    """
+    size = store.path(manifest).stat().st_size
+    config = _config(store, Descriptor(MANIFEST, manifest, size))[0]
+    steps = [step for step in items(config.get("history")) if isinstance(step, dict)]
+    return tuple((str(step.get("created_by", "")), step.get("empty_layer") is True) for step in steps)
+
+
+def stage_rootfs(staging: Staging, parts: RootfsParts) -> Descriptor:
+    """Write config and manifest; what is returned belongs into the image's index."""
+    platform = platform_object(parts.platform)
+    history: list[Json] = [
+        {"created_by": text, "empty_layer": True} if empty else {"created_by": text} for text, empty in parts.history
+    ]
+    config: dict[str, Json] = {
+        **platform,
+        "config": {
+            "Env": [f"{key}={value}" for key, value in parts.env.items()],
+            "Labels": dict(sorted(parts.labels.items())),
+        },
+        "rootfs": {"type": "layers", "diff_ids": [diff_id for _, diff_id in parts.layers]},
+        "history": history,
+    }
+    manifest: dict[str, Json] = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": staging.add_document(config, CONFIG).as_json(),
+        "layers": [layer.as_json() for layer, _ in parts.layers],
+    }
+    return replace(staging.add_document(manifest, MANIFEST), platform=platform)
+
+
+def stage_index(staging: Staging, manifests: Sequence[Descriptor]) -> Descriptor:
+    """Write the index that is the cluster image."""
+    document: dict[str, Json] = {
+        "schemaVersion": 2,
+        "mediaType": INDEX,
+        "artifactType": CLUSTER_IMAGE,
+        "manifests": [manifest.as_json() for manifest in manifests],
+    }
+    return replace(staging.add_document(document, INDEX), artifact_type=CLUSTER_IMAGE)
+
+
+def _config(store: Store, manifest: Descriptor) -> tuple[dict[str, Json], list[Descriptor]]:
+    if manifest.media_type not in MANIFESTS:
+        raise ImageError(
+            "a rootfs is no image manifest", where=manifest.digest, why=f"it is {manifest.media_type!r:.80}"
+        )
+    document = decode(store.read(manifest), manifest.digest)
+    config, *layers = list(children(MANIFEST, {"config": None, **document}, manifest.digest))
+    return decode(store.read(config), config.digest), layers
+
+
+def _rootfs(store: Store, manifest: Descriptor) -> Rootfs:
+    config, layers = _config(store, manifest)
+    rootfs, settings = config.get("rootfs"), config.get("config")
+    diff_ids = items(rootfs.get("diff_ids")) if isinstance(rootfs, dict) else []
+    if len(diff_ids) != len(layers):
+        raise ImageError("manifest and config disagree about the layers", where=manifest.digest)
+    settings = settings if isinstance(settings, dict) else {}
+    labels = texts(settings.get("Labels"))
+    env = [text for text in items(settings.get("Env")) if isinstance(text, str)]
+    return Rootfs(
+        platform=platform_text(manifest.platform),
+        digest=manifest.digest,
+        layers=tuple(_layer(store, layer, str(diff_id)) for layer, diff_id in zip(layers, diff_ids, strict=True)),
+        env={key: value for key, _, value in (text.partition("=") for text in env)},
+        labels=labels,
+        cmds=_cmds(labels, manifest.digest),
+    )
+
+
+def _layer(store: Store, layer: Descriptor, diff_id: str) -> Layer:
+    path = store.path(layer.digest)
+    if layer.media_type not in LAYERS:
+        raise ImageError("a layer is no gzipped tar", where=layer.digest, why=f"it is {layer.media_type!r:.80}")
+    if not path.is_file() or path.stat().st_size != layer.size:
+        raise ImageError("a layer is missing or cut off", where=str(path), remedy="load or build the image again")
+    return Layer(layer.digest, layer.size, diff_id, path)
+
+
+def _cmds(labels: Mapping[str, str], where: str) -> tuple[str, ...]:
+    try:
+        cmds = json.loads(labels.get(CMDS_LABEL, "[]"))
+    except ValueError:
+        cmds = None
+    if not isinstance(cmds, list) or not all(isinstance(cmd, str) for cmd in cmds):
+        raise ImageError(f"the label {CMDS_LABEL} is no list of commands", where=where)
+    return tuple(cmds)
+
+
+def _no_cluster_image(reference: str) -> ImageError:
+    return ImageError(
+        "not a cluster image",
+        where=reference,
+        why=f"its artifactType is not {CLUSTER_IMAGE}",
+        remedy="sealer runs images made by `sealer build`; container images belong into one",
+    )

@@ -1,0 +1,127 @@
+"""The commands for images as a user types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+KUBEFILE = """\
+ARG V
+FROM scratch
+ARG V
+ENV V=$V
+COPY data/ data/
+RUN echo built > x
+CMD true
+"""
+
+
+class Shell:
+    """Runs sealer with a home of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.home = directory / "home"
+
+    def __call__(self, *arguments: str, status: int = 0) -> str:
+        result = subprocess.run(
+            [sys.executable, "-m", "sealer", *arguments],
+            cwd=self.directory,
+            env={**os.environ, "SEALER_HOME": str(self.home)},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert result.returncode == status, result.stdout + result.stderr
+        assert "Traceback" not in result.stderr
+        return result.stdout if status == 0 else result.stderr
+
+    def json(self, *arguments: str) -> dict[str, object]:
+        value = json.loads(self("--output", "json", *arguments).splitlines()[-1])
+        assert value["apiVersion"] == "sealer.io/cli/v1"
+        assert isinstance(value, dict)
+        return value
+
+
+@pytest.fixture
+def sealer(tmp_path: Path) -> Shell:
+    (tmp_path / "Kubefile").write_text(KUBEFILE)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "f").write_text("f")
+    return Shell(tmp_path)
+
+
+def test_the_life_of_an_image(sealer: Shell, tmp_path: Path) -> None:
+    built = sealer.json(
+        "build", "-t", "app:v1", "--build-arg", "V=a=b", "--label", "team=x", "-m", "lite", "--no-cache"
+    )
+    digest = built["image"]["digest"]  # type: ignore[index]
+    inspected = sealer.json("inspect", "app:v1")["image"]
+    assert isinstance(inspected, dict)
+    assert inspected["digest"] == digest
+    (rootfs,) = inspected["rootfs"]
+    assert rootfs["env"] == {"V": "a=b"}
+    assert rootfs["cmds"] == ["true"]
+    assert rootfs["labels"]["team"] == "x"
+    assert [layer["createdBy"] for layer in rootfs["layers"]] == ["COPY data/ data/", "RUN echo built > x"]
+
+    sealer("tag", "app:v1", "other", "r.io:5000/ns/app")
+    lines = sealer("images").splitlines()
+    assert lines[0].split() == ["NAME", "TAG", "ID", "PLATFORM", "SIZE", "CREATED"]
+    assert [line.split()[:3] for line in lines[1:]] == [
+        ["app", "v1", str(digest)[7:19]],
+        ["other", "latest", str(digest)[7:19]],
+        ["r.io:5000/ns/app", "latest", str(digest)[7:19]],
+    ]
+    assert sealer("images", "-q").split() == [digest]
+
+    sealer("save", "app:v1", "other", "-o", "x.tar")
+    assert "has 3 names" in sealer("rmi", str(digest)[7:19], status=3)
+    assert sealer("rmi", "-f", str(digest)).splitlines()[-1] == f"removed {digest}"
+    assert sealer.json("images")["images"] == []
+    assert sealer("load", "-i", "x.tar").splitlines() == [f"loaded app:v1 {digest}", f"loaded other:latest {digest}"]
+    assert sealer.json("inspect", str(digest))["image"]["digest"] == digest  # type: ignore[index]
+
+
+def test_a_kubefile_elsewhere(sealer: Shell, tmp_path: Path) -> None:
+    (tmp_path / "data" / "K").write_text("FROM scratch\nCOPY f .\n")
+    sealer("build", "-f", "data/K", "-t", "one", "data")
+    sealer("build", "--kubefile", "K", "-t", "two", "-t", "three", "data")
+    ids = {image["digest"] for image in sealer.json("images")["images"]}  # type: ignore[attr-defined]
+    assert len(ids) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["build", "."], 2, "--tag"),
+        (["build", "-t", "App", "."], 2, "names are written in lower case"),
+        (["build", "-t", "app", "none"], 2, "the Kubefile cannot be read"),
+        (["build", "-t", "app", "-f", "none"], 2, "No such file"),
+        (["build", "-t", "app", "-f", "data/f"], 2, "data/f:1:1: unknown instruction 'f'"),
+        (["build", "-t", "app", "--build-arg", "V"], 2, "NAME=VALUE"),
+        (["build", "-t", "app", "--platform", "x"], 2, "no platform"),
+        (["build", "-t", "app", "-m", "cloud"], 2, "lite"),
+        (["inspect", "none"], 1, "no image 'none'"),
+        (["tag", "none", "x"], 1, "no image 'none'"),
+        (["rmi", "none"], 1, "no image 'none'"),
+        (["save", "none", "-o", "x"], 1, "no image 'none'"),
+        (["save", "none"], 2, "--output"),
+        (["load", "-i", "none"], 1, "No such file"),
+        (["load", "-i", "Kubefile"], 1, "not a tar archive"),
+    ],
+)
+def test_what_goes_wrong_is_said_in_one_message(sealer: Shell, arguments: list[str], status: int, said: str) -> None:
+    assert said in sealer(*arguments, status=status)
+
+
+def test_a_failing_command_is_shown_with_its_place(sealer: Shell, tmp_path: Path) -> None:
+    (tmp_path / "Kubefile").write_text("FROM scratch\nRUN echo said by it; false\n")
+    said = sealer("build", "-t", "app", status=1)
+    assert "Kubefile:2:1" in said
+    assert "| said by it" in said

@@ -1,0 +1,253 @@
+"""Builds that are killed, run side by side, run out of disk, and handle layers larger than memory may be."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sealer.errors import ImageError
+from sealer.events import EventStream
+from sealer.image.build import BuildRequest, build
+from sealer.image.store import Store
+
+MIB = 1024 * 1024
+needs_root = pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="mounts need root on Linux")
+
+
+def sealer(home: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "sealer", *arguments],
+        env={**os.environ, "SEALER_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def assert_valid(store: Store) -> None:
+    """Every image is whole, and every blob is what its name says."""
+    for image in store.list():
+        assert image.problem == ""
+        for digest in store.closure(store.descriptor(image.digest)):
+            assert "sha256:" + hashlib.sha256(store.path(digest).read_bytes()).hexdigest() == digest
+
+
+def context(directory: Path, kubefile: str, **files: bytes) -> Path:
+    directory.mkdir()
+    (directory / "Kubefile").write_text(kubefile)
+    for name, content in files.items():
+        (directory / name).write_bytes(content)
+    return directory
+
+
+def test_a_build_killed_in_its_run_leaves_nothing_but_a_valid_store(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    store = Store(home / "images")
+    directory = context(tmp_path / "context", "FROM scratch\nCOPY a .\nRUN echo begun; sleep 300", a=b"a")
+    process = sealer(home, "build", "-t", "app", str(directory))
+    assert process.stdout is not None
+    lines = iter(process.stdout.readline, "")
+    assert any("begun" in line and "RUN" not in line for line in lines)
+    (area,) = (store.root / "tmp").iterdir()
+    os.kill(process.pid, signal.SIGKILL)
+    rest = process.stdout.read()  # ends when the command, which has the same pipe's other end, is gone too
+    process.stdout.close()
+    assert process.wait(timeout=10) == -signal.SIGKILL
+    assert "done" not in rest
+    assert str(tmp_path) not in Path("/proc/self/mounts").read_text()
+    assert_valid(store)
+    assert store.list() == ()
+    assert area.exists()
+    with store.stage():
+        assert not area.exists()
+
+
+COUNTED = textwrap.dedent("""
+    import os, signal, sys
+    calls, last = 0, int(sys.argv[1])
+    def counted(function):
+        def call(*arguments, **options):
+            global calls
+            calls += 1
+            if calls == last:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*arguments, **options)
+        return call
+    for name in ("fsync", "rename", "replace", "unlink", "link", "mkdir", "rmdir"):
+        setattr(os, name, counted(getattr(os, name)))
+    from pathlib import Path
+    from sealer.events import EventStream
+    from sealer.image.build import BuildRequest, build
+    from sealer.image.store import Store
+    build(Store(Path(sys.argv[2])), BuildRequest(Path(sys.argv[3]), names=("app", "new")), EventStream())
+    print(calls)
+""")
+
+
+def test_a_build_killed_at_any_change_of_the_disk_leaves_a_valid_store(tmp_path: Path) -> None:
+    """Killed right before each rename, sync, unlink and mkdir that a build makes."""
+    before = Store(tmp_path / "before")
+    text = "FROM scratch\nCOPY a .\nCOPY b .\n"
+    directory = context(tmp_path / "context", text, a=b"a", b=random.Random(1).randbytes(MIB))
+    old = build(before, BuildRequest(directory, names=("app",)), EventStream()).digest
+    (directory / "a").write_bytes(b"other")
+
+    def attempt(name: str, last: int) -> tuple[Store, subprocess.CompletedProcess[str]]:
+        shutil.copytree(before.root, tmp_path / name)
+        command = [sys.executable, "-c", COUNTED, str(last), str(tmp_path / name), str(directory)]
+        return Store(tmp_path / name), subprocess.run(command, check=False, capture_output=True, text=True)
+
+    whole, result = attempt("whole", 0)
+    new = whole.find("app").digest
+    calls = int(result.stdout)
+    assert calls > 20
+    for last in range(1, calls + 1):
+        store, result = attempt(f"killed-{last}", last)
+        assert result.returncode == -signal.SIGKILL, result.stderr
+        assert_valid(store)
+        assert store.find("app").digest in (old, new)
+        assert build(store, BuildRequest(directory, names=("app",)), EventStream()).digest == new
+        assert_valid(store)
+        assert not list((store.root / "tmp").iterdir())
+
+
+def test_two_builds_at_once_both_land(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    names = ["one", "two"]
+    for name in names:
+        context(tmp_path / name, "FROM scratch\nCOPY a .\nCOPY b .\nRUN echo x > c", a=b"same", b=name.encode())
+    processes = [
+        sealer(home, "build", "-t", f"{name}:{number}", str(tmp_path / name)) for number in range(2) for name in names
+    ]
+    for process in processes:
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, output
+    store = Store(home / "images")
+    assert [image.reference for image in store.list()] == ["one:0", "one:1", "two:0", "two:1"]
+    assert store.find("one:0").digest == store.find("one:1").digest
+    assert_valid(store)
+
+
+def test_names_given_and_taken_by_many_at_once(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    store = Store(home / "images")
+    for name in ("one", "two"):
+        directory = context(tmp_path / name, "FROM scratch\nCOPY a .", a=name.encode())
+        build(store, BuildRequest(directory, names=(name,)), EventStream())
+    processes = [sealer(home, "tag", "one", f"one:{number}") for number in range(4)]
+    processes.append(sealer(home, "rmi", "two"))
+    for process in processes:
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, output
+    assert [image.reference for image in store.list()] == ["one:0", "one:1", "one:2", "one:3", "one:latest"]
+    assert_valid(store)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], check=True)
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+@needs_root
+@pytest.mark.parametrize("where", ["COPY", "RUN", "load"])
+def test_a_full_disk_is_said_and_the_store_stays_valid(tmp_path: Path, small_disk: Path, where: str) -> None:
+    store = Store(small_disk / "images")
+    small = context(tmp_path / "small", "FROM scratch\nCOPY a .", a=b"a")
+    image = build(store, BuildRequest(small, names=("small",)), EventStream())
+    noise = random.Random(1).randbytes(6 * MIB)
+    if where == "load":
+        from sealer.image.archive import load, save
+
+        other = Store(tmp_path / "other")
+        build(
+            other,
+            BuildRequest(context(tmp_path / "large", "FROM scratch\nCOPY b .", b=noise), names=("b",)),
+            EventStream(),
+        )
+        save(other, ["b"], tmp_path / "b.tar")
+        with pytest.raises(ImageError) as caught:
+            load(store, tmp_path / "b.tar")
+    else:
+        text = "COPY b ." if where == "COPY" else f"RUN cat {tmp_path}/large/b > b"
+        large = context(tmp_path / "large", f"FROM scratch\n{text}", b=noise)
+        with pytest.raises(ImageError) as caught:
+            build(store, BuildRequest(large, names=("large",)), EventStream())
+    said = " ".join([str(caught.value), *caught.value.output]).lower()
+    assert "no space left on" in said
+    assert caught.value.remedy
+    assert_valid(store)
+    assert store.find("small") == image
+    assert not list((store.root / "tmp").iterdir())
+
+
+RSS = textwrap.dedent("""
+    import json, sys
+    from pathlib import Path
+    from sealer.events import EventStream
+    from sealer.image.archive import load, save
+    from sealer.image.build import BuildRequest, build
+    from sealer.image.files import RootfsFiles
+    from sealer.image.store import Store
+    import isal.isal_zlib, isal.igzip
+    def memory(what):  # getrusage would count what the parent had at the fork
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(what + ":"))
+    idle = memory("VmRSS")
+    store, context = Store(Path(sys.argv[1])), Path(sys.argv[2])
+    image = build(store, BuildRequest(context, names=("large",)), EventStream())
+    files = RootfsFiles(image.first).paths()
+    save(store, ["large"], context.parent / "x.tar")
+    load(Store(context.parent / "other"), context.parent / "x.tar")
+    print(json.dumps({"idle": idle, "peak": memory("VmHWM"), "files": len(files), "size": image.first.layers[0].size}))
+""")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_memory_does_not_grow_with_the_layer(tmp_path: Path) -> None:
+    directory = context(tmp_path / "context", "FROM scratch\nCOPY . /data\nRUN echo x >> data/small", small=b"x")
+    noise = random.Random(1).randbytes(32 * MIB)
+    with (directory / "noise").open("wb") as file:
+        for _ in range(3):
+            file.write(noise)
+    with (directory / "sparse").open("wb") as file:
+        file.truncate(128 * MIB)
+    for number in range(2000):
+        (directory / f"file-{number:04}").write_bytes(b"%d" % number)
+    command = [sys.executable, "-c", RSS, str(tmp_path / "images"), str(directory)]
+    result = subprocess.run(command, check=True, capture_output=True, text=True)
+    measured = json.loads(result.stdout)
+    assert measured["size"] > 96 * MIB
+    assert measured["files"] == 2004
+    assert measured["peak"] - measured["idle"] < 64 * MIB, measured
+
+
+def test_ctrl_c_ends_the_command_and_cleans_up(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    directory = context(tmp_path / "context", "FROM scratch\nRUN echo begun; sleep 300")
+    process = sealer(home, "build", "-t", "app", str(directory))
+    assert process.stdout is not None
+    assert any("begun" in line and "RUN" not in line for line in iter(process.stdout.readline, ""))
+    os.kill(process.pid, signal.SIGINT)
+    readable, _, _ = select.select([process.stdout], [], [], 30)
+    assert readable
+    process.stdout.read()
+    process.stdout.close()
+    assert process.wait(timeout=30) == 130
+    assert not list((home / "images" / "tmp").iterdir())

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sealer.errors import ImageError, ImageNotFoundError, InputError, RefusedError
+from sealer.image.model import ClusterImage
+from sealer.image.oci import INDEX
+from sealer.image.store import Store
+
+Build = Callable[..., ClusterImage]
+
+
+@pytest.fixture
+def two(build_image: Build, context: Path) -> tuple[ClusterImage, ClusterImage]:
+    """Two images that share their first layer."""
+    (context / "a").write_text("a")
+    (context / "b").write_text("b")
+    first = build_image("FROM scratch\nCOPY a .", names=("app:v1",))
+    return first, build_image("FROM app:v1\nCOPY b .", names=("app:v2", "r.io:5000/ns/app"))
+
+
+def blobs(store: Store) -> set[str]:
+    return {path.name for path in store.blobs.iterdir()}
+
+
+def test_an_empty_store_is_empty_and_stays_uncreated(store: Store) -> None:
+    assert store.list() == ()
+    with pytest.raises(ImageNotFoundError) as caught:
+        store.find("app")
+    assert "the store is empty" in caught.value.remedy
+    assert not store.root.exists()
+
+
+def test_images_are_found_by_name_digest_and_its_beginning(
+    store: Store, two: tuple[ClusterImage, ClusterImage]
+) -> None:
+    first, second = two
+    hexadecimal = second.digest.removeprefix("sha256:")
+    for name in (
+        "app:v2",
+        "r.io:5000/ns/app",
+        "r.io:5000/ns/app:latest",
+        second.digest,
+        hexadecimal,
+        hexadecimal[:12],
+        f"app@{second.digest}",
+        f"app:v2@{second.digest}",
+    ):
+        assert store.find(name).digest == second.digest, name
+    assert store.find("app:v1").first.layers == second.first.layers[:1]
+    for wrong in (f"app:v1@{second.digest[:-1]}x", "APP"):
+        with pytest.raises(InputError):
+            store.find(wrong)
+    for missing in ("app", f"other@{first.digest}", "sha256:" + "0" * 64):
+        with pytest.raises(ImageNotFoundError):
+            store.find(missing)
+
+
+def test_near_names_are_offered(store: Store, two: tuple[ClusterImage, ClusterImage]) -> None:
+    for asked, offered in (("app:v3", "app:v1"), ("aap", "app"), ("app", "app:v2")):
+        with pytest.raises(ImageNotFoundError) as caught:
+            store.find(asked)
+        assert offered in caught.value.remedy
+
+
+def test_the_layout_is_the_standard_one(store: Store, two: tuple[ClusterImage, ClusterImage]) -> None:
+    assert json.loads((store.root / "oci-layout").read_text()) == {"imageLayoutVersion": "1.0.0"}
+    index = json.loads((store.root / "index.json").read_text())
+    assert index["schemaVersion"] == 2
+    names = [entry["annotations"]["org.opencontainers.image.ref.name"] for entry in index["manifests"]]
+    assert sorted(names) == ["app:v1", "app:v2", "r.io:5000/ns/app:latest"]
+    for blob in store.blobs.iterdir():
+        assert hashlib.sha256(blob.read_bytes()).hexdigest() == blob.name
+    image = json.loads(store.path(two[1].digest).read_text())
+    assert image["mediaType"] == INDEX
+    assert image["artifactType"] == "application/vnd.sealer.cluster-image.v1"
+    (rootfs,) = image["manifests"]
+    assert rootfs["platform"]["os"] == "linux"
+    assert not list((store.root / "tmp").iterdir())
+
+
+def test_removing_keeps_what_others_use(store: Store, two: tuple[ClusterImage, ClusterImage]) -> None:
+    first, second = two
+    removal = store.remove("app:v2")
+    assert (removal.names, removal.digest, removal.blobs) == (("app:v2",), "", ())
+    removal = store.remove("r.io:5000/ns/app")
+    assert removal.digest == second.digest
+    assert blobs(store) == {digest.removeprefix("sha256:") for digest in store.closure(store.descriptor("app:v1"))}
+    assert store.find("app:v1") == first
+    assert store.remove(first.digest[:20]).names == ("app:v1",)
+    assert blobs(store) == set()
+    assert store.list() == ()
+
+
+def test_a_digest_with_several_names_is_removed_by_force_alone(
+    store: Store, two: tuple[ClusterImage, ClusterImage]
+) -> None:
+    with pytest.raises(RefusedError, match="has 2 names"):
+        store.remove(two[1].digest)
+    assert store.remove(two[1].digest, force=True).names == ("app:v2", "r.io:5000/ns/app:latest")
+    assert [image.reference for image in store.list()] == ["app:v1"]
+
+
+def test_an_image_that_lost_its_name_stays_until_it_is_removed(
+    store: Store, two: tuple[ClusterImage, ClusterImage]
+) -> None:
+    first, second = two
+    assert store.tag("app:v2", ["app:v1", "new"]) == second.digest
+    assert [image.reference for image in store.list()] == [
+        "app:v1",
+        "app:v2",
+        "new:latest",
+        "r.io:5000/ns/app:latest",
+        "",
+    ]
+    assert store.find("app:v1").digest == second.digest
+    assert store.find(first.digest).first.layers == first.first.layers
+    assert store.tag(first.digest, ["old"]) == first.digest
+    assert "" not in [image.reference for image in store.list()]
+
+
+def test_building_the_same_again_changes_nothing_but_the_date(store: Store, build_image: Build, context: Path) -> None:
+    (context / "a").write_text("a")
+    first = build_image("FROM scratch\nCOPY a .")
+    before = blobs(store)
+    os.utime(context / "a", (1, 1))
+    assert build_image("FROM scratch\nCOPY a .").digest == first.digest
+    assert blobs(store) == before
+    assert len(store.list()) == 1
+
+
+@pytest.mark.parametrize("damage", ["missing layer", "short layer", "changed manifest", "missing manifest"])
+def test_a_damaged_image_is_named(store: Store, build_image: Build, context: Path, damage: str) -> None:
+    (context / "a").write_text("a")
+    rootfs = build_image("FROM scratch\nCOPY a .").first
+    path = rootfs.layers[0].path if "layer" in damage else store.path(rootfs.digest)
+    content = path.read_bytes()
+    path.unlink()
+    if not damage.startswith("missing"):
+        path.write_bytes(content[:-1] if damage == "short layer" else content[:-1] + b" ")
+    with pytest.raises(ImageError) as caught:
+        store.find("app:v1")
+    assert caught.value.remedy
+    if "manifest" in damage:
+        assert store.list()[0].problem
+        with pytest.raises(ImageError):
+            store.prune()  # with a document unread, nobody knows which blobs are needed
+        assert rootfs.layers[0].path.exists()
+
+
+def test_an_index_that_is_no_json_is_an_error(store: Store, build_image: Build) -> None:
+    build_image("FROM scratch")
+    (store.root / "index.json").write_text("{")
+    with pytest.raises(ImageError, match="not a JSON document"):
+        store.list()
+
+
+def test_what_a_dead_process_left_behind_goes_and_what_lives_stays(store: Store) -> None:
+    with store.stage() as living:
+        dead = store.root / "tmp" / "dead"
+        (dead / "build" / "rootfs").mkdir(parents=True)
+        (dead / "build" / "rootfs").chmod(0o500)
+        with store.stage():
+            assert not dead.exists()
+            assert living.directory.exists()
+    assert not list((store.root / "tmp").iterdir())
+
+
+def test_a_blob_must_be_what_was_promised(store: Store) -> None:
+    digest = "sha256:" + hashlib.sha256(b"abc").hexdigest()
+    with store.stage() as staging:
+        assert staging.add([b"ab", b"c"], "x", digest=digest, size=3).digest == digest
+        for chunks, size in (([b"abd"], 3), ([b"abcd"], 3), ([b"ab"], 3), ([b"abc"], 4)):
+            with pytest.raises(ImageError, match="not what it should be"):
+                staging.add(chunks, "x", digest=digest, size=size)
+        assert [path.name for path in staging.blobs.iterdir()] == [digest.removeprefix("sha256:")]
+
+
+def test_an_image_whose_parts_are_not_there_is_not_named(store: Store, build_image: Build, context: Path) -> None:
+    (context / "a").write_text("a")
+    image = build_image("FROM scratch\nCOPY a .")
+    entry = store.descriptor(image.digest)
+    image.first.layers[0].path.unlink()
+    with store.stage() as staging, pytest.raises(ImageError, match="a part of the image is missing"):
+        store.commit(staging, entry, ["other"])
+    assert [image.reference for image in store.list()] == ["app:v1"]
+
+
+def test_a_base_that_is_removed_during_the_build_stays_usable(store: Store, build_image: Build, context: Path) -> None:
+    (context / "a").write_text("a")
+    base = build_image("FROM scratch\nCOPY a .", names=("base",))
+    with store.stage() as staging:
+        for layer in base.first.layers:
+            staging.hold(layer.path)
+        assert store.remove("base").digest == base.digest
+        assert blobs(store) == set()
+        assert [path.name for path in staging.blobs.iterdir()] == [base.first.layers[0].path.name]
