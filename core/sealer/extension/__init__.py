@@ -1,0 +1,60 @@
+"""What a plugin author imports: steps, operations, hooks and the interfaces of drivers."""
+
+from sealer.extension.context import Result, StepContext
+from sealer.extension.drivers import Provider, Registry, Runtime, Transport
+from sealer.extension.marker import hookimpl
+from sealer.extension.operation import HostPaths, Node, Operation, OperationKind, Recorded, RecordedHost
+from sealer.extension.plugin_types import PluginType
+from sealer.extension.selecting import select
+from sealer.extension.steps import Effect, Fact, Retry, Step
+from sealer.extension.targets import (
+    ADDED,
+    ALL,
+    FIRST_MASTER,
+    KEPT,
+    OPERATOR,
+    REMOVED,
+    Addresses,
+    Labelled,
+    Role,
+    Targets,
+    everyone,
+    within,
+)
+from sealer.extension.transport import Connection, Exit
+
+__all__ = [
+    "ADDED",
+    "ALL",
+    "FIRST_MASTER",
+    "KEPT",
+    "OPERATOR",
+    "REMOVED",
+    "Addresses",
+    "Connection",
+    "Effect",
+    "Exit",
+    "Fact",
+    "HostPaths",
+    "Labelled",
+    "Node",
+    "Operation",
+    "OperationKind",
+    "PluginType",
+    "Provider",
+    "Recorded",
+    "RecordedHost",
+    "Registry",
+    "Result",
+    "Retry",
+    "Role",
+    "Runtime",
+    "Step",
+    "StepContext",
+    "Targets",
+    "Transport",
+    "everyone",
+    "hookimpl",
+    "select",
+    "within",
+]

@@ -1,0 +1,139 @@
+"""The interfaces of drivers: one of many, chosen by name."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from sealer.events import EventStream, Json
+from sealer.extension.context import Result, StepContext
+from sealer.extension.operation import Node, Operation
+from sealer.extension.steps import Fact, Step
+from sealer.extension.transport import Connection
+from sealer.hosts import Host
+from sealer.settings import Settings
+
+# What a provider learned: for each placeholder (`master-0`) the host's address and how to log in,
+# {"master-0": {"address": "198.18.0.11", "port": 22, "user": "root", "private_key": "/path"}}.
+HOSTS_MADE: Fact[dict[str, Any]] = Fact("provider.hosts", dict)
+
+
+class Driver(abc.ABC):  # noqa: B024  # each kind of driver has methods of its own
+    """What all drivers have in common.
+
+    :cvar schema: JSON Schema of the driver's own fields beside `name`; none allowed by default.
+    """
+
+    schema: ClassVar[Mapping[str, Json]] = {"type": "object", "additionalProperties": False, "properties": {}}
+
+    def __init__(self, settings: Settings, events: EventStream, options: Mapping[str, Json]) -> None:
+        self.settings = settings
+        self.events = events
+        self.options = options
+
+
+class Runtime(Driver):
+    """What turns hosts with a rootfs into a cluster: kubeadm, standalone, k3s, ...
+
+    Every method that returns steps only plans; it must not touch a host.
+    """
+
+    @abc.abstractmethod
+    def install(self, operation: Operation) -> Sequence[Step]:
+        """The first master, the other masters, the nodes, of a new cluster."""
+
+    @abc.abstractmethod
+    def join(self, operation: Operation) -> Sequence[Step]:
+        """`operation.added` joins the cluster."""
+
+    @abc.abstractmethod
+    def forget(self, operation: Operation) -> Sequence[Step]:
+        """On the survivors: `operation.removed` leaves the cluster, whether it can be reached or not."""
+
+    @abc.abstractmethod
+    def clean(self, operation: Operation) -> Sequence[Step]:
+        """On `operation.removed` itself, where it can be reached."""
+
+    @abc.abstractmethod
+    def upgrade(self, operation: Operation) -> Sequence[Step]:
+        """From the recorded image to `operation.image`."""
+
+    @abc.abstractmethod
+    def nodes(self, context: StepContext) -> Sequence[Node]:
+        """The nodes as the cluster itself sees them; `context` is on a master."""
+
+    @abc.abstractmethod
+    def kubectl(self, context: StepContext, *arguments: str) -> Result:
+        """Run kubectl on a master.
+
+        :raises CommandError: there is no such thing in this runtime.
+        """
+
+
+class Registry(Driver):
+    """The private registry on the hosts."""
+
+    @abc.abstractmethod
+    def deploy(self, operation: Operation) -> Sequence[Step]:
+        """Start it."""
+
+    @abc.abstractmethod
+    def publish(self, operation: Operation) -> Sequence[Step]:
+        """Put the image's container images in."""
+
+    @abc.abstractmethod
+    def trust(self, operation: Operation) -> Sequence[Step]:
+        """On added hosts, and on kept ones when a domain is new."""
+
+    @abc.abstractmethod
+    def remove(self, operation: Operation) -> Sequence[Step]:
+        """Take it away again."""
+
+
+class Provider(Driver):
+    """Where hosts come from.
+
+    :cvar makes_hosts: whether it makes hosts by count; otherwise they must be given by address.
+    """
+
+    makes_hosts: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def reconcile(self, operation: Operation) -> Sequence[Step]:
+        """Make those of `operation.added` that have no address yet; the last step gives :data:`HOSTS_MADE`."""
+
+    @abc.abstractmethod
+    def destroy(self, operation: Operation) -> Sequence[Step]:
+        """Take away those of `operation.removed` that it made; on the delete of a cluster, all else that it made."""
+
+    @abc.abstractmethod
+    def find(self, cluster: str) -> Sequence[Host]:
+        """What exists of a cluster, also after the process that made it is long gone; `placeholder` is set."""
+
+
+class Transport(Driver):
+    """The only thing that opens a way to a host.
+
+    :cvar credentials: directory of the cluster's own keys on this machine, set by the kernel; None: no cluster.
+    """
+
+    credentials: Path | None = None
+
+    @abc.abstractmethod
+    def connect(self, host: Host) -> Connection:
+        """Open an authenticated connection.
+
+        :raises HostUnreachableError: nobody answers, or the answer is no SSH server (say).
+        :raises AuthenticationError: the credentials are refused; says which were tried.
+        :raises HostKeyError: the host's identity changed; says where the old one is recorded.
+        """
+
+    def authorize(self, operation: Operation) -> Sequence[Step]:
+        """Let the cluster's own key in on `operation.added`, so that no password needs keeping."""
+        return ()
+
+    def revoke(self, operation: Operation) -> Sequence[Step]:
+        """Take that key away from `operation.removed` again."""
+        return ()

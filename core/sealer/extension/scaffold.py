@@ -1,0 +1,110 @@
+"""Writes the package of a new plugin."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+from sealer import __version__
+from sealer.errors import InputError
+from sealer.extension.inventory import PREFIX
+from sealer.phases import Phase
+
+DEFAULT_HOOKS = (Phase.POST_INSTALL.hook,)
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_TYPE = re.compile(r"[A-Z][A-Z0-9_]*")
+_LONGEST = 40
+_PHASES = {phase.hook: phase for phase in Phase}
+
+
+def write_plugin(name: str, directory: Path, *, type_name: str = "", hooks: Sequence[str] = DEFAULT_HOOKS) -> Path:
+    """Write the package `sealer-plugin-NAME`, whole or not at all.
+
+    :param name: of the plugin, with or without `sealer-plugin-`.
+    :param directory: where the package's directory is made.
+    :param type_name: of the Plugin documents; empty: the plugin's name in upper case.
+    :param hooks: lifecycle hooks that it implements, as `post_install`.
+    :returns: the package's directory.
+    :raises InputError: the name cannot be one, or something is in the way.
+    """
+    short = _checked_name(name)
+    values = _values(short, _checked_type(type_name or short.upper().replace("-", "_")), _checked_hooks(hooks))
+    if not directory.is_dir():
+        raise InputError(f"there is no directory '{directory}'", remedy="make it, or give another with --directory")
+    target = directory / f"{PREFIX}{short}"
+    if target.exists() or target.is_symlink():
+        raise InputError(f"'{target}' exists already", remedy="choose another name, or another place with --directory")
+    draft = directory / f".{PREFIX}{short}.new"
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        _write(draft, values)
+        draft.rename(target)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise InputError(f"'{target}' cannot be written", why=error.strerror or str(error)) from error
+    return target
+
+
+def _checked_name(name: str) -> str:
+    short = name.removeprefix(PREFIX)
+    if not _NAME.fullmatch(short) or len(short) > _LONGEST:
+        raise InputError(
+            f"'{name}' cannot be the name of a plugin",
+            why=f"small letters, digits, single dashes between them, a letter first, at most {_LONGEST} characters",
+            remedy="for example: sealer plugin new disk-check",
+        )
+    return short
+
+
+def _checked_type(type_name: str) -> str:
+    if not _TYPE.fullmatch(type_name):
+        raise InputError(f"'{type_name}' cannot be a type", why="capital letters, digits and '_', a letter first")
+    return type_name
+
+
+def _checked_hooks(hooks: Sequence[str]) -> tuple[str, ...]:
+    unknown = [hook for hook in hooks if hook not in _PHASES]
+    if unknown:
+        raise InputError(f"'{unknown[0]}' is no lifecycle hook", why=f"they are {', '.join(_PHASES)}")
+    return tuple(dict.fromkeys(hooks))
+
+
+def _values(name: str, type_name: str, hooks: Sequence[str]) -> dict[str, str]:
+    major, minor = __version__.split(".")[:2]
+    values = {
+        "name": name,
+        "package": f"{PREFIX}{name}".replace("-", "_"),
+        "type": type_name,
+        "class_name": "".join(word.capitalize() for word in name.split("-")),
+        "version": f"{major}.{minor}",
+        "next_version": f"{major}.{int(minor) + 1}",
+    }
+    of_hooks = [{**values, "hook": hook, "phase": _PHASES[hook].value} for hook in hooks]
+    values["hooks"] = "".join(_filled("hook.py.in", one) for one in of_hooks).rstrip()
+    values["hook_tests"] = "".join(_filled("test_hook.py.in", one) for one in of_hooks).rstrip()
+    return values
+
+
+def _filled(template: str, values: Mapping[str, str]) -> str:
+    text = (resources.files("sealer.extension.skeleton") / template).read_text(encoding="utf-8")
+    return Template(text).substitute(values)
+
+
+def _write(draft: Path, values: Mapping[str, str]) -> None:
+    package, tests = draft / "src" / values["package"], draft / "tests"
+    package.mkdir(parents=True)
+    tests.mkdir()
+    files = {
+        draft / "setup.cfg": "setup.cfg.in",
+        draft / "pyproject.toml": "pyproject.toml.in",
+        draft / "README.md": "README.md.in",
+        package / "__init__.py": "plugin.py.in",
+        tests / f"test_{values['package']}.py": "test_plugin.py.in",
+    }
+    for path, template in files.items():
+        path.write_text(_filled(template, values).rstrip("\n") + "\n", encoding="utf-8")
+    (package / "py.typed").touch()

@@ -1,0 +1,1 @@
+"""The files of a new plugin's package, as templates (`string.Template`)."""
