@@ -1,0 +1,1 @@
+"""The lifecycle of clusters: desired and recorded state, plan, executor, journal."""

@@ -1,0 +1,125 @@
+"""A command that somebody wants to run on the hosts of a cluster, now and without a record."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sealer.cluster.cancellation import Cancellation
+from sealer.cluster.connections import Connections
+from sealer.cluster.environment import environment
+from sealer.cluster.executor import Executor, Surroundings
+from sealer.cluster.facts import Facts
+from sealer.cluster.journal import Journal
+from sealer.cluster.output import Lines
+from sealer.cluster.plan import StageBuilder
+from sealer.cluster.receipts import Script
+from sealer.errors import CommandError, InterruptedRunError, SealerError
+from sealer.events import EventStream
+from sealer.extension.context import StepContext
+from sealer.extension.operation import Operation
+from sealer.extension.steps import Effect, Step
+from sealer.extension.targets import Addresses
+from sealer.hosts import Host
+from sealer.redaction import redactor
+
+TITLE = "Run the command"
+# Called with each line: the host, which of its two streams, and the line, with secrets removed.
+Listener = Callable[[Host, Literal["stdout", "stderr"], str], None]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a command on one host.
+
+    :param status: exit status; -1 when the host could not be asked.
+    :param error: why the command failed; None: it did not.
+    """
+
+    host: Host
+    status: int
+    error: SealerError | None = None
+
+
+@dataclass(frozen=True)
+class AdHocCommand:
+    """A command for some hosts of a cluster.
+
+    :param operation: which cluster; nothing of it is changed.
+    :param hear: called from several threads, but not from two at once.
+    """
+
+    operation: Operation
+    connections: Connections
+    events: EventStream
+    cancellation: Cancellation
+    parallel: int
+    command: str
+    hear: Listener
+
+    def run(self, hosts: Sequence[Host]) -> tuple[Answer, ...]:
+        """Run it on all of `hosts`, whatever becomes of it on some of them.
+
+        :raises InterruptedRunError: the run was cancelled.
+        """
+        answers: dict[str, Answer] = {}
+        hearing = threading.Lock()
+
+        def ask(context: StepContext) -> None:
+            try:
+                answers[context.host.id] = self._ask(context.host, hearing)
+            except InterruptedRunError:
+                raise
+            except SealerError as error:  # the other hosts are asked all the same
+                answers[context.host.id] = Answer(context.host, -1, error)
+
+        on = Addresses(frozenset(host.id for host in hosts))
+        builder = StageBuilder("command")
+        builder.add("Exec", "kernel", [Step("command", TITLE, on, ask, effect=Effect.QUERY, timeout=math.inf)])
+        try:
+            Executor(self._surroundings(hosts), builder.build()).run()
+        finally:
+            self.connections.close()
+        return tuple(answers[host.id] for host in hosts)
+
+    def _ask(self, host: Host, hearing: threading.Lock) -> Answer:
+        command, sent = Script(self.command, self._environment(host)).inline()
+
+        def listen(stream: Literal["stdout", "stderr"]) -> Callable[[str], None]:
+            def tell(line: str) -> None:
+                with hearing:
+                    self.hear(host, stream, redactor(line))
+
+            return tell
+
+        out, err = Lines(listen("stdout")), Lines(listen("stderr"))
+        exit_ = self.connections.to(host).execute(
+            command, stdin=[sent], stdout=out.feed, stderr=err.feed, cancelled=self.cancellation.stop
+        )
+        out.end()
+        err.end()
+        if not exit_.status:
+            return Answer(host, 0)
+        failed = CommandError(f"The command ended with status {exit_.status}", status=exit_.status, where=host.id)
+        return Answer(host, exit_.status, failed)
+
+    def _environment(self, host: Host) -> Mapping[str, str]:
+        return environment(self.operation, host, self.operation.names.get(host.address, ""))
+
+    def _surroundings(self, hosts: Sequence[Host]) -> Surroundings:
+        return Surroundings(
+            operation=self.operation,
+            journal=Journal(Path("/nonexistent")),  # a step that only queries is never recorded
+            key=b"",
+            facts=Facts(),
+            connections=self.connections,
+            events=self.events,
+            cancellation=self.cancellation,
+            parallel=self.parallel,
+            hosts_of=lambda planned: hosts,
+            environment_of=self._environment,
+        )

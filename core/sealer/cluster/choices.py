@@ -1,0 +1,39 @@
+"""What whoever calls decides about a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+def _nobody(question: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The words of the person, or program, behind a run.
+
+    :param command: what was typed, for locks; no secret in it.
+    :param dry_run: plan, read facts from hosts, change nothing.
+    :param force: at a delete, go on past hosts that are out of reach and past plugins and scripts that fail.
+    :param keep_layers: at a delete, leave the verified layers on the hosts.
+    :param unfinished: what becomes of an operation that another command left unfinished; empty: refuse.
+    :param confirm: asked before hosts are removed.
+    :param settled: for a step id and host id, whether a ONCE step of unknown outcome is to run again.
+    :param announce: told in words what an apply will do before it does it.
+    """
+
+    command: str = "sealer"
+    dry_run: bool = False
+    force: bool = False
+    keep_layers: bool = False
+    unfinished: Literal["", "continue", "abandon"] = ""
+    confirm: Callable[[str], bool] = _nobody
+    settled: Mapping[tuple[str, str], bool] = field(default_factory=dict)
+    announce: Callable[[str], None] = lambda text: None
+
+    def settle(self, step: str, host: str) -> bool | None:
+        """The word on a step on a host; None: none was given."""
+        return self.settled.get((step, host))

@@ -1,0 +1,174 @@
+"""What the cluster is to be: a Clusterfile, the command line, or both."""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from sealer.clusterfile.model import Cluster, Clusterfile, DriverChoice, HostGroup
+from sealer.errors import InputError
+from sealer.extension.operation import Recorded
+from sealer.hosts import MASTER, NODE, Host, Ssh, parse_addresses
+from sealer.settings import DEFAULT_PROVIDER
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What the command line says about a cluster.
+
+    :param masters, nodes: addresses and ranges, or counts with a provider that makes hosts.
+    :param env: `K=V` each, over the hosts' env.
+    :param cmds: replace the image's CMDs.
+    """
+
+    image: str = ""
+    name: str = ""
+    masters: str = ""
+    nodes: str = ""
+    ssh: Ssh = field(default_factory=Ssh)
+    env: tuple[str, ...] = ()
+    provider: str = ""
+    cmds: tuple[str, ...] = ()
+    cmd_args: tuple[str, ...] = ()
+
+
+def desired(base: Clusterfile | None, flags: Flags, makes_hosts: Callable[[str], bool]) -> Clusterfile:
+    """The Clusterfile with the command line merged in: hosts are added, everything else is over the file's.
+
+    :param makes_hosts: whether a provider makes hosts by count.
+    :raises InputError: a flag cannot be understood, or a host is named twice.
+    """
+    base = base or Clusterfile()
+    cluster = base.cluster or Cluster()
+    provider = DriverChoice(flags.provider.lower()) if flags.provider else cluster.provider
+    cluster = replace(
+        cluster,
+        image=flags.image or cluster.image,
+        name=flags.name or cluster.name,
+        provider=provider,
+        cmd=flags.cmds or cluster.cmd,
+        cmd_args=flags.cmd_args or cluster.cmd_args,
+        ssh=flags.ssh.filled_from(cluster.ssh),
+    )
+    makes = makes_hosts(provider.name)
+    cluster = _with_counts(cluster, flags) if makes else _with_addresses(cluster, flags)
+    if not cluster.hosts and not cluster.groups:
+        cluster = replace(cluster, hosts=(this_machine(),))
+    cluster = replace(cluster, hosts=tuple(replace(h, ssh=flags.ssh.filled_from(h.ssh)) for h in cluster.hosts))
+    return replace(base, cluster=_with_env(cluster, flags.env))
+
+
+def hosts_of_flags(flags: Flags) -> tuple[Host, ...]:
+    """The hosts that `--masters` and `--nodes` name by address, masters first.
+
+    :raises InputError: an address cannot be understood, or a host is named twice.
+    """
+    hosts = [
+        Host(address, (role,), replace(flags.ssh, port=port or flags.ssh.port))
+        for flag, role, text in (("--masters", MASTER, flags.masters), ("--nodes", NODE, flags.nodes))
+        for address, port in _addresses(flag, text)
+    ]
+    _refuse_twice(hosts)
+    return tuple(hosts)
+
+
+def this_machine() -> Host:
+    """This machine as the only master: its address towards the network, or the loopback's when it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # a documentation address: nothing is sent, only a route is chosen
+            address = str(probe.getsockname()[0])
+        except OSError:
+            address = "127.0.0.1"
+    return Host(address, (MASTER,))
+
+
+def placeholders(groups: Sequence[HostGroup], taken: Sequence[Host], ssh: Ssh) -> tuple[Host, ...]:
+    """The hosts that groups ask for: those of `taken` that stay, with new names for what is missing.
+
+    :param taken: hosts that the cluster has, with their placeholders.
+    """
+    wanted: list[Host] = []
+    counts: Counter[str] = Counter()
+    for group in groups:
+        counts[group.role] += group.count
+    for role, count in counts.items():
+        have = sorted((host for host in taken if host.roles[:1] == (role,)), key=_number)
+        used = {host.placeholder for host in have}
+        free = (name for number in range(len(used) + count) if (name := f"{role}-{number}") not in used)
+        stay = have[:count]
+        wanted += stay
+        wanted += [Host("", (role,), ssh, placeholder=next(free)) for _ in range(count - len(stay))]
+    return tuple(wanted)
+
+
+def _number(host: Host) -> tuple[int, str]:
+    digits = host.placeholder.rpartition("-")[2]
+    return (int(digits) if digits.isdigit() else 0, host.placeholder)
+
+
+def recorded_ssh(host: Host, recorded: Recorded | None) -> Host:
+    """`host` with what is known of how to log in: what was recorded fills what is not given."""
+    for other in recorded.hosts if recorded else ():
+        if other.host.address and other.host.address == host.address:
+            return replace(host, ssh=host.ssh.filled_from(other.host.ssh))
+    return host
+
+
+def _with_counts(cluster: Cluster, flags: Flags) -> Cluster:
+    groups = list(cluster.groups)
+    for flag, role, text in (("--masters", MASTER, flags.masters), ("--nodes", NODE, flags.nodes)):
+        if not text:
+            continue
+        if not text.isdigit():
+            raise InputError(
+                f"{flag} {text}", why=f"the provider {cluster.provider.name} makes hosts: give their count"
+            )
+        # A count on the command line is the count; it does not add to the file's.
+        groups = [group for group in groups if group.role != role]
+        groups.append(HostGroup(role, int(text)))
+    if not sum(group.count for group in groups if group.role == MASTER):
+        raise InputError("No master", why=f"the provider {cluster.provider.name} needs `--masters COUNT`")
+    return replace(cluster, groups=tuple(sorted(groups, key=lambda group: group.role != MASTER)))
+
+
+def _with_addresses(cluster: Cluster, flags: Flags) -> Cluster:
+    if cluster.groups:
+        raise InputError(
+            "Hosts by count need a provider that makes them",
+            why=f"the provider is '{cluster.provider.name or DEFAULT_PROVIDER}'",
+            remedy="Name the hosts by address, or a provider with `--provider` or spec.provider.",
+        )
+    hosts = (*cluster.hosts, *hosts_of_flags(flags))
+    _refuse_twice(hosts)
+    if hosts and not any(host.is_master for host in hosts):
+        raise InputError("No master", why="only nodes are named", remedy="Name one with `--masters`.")
+    return replace(cluster, hosts=hosts)
+
+
+def _addresses(flag: str, text: str) -> list[tuple[str, int]]:
+    try:
+        return parse_addresses(text)
+    except ValueError as error:
+        raise InputError(f"{flag} {text}", why=str(error)) from None
+
+
+def _refuse_twice(hosts: Sequence[Host]) -> None:
+    for address, times in Counter(host.address for host in hosts).items():
+        if times > 1:
+            raise InputError(f"The host {address} is named {times} times")
+
+
+def _with_env(cluster: Cluster, env: Sequence[str]) -> Cluster:
+    if not env:
+        return cluster
+    pairs: dict[str, str] = {}
+    for item in env:
+        key, equals, value = item.partition("=")
+        if not equals or not key.strip():
+            raise InputError(f"-e {item}", why="an environment variable is given as KEY=VALUE")
+        pairs[key.strip()] = value
+    hosts = tuple(replace(host, env={**host.env, **pairs}) for host in cluster.hosts)
+    return replace(cluster, env={**cluster.env, **pairs}, hosts=hosts)

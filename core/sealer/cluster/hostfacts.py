@@ -1,0 +1,82 @@
+"""What the kernel reads from every host before it plans."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from sealer.errors import ConnectionLostError, HostUnreachableError
+from sealer.extension.context import StepContext
+from sealer.extension.operation import HostPaths
+from sealer.extension.steps import Effect, Fact, Retry, Step
+from sealer.extension.targets import Addresses
+
+# {"machine_id", "host_name", "architecture", "rootfs" (bool), "free" (bytes at the data root), "missing" (tools)}
+HOST_FACTS: Fact[dict[str, Any]] = Fact("kernel.host", dict, per_host=True)
+
+ARCHITECTURES = {
+    "x86_64": "amd64",
+    "aarch64": "arm64",
+    "armv7l": "arm",
+    "ppc64le": "ppc64le",
+    "s390x": "s390x",
+    "riscv64": "riscv64",
+}
+TOOLS = ("tar", "gzip", "sha256sum", "head", "stat", "setsid", "mktemp")
+
+
+def read_facts(paths: HostPaths, hosts: frozenset[str], spared: frozenset[str]) -> Step:
+    """The step that asks.
+
+    :param hosts: ids of those asked.
+    :param spared: those of them that may be out of reach: their fact is then `{"unreachable": why}`.
+    """
+    script = f"""
+echo "machine_id=$(cat /etc/machine-id 2>/dev/null)"
+echo "host_name=$(hostname 2>/dev/null || cat /proc/sys/kernel/hostname)"
+echo "machine=$(uname -m)"
+[ -e {shlex.quote(paths.rootfs)} ] && echo rootfs=yes
+for tool in {" ".join(TOOLS)}; do command -v $tool > /dev/null || echo "missing=$tool"; done
+at={shlex.quote(paths.data_root)}
+while [ ! -e "$at" ]; do at=$(dirname "$at"); done
+echo "free=$(df -Pk "$at" | tail -n 1 | tr -s ' ' | cut -d ' ' -f 4)"
+"""
+
+    def ask(context: StepContext) -> None:
+        try:
+            facts = parse_facts(context.query(script).stdout)
+        except (HostUnreachableError, ConnectionLostError) as error:
+            if context.host.id not in spared:
+                raise
+            context.warn(f"passed over: {error}")
+            facts = {"unreachable": str(error)}
+        context.give(HOST_FACTS, facts)
+
+    return Step(
+        "facts",
+        "Reach the hosts",
+        Addresses(hosts, "any"),
+        ask,
+        effect=Effect.QUERY,
+        gives=frozenset({HOST_FACTS}),
+        timeout=60,
+        retry=Retry(attempts=2),
+    )
+
+
+def parse_facts(text: str) -> dict[str, Any]:
+    """The lines that the host printed, as the fact's value."""
+    facts: dict[str, Any] = {"missing": [], "rootfs": False, "free": 0, "machine_id": "", "host_name": ""}
+    for line in text.splitlines():
+        key, _, value = line.partition("=")
+        if key == "missing":
+            facts["missing"].append(value)
+        elif key == "rootfs":
+            facts["rootfs"] = True
+        elif key == "free":
+            facts["free"] = int(value) * 1024 if value.isdigit() else 0
+        elif key == "machine":
+            facts["architecture"] = ARCHITECTURES.get(value, value)
+        elif key in facts:
+            facts[key] = value
+    return facts

@@ -1,0 +1,465 @@
+"""What can be done to clusters: create, apply, scale, delete, install an application."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from sealer.cluster import state
+from sealer.cluster.ad_hoc import AdHocCommand, Answer, Listener
+from sealer.cluster.cancellation import Cancellation
+from sealer.cluster.changes import Changes, changes, refuse_uncovered
+from sealer.cluster.choices import Choices
+from sealer.cluster.connections import Connections, is_this_machine
+from sealer.cluster.content import ImageContent
+from sealer.cluster.desired import placeholders, recorded_ssh
+from sealer.cluster.documents import DocumentsPlugin, Parsed, check_hosts, merged, parse
+from sealer.cluster.home import ClusterHome
+from sealer.cluster.lock import cluster_lock
+from sealer.cluster.operate import Intention, Run
+from sealer.cluster.plan import Plan
+from sealer.cluster.stages import RENDERED_FIELDS, Drivers
+from sealer.clusterfile.model import Cluster, Clusterfile, HostGroup
+from sealer.errors import ImageNotFoundError, InputError, RefusedError
+from sealer.events import EventStream
+from sealer.extension.drivers import Transport
+from sealer.extension.loading import driver_names, load_driver
+from sealer.extension.manager import PluginManager
+from sealer.extension.operation import Operation, Recorded
+from sealer.hosts import Host, Ssh
+from sealer.image.model import APP_INSTALLER, ClusterImage
+from sealer.image.store import Store
+from sealer.settings import DEFAULT_LOCAL_TRANSPORT, DEFAULT_PROVIDER, DEFAULT_RUNTIME, DEFAULT_TRANSPORT, Settings
+
+NO_LOGIN = Ssh()  # nothing given: what is recorded, and the cluster's own key
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a request.
+
+    :param plan: of a dry run.
+    :param changes: of an apply.
+    """
+
+    cluster: str
+    kind: Literal["create", "scale", "application", "delete", "nothing"]
+    plan: Plan | None = None
+    changes: Changes | None = None
+    recorded: Recorded | None = None
+
+
+class Lifecycle:
+    """The clusters of one home, and what can be done to them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        plugins: PluginManager,
+        events: EventStream,
+        cancellation: Cancellation | None = None,
+        choices: Choices | None = None,
+    ) -> None:
+        self.settings = settings
+        self.events = events
+        self._plugins = plugins
+        self._cancellation = cancellation or Cancellation()
+        self._choices = choices or Choices()
+        self._store = Store(settings.images)
+        self._documents = DocumentsPlugin()
+        plugins.register(self._documents, DocumentsPlugin.NAME, place="last")
+
+    # -- what is there -------------------------------------------------------------------------------------------
+
+    def names(self) -> tuple[str, ...]:
+        """The clusters that are recorded, sorted."""
+        if not self.settings.clusters.is_dir():
+            return ()
+        found = (ClusterHome(path) for path in self.settings.clusters.iterdir())
+        return tuple(sorted(home.name for home in found if home.exists))
+
+    def recorded(self, name: str) -> Recorded:
+        """What is recorded of a cluster.
+
+        :raises InputError: there is no such cluster.
+        """
+        recorded = state.load(self._home(name))
+        if recorded is None:
+            known = ", ".join(self.names()) or "none"
+            raise InputError(f"There is no cluster '{name}'", why=f"recorded here: {known}")
+        return recorded
+
+    def makes_hosts(self, provider: str) -> bool:
+        """Whether a provider makes hosts by count."""
+        name = provider or DEFAULT_PROVIDER
+        return load_driver("provider", name, self.settings, self.events).makes_hosts
+
+    # -- what can be done ----------------------------------------------------------------------------------------
+
+    def create(self, desired: Clusterfile) -> Outcome:
+        """Make a new cluster, or go on making it; an application image is installed onto the cluster that runs.
+
+        :raises RefusedError: the cluster exists.
+        """
+        cluster = _cluster(desired)
+        home = self._home(cluster.name)
+        with self._locked(home):
+            recorded = state.load(home)
+            image = self._image(cluster.image)
+            if image.first.type == APP_INSTALLER:
+                return self._application(home, recorded, image, desired)
+            if recorded is not None and recorded.status != "creating":
+                raise RefusedError(
+                    f"The cluster '{home.name}' exists ({recorded.status})",
+                    remedy="`sealer apply -f Clusterfile` changes it; another cluster needs another `--name`.",
+                )
+            return self._create(home, recorded, image, desired)
+
+    def apply(self, desired: Clusterfile) -> Outcome:
+        """Create the cluster, or bring it to what the Clusterfile says.
+
+        :raises RefusedError: a change is asked for that nothing would bring about, or nobody confirms a removal.
+        """
+        cluster = _cluster(desired)
+        home = self._home(cluster.name)
+        with self._locked(home):
+            recorded = state.load(home)
+            if recorded is None or recorded.status == "creating":
+                return self._create(home, recorded, self._image(cluster.image), desired)
+            if recorded.status == "deleting":
+                raise RefusedError(
+                    f"The cluster '{home.name}' is being deleted",
+                    remedy=f"Finish that with `sealer delete --all --name {home.name}`, then apply again.",
+                )
+            return self._change(home, recorded, desired)
+
+    def scale_up(self, name: str, hosts: Sequence[Host], counts: tuple[int, int] = (0, 0)) -> Outcome:
+        """Add hosts to a cluster.
+
+        :param counts: further masters and nodes, with a provider that makes hosts.
+        """
+        recorded = self.recorded(name)
+        cluster = _recorded_cluster(recorded)
+        members = {entry.host.address for entry in recorded.hosts if entry.member}
+        for host in hosts:
+            if host.address in members:
+                raise InputError(f"The host {host.address} is in the cluster already")
+        known = {host.address for host in hosts}
+        kept = tuple(host for host in cluster.hosts if host.address not in known)
+        added = tuple(replace(host, ssh=host.ssh.filled_from(cluster.ssh)) for host in hosts)
+        groups = list(cluster.groups)
+        for role, count in zip(("master", "node"), counts, strict=True):
+            groups = _with_more(groups, role, count)
+        return self.apply(
+            replace(recorded.clusterfile, cluster=replace(cluster, hosts=(*kept, *added), groups=tuple(groups)))
+        )
+
+    def scale_down(self, name: str, addresses: Sequence[str], ssh: Ssh = NO_LOGIN) -> Outcome:
+        """Remove hosts from a cluster.
+
+        :param ssh: over what is recorded, where the cluster's own key does not open the hosts.
+        :raises InputError: a host is not in it.
+        """
+        recorded = self.recorded(name)
+        cluster = _recorded_cluster(recorded)
+        known = {entry.host.address: entry.host for entry in recorded.hosts} | {
+            entry.host.placeholder: entry.host for entry in recorded.hosts if entry.host.placeholder
+        }
+        unknown = [address for address in addresses if address not in known]
+        if unknown:
+            raise InputError(f"{', '.join(unknown)}: not in the cluster '{name}'")
+        leaving = {known[address].id for address in addresses}
+        return self._leave(recorded, cluster, leaving, ssh)
+
+    def delete(self, name: str, ssh: Ssh = NO_LOGIN) -> Outcome:
+        """Delete a cluster, whatever became of the operations before.
+
+        :param ssh: over what is recorded, where the cluster's own key does not open the hosts.
+        """
+        home = self._home(name)
+        self.recorded(name)
+        with self._locked(home):
+            recorded = self.recorded(name)
+            hosts = tuple(_with_ssh(recorded_ssh(entry.host, recorded), ssh) for entry in recorded.hosts)
+            if not (self._choices.dry_run or self._choices.confirm(_question(home.name, hosts, everything=True))):
+                raise RefusedError("Nothing was deleted", remedy="Add --yes to delete without being asked.")
+            desired = recorded.clusterfile
+            image = self._image_of(recorded)
+            intention = Intention("delete", desired, image, wanted=(), removed=hosts)
+            return self._run(home, recorded, intention)
+
+    def execute(self, name: str, command: str, hosts: Sequence[Host], hear: Listener) -> tuple[Answer, ...]:
+        """Run a command on some hosts of a cluster; nothing is recorded, no lock is taken."""
+        recorded = self.recorded(name)
+        everyone = tuple(entry.host for entry in recorded.hosts)
+        intention = Intention("scale", recorded.clusterfile, self._image_of(recorded), wanted=everyone, kept=everyone)
+        connections = Connections(self._drivers(self._home(name), intention).transport_of)
+        desired, image = recorded.clusterfile, intention.image
+        operation = Operation("exec", "scale", name, desired, recorded, image=image, kept=everyone)
+        parallel = self.settings.parallel_hosts
+        asked = AdHocCommand(operation, connections, self.events, self._cancellation, parallel, command, hear)
+        return asked.run(hosts)
+
+    # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _create(
+        self, home: ClusterHome, recorded: Recorded | None, image: ClusterImage, desired: Clusterfile
+    ) -> Outcome:
+        if image.first.type == APP_INSTALLER:
+            raise RefusedError(
+                f"{image.reference} is an application image, and there is no cluster '{home.name}' to install it onto",
+                remedy="Run a cluster image first.",
+            )
+        if self._choices.unfinished == "continue":
+            desired = self._pending(home, desired)
+        cluster = _cluster(desired)
+        wanted = self._wanted(cluster, recorded)
+        removed = _left_over(recorded, wanted)
+        intention = Intention("create", desired, image, wanted=wanted, added=wanted, removed=removed)
+        return self._run(home, recorded, intention)
+
+    def _change(self, home: ClusterHome, recorded: Recorded, desired: Clusterfile) -> Outcome:
+        if self._choices.unfinished == "continue":
+            desired = self._pending(home, desired)
+        cluster = _cluster(desired)
+        found = changes(recorded, desired, self._wanted(cluster, recorded))
+        return self._scale(home, recorded, desired, found)
+
+    def _scale(self, home: ClusterHome, recorded: Recorded, desired: Clusterfile, found: Changes) -> Outcome:
+        if found.plugins:
+            self.events.warn(
+                f"Plugin documents that changed ({', '.join(found.plugins)}) do not run again: "
+                "install-time plugins run at install only; those of later phases run when their phase comes"
+            )
+        if found.none and recorded.status == "running":
+            return Outcome(home.name, "nothing", changes=found, recorded=recorded)
+        refuse_uncovered(found, RENDERED_FIELDS)
+        masters = [host for host in (*found.kept, *found.added) if host.is_master]
+        if not masters:
+            raise RefusedError(
+                "No master would be left", remedy=f"`sealer delete --all --name {home.name}` deletes it."
+            )
+        self._choices.announce(_announcement(home.name, found))
+        ask = found.removed and not self._choices.dry_run
+        if ask and not self._choices.confirm(_question(home.name, found.removed)):
+            raise RefusedError("Nothing was changed", remedy="Add --yes to remove hosts without being asked.")
+        intention = Intention(
+            "scale",
+            desired,
+            self._image_of(recorded),
+            wanted=(*found.kept, *found.added),
+            added=found.added,
+            kept=found.kept,
+            removed=tuple(recorded_ssh(host, recorded) for host in found.removed),
+        )
+        if found.added and intention.image is None:
+            raise ImageNotFoundError(
+                f"The cluster's image {recorded.image} is not in the local store",
+                why="hosts can only be added with it",
+                remedy="Build or load it again.",
+            )
+        return replace(self._run(home, recorded, intention), changes=found)
+
+    def _leave(self, recorded: Recorded, cluster: Cluster, leaving: set[str], ssh: Ssh) -> Outcome:
+        home = self._home(recorded.name)
+        with self._locked(home):
+            gone = [_with_ssh(entry.host, ssh) for entry in recorded.hosts if entry.host.id in leaving]
+            groups = list(cluster.groups)
+            for host in gone:
+                if host.placeholder:
+                    groups = _with_more(groups, host.roles[0], -1)
+            stay = tuple(host for host in cluster.hosts if host.address not in leaving)
+            desired = replace(recorded.clusterfile, cluster=replace(cluster, hosts=stay, groups=tuple(groups)))
+            kept = tuple(entry.host for entry in recorded.hosts if entry.host.id not in leaving and entry.member)
+            return self._scale(home, recorded, desired, Changes(removed=tuple(gone), kept=kept))
+
+    def _application(
+        self, home: ClusterHome, recorded: Recorded | None, image: ClusterImage, desired: Clusterfile
+    ) -> Outcome:
+        if recorded is None or recorded.status not in ("running", "changing"):
+            raise RefusedError(
+                f"{image.reference} is an application image, and no cluster '{home.name}' runs",
+                remedy="Run a cluster image first, or say with `--name` which cluster is meant.",
+            )
+        base = _recorded_cluster(recorded)
+        asked = _cluster(desired)
+        spec = replace(base, env={**base.env, **asked.env}, cmd=asked.cmd, cmd_args=asked.cmd_args)
+        hosts = tuple(entry.host for entry in recorded.hosts if entry.member)
+        intention = Intention(
+            "application",
+            replace(desired, cluster=spec),
+            image,
+            wanted=hosts,
+            kept=hosts,
+            application=image.reference.rpartition("/")[2].partition("@")[0].partition(":")[0],
+        )
+        return self._run(home, recorded, intention)
+
+    def _run(self, home: ClusterHome, recorded: Recorded | None, intention: Intention) -> Outcome:
+        """Plan it, or do it."""
+        parsed = self._parsed(intention)
+        drivers = self._drivers(home, intention)
+        run = Run(
+            self.settings,
+            self._plugins,
+            self._documents,
+            self.events,
+            self._cancellation,
+            self._choices,
+            home,
+            drivers,
+            intention,
+            recorded,
+            parsed,
+        )
+        kind: Literal["create", "scale", "application", "delete"] = intention.kind  # type: ignore[assignment]
+        if self._choices.dry_run:
+            return Outcome(home.name, kind, plan=run.plan(), recorded=recorded)
+        run.execute()
+        return Outcome(home.name, kind, recorded=state.load(home))
+
+    def _parsed(self, intention: Intention) -> tuple[Parsed, ...]:
+        """The Plugin documents that take part, read by their types before anything is changed."""
+        carried = ImageContent(intention.image).documents if intention.image else ()
+        documents = merged(carried, intention.desired.plugins)
+        parsed = parse(documents, self._plugins.plugin_types())
+        hosts = (*intention.wanted, *intention.removed)
+        if intention.kind in ("create", "scale") and all(host.address for host in hosts):
+            check_hosts(parsed, [host.address for host in hosts], self.events.warn)
+        return parsed
+
+    def _drivers(self, home: ClusterHome, intention: Intention) -> Drivers:
+        cluster = intention.desired.cluster or Cluster()
+        wanted = intention.image.first.runtime if intention.image else ""
+        runtime = load_driver(
+            "runtime",
+            cluster.runtime.name or wanted or DEFAULT_RUNTIME,
+            self.settings,
+            self.events,
+            cluster.runtime.options,
+            position=cluster.runtime.position,
+        )
+        provider = load_driver(
+            "provider",
+            cluster.provider.name or DEFAULT_PROVIDER,
+            self.settings,
+            self.events,
+            cluster.provider.options,
+            position=cluster.provider.position,
+        )
+        registry = None
+        if cluster.registry.driver:
+            options = cluster.registry.options
+            registry = load_driver("registry", cluster.registry.driver, self.settings, self.events, options)
+        remote = load_driver(
+            "transport",
+            cluster.transport.name or DEFAULT_TRANSPORT,
+            self.settings,
+            self.events,
+            cluster.transport.options,
+            position=cluster.transport.position,
+        )
+        transports = [remote]
+        local = None
+        if not cluster.transport.name and DEFAULT_LOCAL_TRANSPORT in driver_names("transport"):
+            local = load_driver("transport", DEFAULT_LOCAL_TRANSPORT, self.settings, self.events)
+            transports.append(local)
+        for transport in transports:
+            transport.credentials = home.credentials
+
+        def transport_of(host: Host) -> Transport:
+            return local if local is not None and is_this_machine(host.address) else remote
+
+        return Drivers(runtime, provider, transports, transport_of, registry)
+
+    def _wanted(self, cluster: Cluster, recorded: Recorded | None) -> tuple[Host, ...]:
+        """The desired hosts: those named, and those a provider makes or made, by their placeholders."""
+        made = [recorded_ssh(entry.host, recorded) for entry in recorded.hosts] if recorded else []
+        by_count = placeholders(cluster.groups, [host for host in made if host.placeholder], cluster.ssh)
+        named = tuple(recorded_ssh(host, recorded) for host in cluster.hosts)
+        return tuple(sorted((*named, *by_count), key=lambda host: not host.is_master))
+
+    def _pending(self, home: ClusterHome, desired: Clusterfile) -> Clusterfile:
+        """What the unfinished operation is about, with the secrets of this command."""
+        pending = state.load_pending(home)
+        if pending is None or pending.cluster is None:
+            return desired
+        given = _cluster(desired)
+        by_address = {host.address: host.ssh for host in given.hosts}
+        hosts = tuple(
+            replace(host, ssh=host.ssh.filled_from(by_address.get(host.address, given.ssh)))
+            for host in pending.cluster.hosts
+        )
+        return replace(pending, cluster=replace(pending.cluster, hosts=hosts))
+
+    def _image(self, reference: str) -> ClusterImage:
+        if not reference:
+            raise InputError("No image", why="neither the command line nor spec.image names one")
+        return self._store.find(reference)
+
+    def _image_of(self, recorded: Recorded) -> ClusterImage | None:
+        """The cluster's image, by digest: its name may be another image's by now."""
+        for reference in (recorded.image_digest, recorded.image):
+            try:
+                image = self._store.find(reference) if reference else None
+            except (ImageNotFoundError, InputError):
+                continue
+            if image is not None and image.digest == recorded.image_digest:
+                return replace(image, reference=recorded.image)
+        return None
+
+    def _home(self, name: str) -> ClusterHome:
+        return ClusterHome.of(self.settings.clusters, name)
+
+    def _locked(self, home: ClusterHome) -> AbstractContextManager[None]:
+        """The cluster's lock; a dry run changes nothing and takes none."""
+        if self._choices.dry_run:
+            return nullcontext()
+        return cluster_lock(home.lock, self._choices.command, self.events)
+
+
+def _with_ssh(host: Host, ssh: Ssh) -> Host:
+    return replace(host, ssh=ssh.filled_from(host.ssh))
+
+
+def _cluster(desired: Clusterfile) -> Cluster:
+    if desired.cluster is None:
+        raise InputError("There is no document of kind Cluster")
+    return desired.cluster
+
+
+def _recorded_cluster(recorded: Recorded) -> Cluster:
+    return recorded.clusterfile.cluster or Cluster(name=recorded.name)
+
+
+def _left_over(recorded: Recorded | None, wanted: Sequence[Host]) -> tuple[Host, ...]:
+    """Hosts that an abandoned operation has touched and that are no longer wanted."""
+    ids = {host.id for host in wanted}
+    return tuple(entry.host for entry in recorded.hosts if entry.host.id not in ids) if recorded else ()
+
+
+def _with_more(groups: Sequence[HostGroup], role: str, more: int) -> list[HostGroup]:
+    """`groups` with `more` hosts of a role, or fewer when it is negative."""
+    changed = list(groups)
+    same = [number for number, group in enumerate(changed) if group.role == role]
+    if same:
+        changed[same[-1]] = replace(changed[same[-1]], count=changed[same[-1]].count + more)
+    elif more > 0:
+        changed.append(HostGroup(role, more))
+    return [group for group in changed if group.count > 0]
+
+
+def _announcement(name: str, found: Changes) -> str:
+    parts = [f"add {host.id} ({host.roles[0]})" for host in found.added]
+    parts += [f"remove {host.id} ({host.roles[0]})" for host in found.removed]
+    parts += [f"change {field}" for field in found.fields]
+    return f"cluster {name}: " + ", ".join(parts)
+
+
+def _question(name: str, hosts: Sequence[Host], *, everything: bool = False) -> str:
+    listed = ", ".join(host.id for host in hosts)
+    if everything:
+        return f"Delete the cluster '{name}' with all it holds ({listed or 'no hosts'})?"
+    return f"Remove {listed} from the cluster '{name}' with all they hold?"

@@ -1,0 +1,101 @@
+"""One writer a cluster, on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import getpass
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sealer.cluster.files import make_private_directory
+from sealer.errors import LockHeldError
+from sealer.events import EventStream
+
+_TRIES = 10  # the directory may be removed under our hands by a delete that just ends
+
+
+def holder(command: str) -> dict[str, Any]:
+    """Who we are, for whoever finds our lock."""
+    return {
+        "pid": os.getpid(),
+        "user": getpass.getuser(),
+        "machine": platform.node(),
+        "since": time.strftime("%Y-%m-%d %H:%M:%S %Z"),
+        "command": command,
+    }
+
+
+def describe(who: dict[str, Any]) -> str:
+    """A holder in words."""
+    return (
+        f"`{who.get('command', 'sealer')}` of {who.get('user', '?')} on {who.get('machine', '?')}, "
+        f"process {who.get('pid', '?')}, since {who.get('since', '?')}"
+    )
+
+
+@contextlib.contextmanager
+def cluster_lock(path: Path, command: str, events: EventStream) -> Iterator[None]:
+    """Hold the lock of a cluster. It ends with the process, however that ends.
+
+    :param path: of the lock file.
+    :param command: what we are doing, for others to read.
+    :raises LockHeldError: another sealer has it; the error names that one.
+    """
+    descriptor = _acquire(path)
+    try:
+        left_behind = os.pread(descriptor, 4096, 0)
+        if left_behind.strip():
+            with contextlib.suppress(ValueError):
+                events.info(f"recovered the lock that {describe(json.loads(left_behind))} left behind")
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(holder(command)).encode(), 0)
+        yield
+        os.ftruncate(descriptor, 0)
+    except BaseException as error:
+        # An error that we report is an orderly end; the file says who is there only while somebody is.
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)
+        raise error
+    finally:
+        if not (path.parent / "state.json").exists():
+            # Nothing came of it: the directory is not left for a cluster that there is not.
+            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.parent.rmdir()
+        os.close(descriptor)
+
+
+def _acquire(path: Path) -> int:
+    for _ in range(_TRIES):
+        make_private_directory(path.parent)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            who = os.pread(descriptor, 4096, 0)
+            os.close(descriptor)
+            raise LockHeldError(
+                f"Another sealer works on the cluster '{path.parent.name}'",
+                why=_in_words(who),
+                remedy="Wait for it to end, or end it; its work can then be continued by its own command.",
+            ) from None
+        try:
+            if os.fstat(descriptor).st_ino == path.stat().st_ino:
+                return descriptor
+        except FileNotFoundError:
+            pass
+        os.close(descriptor)
+    raise LockHeldError(f"The cluster '{path.parent.name}' is being removed", remedy="Run the command again.")
+
+
+def _in_words(content: bytes) -> str:
+    try:
+        return describe(json.loads(content))
+    except ValueError:
+        return "it does not say who it is"

@@ -1,0 +1,487 @@
+"""One operation from its first record to its last."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sealer.cluster import state
+from sealer.cluster.cancellation import Cancellation
+from sealer.cluster.choices import Choices
+from sealer.cluster.connections import Connections
+from sealer.cluster.content import ImageContent
+from sealer.cluster.documents import DocumentsPlugin, Parsed
+from sealer.cluster.environment import environment
+from sealer.cluster.executor import Executor, Surroundings
+from sealer.cluster.facts import Facts
+from sealer.cluster.home import ClusterHome
+from sealer.cluster.hostfacts import HOST_FACTS, read_facts
+from sealer.cluster.hostlock import HostLocks
+from sealer.cluster.hosts_of import groups, resolve
+from sealer.cluster.identity import check_hosts
+from sealer.cluster.journal import Journal
+from sealer.cluster.plan import Plan, PlannedStep, Stage, StageBuilder
+from sealer.cluster.stages import CLEANING, KERNEL, Composer, Drivers
+from sealer.clusterfile.model import Clusterfile
+from sealer.clusterfile.writing import write
+from sealer.errors import InterruptedRunError, OperationFailedError, PluginError, RefusedError, SealerError
+from sealer.events import EventStream, State
+from sealer.extension.drivers import HOSTS_MADE
+from sealer.extension.manager import PluginManager
+from sealer.extension.operation import Operation, OperationKind, Recorded, RecordedHost
+from sealer.extension.steps import Effect, Step
+from sealer.extension.targets import FIRST_MASTER
+from sealer.hosts import Host, Ssh
+from sealer.image.model import ClusterImage
+from sealer.redaction import Secret
+from sealer.settings import Settings
+
+_STATUS = {"create": "creating", "delete": "deleting"}
+
+
+@dataclass(frozen=True)
+class Intention:
+    """What is to be done, before anything of it is recorded.
+
+    :param wanted: the hosts of the cluster when it has ended.
+    :param application: name of the application image that is installed.
+    """
+
+    kind: OperationKind
+    desired: Clusterfile
+    image: ClusterImage | None
+    wanted: tuple[Host, ...]
+    added: tuple[Host, ...] = ()
+    kept: tuple[Host, ...] = ()
+    removed: tuple[Host, ...] = ()
+    application: str = ""
+
+    def fingerprint(self, key: bytes) -> str:
+        """The same for the same command on the same input: then an unfinished operation is resumed."""
+        content = [
+            self.kind,
+            self.image.digest if self.image else "",
+            self.application,
+            write(self.desired),
+            sorted(_key(host) for host in self.wanted),
+        ]
+        return hmac.new(key, json.dumps(content).encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def _key(host: Host) -> str:
+    """What stays the same when a host gets its address."""
+    return host.placeholder or host.address
+
+
+@dataclass
+class Run:
+    """One operation of one process on one cluster, under its lock.
+
+    :param parsed: the Plugin documents that take part.
+    """
+
+    settings: Settings
+    plugins: PluginManager
+    documents: DocumentsPlugin
+    events: EventStream
+    cancellation: Cancellation
+    choices: Choices
+    home: ClusterHome
+    drivers: Drivers
+    intention: Intention
+    recorded: Recorded | None
+    parsed: tuple[Parsed, ...]
+    facts: Facts = field(default_factory=Facts)
+    _current: Recorded | None = None  # as this run has recorded it so far
+
+    def __post_init__(self) -> None:
+        self._journal = Journal(self.home.directory / "dry-run")
+        self._connections = Connections(self.drivers.transport_of)
+        self._key = b"dry run" if self.choices.dry_run else self.home.fingerprint_key()
+        self._content = ImageContent(self.intention.image) if self.intention.image else None
+        self.documents.parsed = self.parsed
+        given = self.intention
+        self.operation = Operation(
+            id=f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}",
+            kind=given.kind,
+            cluster=self.home.name,
+            desired=given.desired,
+            recorded=self.recorded,
+            image=given.image,
+            added=given.added,
+            kept=given.kept,
+            removed=given.removed,
+            names=self.documents.host_names(),
+            application=given.application,
+        )
+
+    # -- plan only -----------------------------------------------------------------------------------------------
+
+    def plan(self) -> Plan:
+        """What the operation would do; hosts are asked for facts, nothing is changed."""
+        try:
+            provider = self._composer().provider_stage()
+            self._read_facts()
+            # Hosts that are still to be made will have been asked, and will have addresses, before the main stage.
+            later = {fact.name for planned in provider.steps for fact in planned.step.gives} | {HOST_FACTS.name}
+            composer = replace(self._composer(), known_facts=self.facts.names | later)
+            stages = (provider, composer.main_stage(), composer.destroy_stage())
+            return Plan(self.operation, tuple(stage for stage in stages if stage.steps), complete=not provider.steps)
+        finally:
+            self._connections.close()
+
+    # -- for real ------------------------------------------------------------------------------------------------
+
+    def execute(self) -> None:
+        """Do it, or the rest of it.
+
+        :raises SealerError: it failed; the same command continues it.
+        """
+        journal = self._journal = Journal(self.home.journal)
+        locks: HostLocks | None = None
+        started = time.monotonic()
+        try:
+            self._begin(journal)
+            self._tell(State.STARTED, self._summary())
+            if not journal.state.settling:
+                self._stage(journal, self._composer().provider_stage())
+                self._adopt_made_hosts()
+                self._read_facts(journal)
+                locks = HostLocks(
+                    self.settings.home, self.operation.paths, self.choices.command, self._connections, self.events
+                )
+                self._stage(journal, self._composer().lock_stage(locks))
+                locks.keep_alive()
+                self._stage(journal, self._composer().main_stage())
+                self._release(locks)
+                locks = None
+                self._stage(journal, self._composer().destroy_stage())
+                journal.settle()
+            self._finish(journal)
+            self._tell(State.DONE, f"{self.operation.kind} of {self.home.name}: done", time.monotonic() - started)
+        except BaseException as error:
+            state_ = State.CANCELLED if isinstance(error, InterruptedRunError) else State.FAILED
+            self._undo_nothing(journal)
+            self._tell(state_, str(error), time.monotonic() - started)
+            raise self._advised(error) from error.__cause__
+        finally:
+            if locks:
+                self._release(locks)
+            journal.close()
+            self._connections.close()
+
+    def _begin(self, journal: Journal) -> None:
+        """Resume the unfinished operation when it is this one; otherwise record a new one before a host is touched."""
+        fingerprint = self.intention.fingerprint(self._key)
+        unfinished = journal.state.unfinished
+        if unfinished and unfinished["fingerprint"] != fingerprint:
+            self._judge_unfinished(journal, unfinished)
+            unfinished = None
+        if unfinished:
+            self.operation = replace(self.operation, id=unfinished["id"])
+            self.events.info(f"continuing the {self.operation.kind} that was not finished")
+            return
+        state.save_pending(self.home, self.intention.desired)
+        self._record_hosts()
+        journal.begin(
+            {
+                "id": self.operation.id,
+                "kind": self.operation.kind,
+                "fingerprint": fingerprint,
+                "hosts": [_key(host) for host in self.intention.wanted],
+                "command": self.choices.command,
+                "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            }
+        )
+
+    def _undo_nothing(self, journal: Journal) -> None:
+        """A run that failed before it changed anything leaves no unfinished operation in anybody's way."""
+        if not journal.state.unfinished or journal.state.attempts or journal.state.settling:
+            return
+        journal.end("abandoned")
+        self.home.pending_clusterfile.unlink(missing_ok=True)
+        if self.recorded:
+            self._save(self.recorded)
+        else:
+            self.home.state.unlink(missing_ok=True)
+
+    def _judge_unfinished(self, journal: Journal, unfinished: Mapping[str, Any]) -> None:
+        if self.operation.kind != "delete" and self.choices.unfinished != "abandon":
+            raise RefusedError(
+                f"The {unfinished['kind']} of '{self.home.name}' that `{unfinished['command']}` began "
+                f"on {unfinished['time']} is not finished, and this is not the same command on the same input",
+                remedy="Run that command again, or this one with `--continue` (finish that one as it was begun) "
+                "or `--abandon` (go on from where it stopped towards what this one asks for).",
+            )
+        journal.end("abandoned")
+
+    def _record_hosts(self) -> None:
+        known = {_key(entry.host): entry for entry in (self.recorded.hosts if self.recorded else ())}
+        for host in self.operation.added:
+            entry = known.get(_key(host))
+            known[_key(host)] = replace(entry, host=host) if entry else RecordedHost(host)
+        base = self.recorded or Recorded(self.home.name, "creating", (), Clusterfile())
+        status = _STATUS.get(self.operation.kind, "changing")
+        image = self.intention.image
+        create = self.operation.kind == "create"
+        self._save(
+            replace(
+                base,
+                status=status,  # type: ignore[arg-type]  # the two tables agree
+                hosts=tuple(known.values()),
+                image=image.reference if create and image else base.image,
+                image_digest=image.digest if create and image else base.image_digest,
+            )
+        )
+
+    def _save(self, recorded: Recorded) -> None:
+        state.save(self.home, recorded)
+        self._current = recorded
+
+    def _finish(self, journal: Journal) -> None:
+        """Bring the recorded state up to date; may be done again after a crash in the middle of it."""
+        unfinished = journal.state.unfinished or {}
+        stay = set(unfinished["hosts"])
+        if self.operation.kind == "delete":
+            journal.end("completed")
+            journal.close()
+            self.home.remove()
+            return
+        recorded = state.load(self.home)
+        assert recorded is not None  # it was recorded before the first host was touched
+        hosts = tuple(replace(entry, member=True) for entry in recorded.hosts if _key(entry.host) in stay)
+        wanted = {_key(host): host for host in self.intention.wanted}
+        hosts = tuple(replace(entry, host=_updated(entry.host, wanted.get(_key(entry.host)))) for entry in hosts)
+        applications = dict(recorded.applications)
+        if self.operation.application and self.operation.image:
+            applications[self.operation.application] = self.operation.image.digest
+            self.home.pending_clusterfile.unlink(missing_ok=True)
+        else:
+            state.settle_pending(self.home)
+        self._save(replace(recorded, status="running", hosts=hosts, applications=applications))
+        journal.end("completed")
+
+    # -- stages --------------------------------------------------------------------------------------------------
+
+    def _composer(self) -> Composer:
+        return Composer(
+            operation=self.operation,
+            plugins=self.plugins,
+            drivers=self.drivers,
+            content=self._content,
+            environment_of=self._environment,
+            architecture_of=lambda host: str(self._facts_of(host).get("architecture", "")),
+            documents=[entry.document for entry in self.parsed],
+            known_facts=self.facts.names,
+            keep_layers=self.choices.keep_layers,
+        )
+
+    def _stage(self, journal: Journal, stage: Stage) -> None:
+        for planned in stage.steps:
+            self.events.emit(
+                State.PLANNED,
+                step=planned.id,
+                title=planned.step.title,
+                phase=planned.phase,
+                plugin=planned.plugin,
+                data={"on": str(planned.step.on)},
+            )
+        Executor(self._surroundings(journal), stage).run()
+
+    def _surroundings(self, journal: Journal) -> Surroundings:
+        return Surroundings(
+            operation=self.operation,
+            journal=journal,
+            key=self._key,
+            facts=self.facts,
+            connections=self._connections,
+            events=self.events,
+            cancellation=self.cancellation,
+            parallel=self.settings.parallel_hosts,
+            hosts_of=self._hosts_of,
+            passed_over=self._passed_over,
+            environment_of=self._environment,
+            settle=self.choices.settle,
+            tolerate=lambda planned: self.choices.force and planned.phase in CLEANING,
+        )
+
+    def _read_facts(self, journal: Journal | None = None) -> None:
+        """Reach every host that has an address, and see that each is fit and who it was."""
+        hosts = [host for host in groups(self.operation)["any"] if host.address]
+        spared = self._may_be_out_of_reach()
+        step = read_facts(self.operation.paths, frozenset(host.id for host in hosts), spared)
+        builder = StageBuilder("facts")
+        builder.add("Reach", KERNEL, [step] if hosts else [])
+        stage = builder.build()
+        if stage.steps:
+            # Queries write no record: a dry run's journal is a file that is never made.
+            self._stage(journal or self._journal, stage)
+        found = {host.id: self.facts.per_host(HOST_FACTS)[host.id] for host in hosts}
+        current = self._current or self.recorded
+        machines = {entry.host.id: entry.machine_id for entry in (current.hosts if current else ())}
+        size = sum(layer.size for layer in self.intention.image.first.layers) if self.intention.image else 0
+        check_hosts(found, machines, {host.id for host in self.operation.added}, self.intention.image, size)
+        if not self.choices.dry_run and current:
+            self._remember(current, found)
+
+    def _may_be_out_of_reach(self) -> frozenset[str]:
+        kept = frozenset(host.id for host in self.operation.kept if self.operation.kind == "scale")
+        if self.choices.force or self.drivers.provider.makes_hosts:
+            return kept | frozenset(host.id for host in self.operation.removed)
+        return kept
+
+    def _remember(self, current: Recorded, found: Mapping[str, Mapping[str, Any]]) -> None:
+        def learned(entry: RecordedHost) -> RecordedHost:
+            facts = found.get(entry.host.id, {})
+            if entry.machine_id or not facts.get("machine_id"):
+                return entry
+            key = self._connections.to(entry.host).host_key
+            return replace(entry, machine_id=str(facts["machine_id"]), host_key=key)
+
+        changed = state.change_hosts(current, learned)
+        if changed != current:
+            self._save(changed)
+
+    def _adopt_made_hosts(self) -> None:
+        """The provider's hosts have addresses now: record them, and go on with hosts like any others."""
+        if all(host.address for host in self.operation.added):
+            return
+        made: dict[str, Any] = self.facts.get(HOSTS_MADE, "") if HOSTS_MADE.name in self.facts.names else {}
+
+        def addressed(host: Host) -> Host:
+            if host.address:
+                return host
+            if host.placeholder not in made:
+                raise PluginError(
+                    f"The provider did not make {host.placeholder}", remedy="Report this to the provider's authors."
+                )
+            facts = made[host.placeholder]
+            password = facts.get("password")
+            ssh = Ssh(
+                user=facts.get("user", ""),
+                password=Secret(password) if password else None,
+                private_key=facts.get("private_key", ""),
+                port=facts.get("port", 0),
+            )
+            return replace(host, address=facts["address"], ssh=ssh.filled_from(host.ssh))
+
+        added = tuple(addressed(host) for host in self.operation.added)
+        self.operation = replace(self.operation, added=added)
+        by_placeholder = {host.placeholder: host for host in added}
+        self.intention = replace(
+            self.intention,
+            wanted=tuple(
+                by_placeholder.get(host.placeholder, host) if host.placeholder else host
+                for host in self.intention.wanted
+            ),
+        )
+        current = state.load(self.home)
+        assert current is not None  # recorded by _begin
+        self._save(
+            state.change_hosts(
+                current,
+                lambda entry: (
+                    replace(entry, host=by_placeholder[entry.host.placeholder])
+                    if entry.host.placeholder in by_placeholder
+                    else entry
+                ),
+            )
+        )
+
+    # -- what steps ask ------------------------------------------------------------------------------------------
+
+    def _facts_of(self, host: Host) -> Mapping[str, Any]:
+        return self.facts.per_host(HOST_FACTS).get(host.id, {})
+
+    def _environment(self, host: Host) -> Mapping[str, str]:
+        name = self.operation.names.get(host.address) or str(self._facts_of(host).get("host_name", ""))
+        return environment(self.operation, host, name)
+
+    def _hosts_of(self, planned: PlannedStep) -> Sequence[Host]:
+        """Who the step is for."""
+        return resolve(planned.step.on, self.operation, self._labelled)
+
+    def _passed_over(self, planned: PlannedStep, host: Host) -> str:
+        """Why a host is left out: it is not there, or an earlier run never got to it."""
+        facts = self._facts_of(host)
+        if not host.address and host.roles:
+            return "it was never made"
+        if "unreachable" in facts and (planned.step.unreachable == "skip" or self.choices.force):
+            return "it is out of reach"
+        if planned.phase in CLEANING and host.roles and not facts.get("rootfs"):
+            return "nothing was installed on it"
+        return ""
+
+    def _labelled(self, key: str, value: str | None) -> frozenset[str]:
+        """Ask the cluster which nodes have a label: a step of its own on the first master."""
+        found: list[str] = []
+
+        def ask(context: Any) -> None:
+            nodes = self.drivers.runtime.nodes(context)
+            found.extend(node.address for node in nodes if key in node.labels and value in (None, node.labels[key]))
+
+        first = self.operation.first_master
+        if first is None:
+            raise SealerError(f"Nodes labelled {key}: there is no master to ask")
+        step = Step("nodes", f"Ask for nodes labelled {key}", FIRST_MASTER, ask, effect=Effect.QUERY, timeout=60)
+        builder = StageBuilder("nodes", self.facts.names)
+        builder.add("Ask", KERNEL, [step])
+        Executor(self._surroundings(self._journal), builder.build()).run()
+        return frozenset(found)
+
+    # -- words ---------------------------------------------------------------------------------------------------
+
+    def _release(self, locks: HostLocks) -> None:
+        locks.release()
+
+    def _summary(self) -> str:
+        operation = self.operation
+        parts = [f"{operation.kind} of cluster {self.home.name}"]
+        if operation.image and operation.kind in ("create", "application"):
+            parts.append(f"image {operation.image.reference}")
+        parts += [
+            f"{len(hosts)} host{'s' if len(hosts) != 1 else ''} {word}"
+            for hosts, word in ((operation.added, "in"), (operation.removed, "out"))
+            if hosts
+        ]
+        return ", ".join(parts)
+
+    def _tell(self, state_: State, message: str, seconds: float | None = None) -> None:
+        data = {} if seconds is None else {"seconds": round(seconds, 1)}
+        self.events.emit(state_, message=message, data={**data, "operation": self.operation.id})
+
+    def _advised(self, error: BaseException) -> BaseException:
+        """What to do next, on every error that does not say so itself."""
+        if isinstance(error, SealerError) and not error.remedy:
+            create = self.operation.kind == "create"
+            # Only of a create is the whole cluster what was done.
+            delete = f" `sealer delete --all --name {self.home.name}` takes back what was done." if create else ""
+            if isinstance(error, InterruptedRunError):
+                error.remedy = f"Run the same command again: it continues where it stopped.{delete}"
+            elif isinstance(error, OperationFailedError):
+                error.remedy = (
+                    "Mend the cause and run the same command again: what is done is not done again." + delete
+                    if self.operation.kind != "delete"
+                    else "Mend the cause and run the same command again, or add --force to leave such hosts behind."
+                )
+        return error
+
+
+def _updated(recorded: Host, wanted: Host | None) -> Host:
+    """A host as recorded, with what the desired cluster says of it."""
+    if wanted is None:
+        return recorded
+    return replace(
+        recorded,
+        roles=wanted.roles,
+        env=wanted.env,
+        labels=wanted.labels,
+        taints=wanted.taints,
+        ssh=wanted.ssh.filled_from(recorded.ssh),
+    )

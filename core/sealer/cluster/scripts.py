@@ -1,0 +1,57 @@
+"""The image's own scripts, for every runtime, and its CMDs."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from sealer.events import Json
+from sealer.extension.context import StepContext
+from sealer.extension.steps import Effect, Step
+from sealer.extension.targets import FIRST_MASTER, Targets
+
+TIMEOUT = 3600.0  # seconds; a script that installs a cluster from a slow disk takes its time
+
+_TITLES = {"init": "Prepare the host", "update": "Tell the host of the change", "clean": "Clean the host"}
+
+
+def host_script(
+    name: Literal["init", "update", "clean"], paths: Sequence[str], rootfs: str, on: Targets, why: str
+) -> list[Step]:
+    """`scripts/NAME.sh` of the rootfs, where the image has one; it must bear being run again after a power cut.
+
+    :param paths: the files of the rootfs.
+    :param why: what makes this run another than the last: members, or the image.
+    """
+    path = f"scripts/{name}.sh"
+    if path not in paths:
+        return []
+    text = f"cd {shlex.quote(rootfs)}/scripts || exit 1\nchmod +x ./{name}.sh\nexec ./{name}.sh\n"
+
+    def run(context: StepContext) -> None:
+        context.sh(text)
+
+    unreachable: Literal["fail", "skip"] = "fail" if name == "init" else "skip"
+    title = f"{_TITLES[name]} ({path})"
+    return [Step(name, title, on, run, {"script": path, "why": why}, unreachable=unreachable, timeout=TIMEOUT)]
+
+
+def commands(cmds: Sequence[str], rootfs: str, arguments: Mapping[str, str], image: str) -> list[Step]:
+    """The image's CMDs, one after the other on the first master, each of them once.
+
+    :param arguments: exported to them in addition.
+    :param image: digest of the image they are of.
+    """
+
+    def step(number: int, command: str) -> Step:
+        def run(context: StepContext) -> None:
+            context.sh(f"{command}\n", env=arguments, cwd=rootfs)
+
+        title = command if len(command) <= 60 else f"{command[:57]}..."
+        inputs: dict[str, Json] = {"command": command, "image": image, "arguments": {**arguments}}
+        return Step(
+            f"cmd-{number}", title.replace("\n", " "), FIRST_MASTER, run, inputs, effect=Effect.ONCE, timeout=TIMEOUT
+        )
+
+    return [step(number, command) for number, command in enumerate(cmds, 1)]

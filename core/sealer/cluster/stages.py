@@ -1,0 +1,250 @@
+"""The order of things: what each kind of operation consists of."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import yaml
+
+from sealer.cluster.content import ImageContent
+from sealer.cluster.distribution import distribute
+from sealer.cluster.hostlock import HostLocks
+from sealer.cluster.plan import Stage, StageBuilder
+from sealer.cluster.rendering import render
+from sealer.cluster.scripts import commands, host_script
+from sealer.clusterfile.model import PluginDocument
+from sealer.events import Json
+from sealer.extension.context import StepContext
+from sealer.extension.drivers import Provider, Registry, Runtime, Transport
+from sealer.extension.manager import PluginManager
+from sealer.extension.operation import Operation
+from sealer.extension.steps import Step
+from sealer.extension.targets import ADDED, ALL, ANY, KEPT, REMOVED, Targets
+from sealer.hosts import Host
+from sealer.phases import Phase
+
+KERNEL = "kernel"
+# Phases in which a host without a rootfs has nothing to do: an earlier run never got that far with it.
+CLEANING = frozenset({Phase.PRE_CLEAN.value, Phase.POST_CLEAN.value, "Clean"})
+RENDERED_FIELDS = frozenset({"spec.env", "spec.hosts.env", "Config"})
+
+
+@dataclass(frozen=True)
+class Drivers:
+    """The drivers of one cluster; `registry` is None where no private registry is asked for."""
+
+    runtime: Runtime
+    provider: Provider
+    transports: Sequence[Transport]
+    transport_of: Callable[[Host], Transport]
+    registry: Registry | None = None
+
+
+@dataclass
+class Composer:
+    """Composes the stages of one operation.
+
+    :param content: of the image; None where it is gone, as may be at a delete.
+    :param environment_of: what is exported on a host.
+    :param architecture_of: of a host, in OCI's words; empty while unknown.
+    :param documents: the Plugin documents, which lie in the rootfs on the hosts too.
+    """
+
+    operation: Operation
+    plugins: PluginManager
+    drivers: Drivers
+    content: ImageContent | None
+    environment_of: Callable[[Host], Mapping[str, str]]
+    architecture_of: Callable[[Host], str]
+    documents: Sequence[PluginDocument]
+    known_facts: frozenset[str]
+    keep_layers: bool = False
+
+    def provider_stage(self) -> Stage:
+        """Make the hosts that have no address yet."""
+        builder = StageBuilder("provider", self.known_facts)
+        if any(not host.address for host in self.operation.added):
+            builder.add("Provide", self._name(self.drivers.provider), self.drivers.provider.reconcile(self.operation))
+        return builder.build()
+
+    def destroy_stage(self) -> Stage:
+        """Take away what the provider made."""
+        builder = StageBuilder("destroy", self.known_facts)
+        if self.operation.removed or self.operation.kind == "delete":
+            builder.add("Destroy", self._name(self.drivers.provider), self.drivers.provider.destroy(self.operation))
+        return builder.build()
+
+    def lock_stage(self, locks: HostLocks) -> Stage:
+        """Take the lock on every host that can be reached."""
+        builder = StageBuilder("lock", self.known_facts)
+        builder.add("Reach", KERNEL, [locks.step(ANY)])
+        return builder.build()
+
+    def main_stage(self) -> Stage:
+        """Everything between the provider's two turns."""
+        builder = StageBuilder("main", self.known_facts)
+        if self.operation.kind == "application":
+            self._application(builder)
+        if self.operation.added:
+            self._addition(builder)
+        if self.operation.removed:
+            self._removal(builder)
+        if self.operation.kept and self.operation.kind == "scale":
+            self._update(builder)
+        return builder.build()
+
+    # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _addition(self, builder: StageBuilder) -> None:
+        operation, drivers = self.operation, self.drivers
+        create = operation.kind == "create"
+        self._checks(builder)
+        if operation.spec.authorize_key:
+            for transport, mine in self._by_transport(operation.added):
+                builder.add("Access", self._name(transport), transport.authorize(replace(operation, added=mine)))
+        self._distribute(builder, ADDED, operation.added)
+        self._phase(builder, Phase.PRE_INIT if create else Phase.PRE_JOIN)
+        self._script(builder, "init", ADDED)
+        if drivers.registry:
+            name = self._name(drivers.registry)
+            if create:
+                builder.add("Registry", name, drivers.registry.deploy(operation))
+                builder.add("Registry", name, drivers.registry.publish(operation))
+            builder.add("Registry", name, drivers.registry.trust(operation))
+        if create:
+            builder.add("Install", self._name(drivers.runtime), drivers.runtime.install(operation))
+            self._guest(builder)
+        else:
+            builder.add("Join", self._name(drivers.runtime), drivers.runtime.join(operation))
+            self._phase(builder, Phase.POST_JOIN)
+
+    def _removal(self, builder: StageBuilder) -> None:
+        operation, drivers = self.operation, self.drivers
+        self._phase(builder, Phase.PRE_CLEAN)
+        builder.add("Leave", self._name(drivers.runtime), drivers.runtime.forget(operation))
+        builder.add("Leave", self._name(drivers.runtime), drivers.runtime.clean(operation))
+        if drivers.registry and operation.kind == "delete":
+            builder.add("Leave", self._name(drivers.registry), drivers.registry.remove(operation))
+        self._phase(builder, Phase.POST_CLEAN)
+        self._script(builder, "clean", REMOVED, "Clean")
+        for transport, mine in self._by_transport(operation.removed):
+            builder.add("Remove", self._name(transport), transport.revoke(replace(operation, removed=mine)))
+        builder.add("Remove", KERNEL, [self._remove_files()])
+
+    def _application(self, builder: StageBuilder) -> None:
+        self._checks(builder)
+        self._distribute(builder, ALL, self.operation.hosts)
+        if self.drivers.registry:
+            name = self._name(self.drivers.registry)
+            builder.add("Registry", name, self.drivers.registry.publish(self.operation))
+            builder.add("Registry", name, self.drivers.registry.trust(self.operation))
+        self._guest(builder)
+
+    def _update(self, builder: StageBuilder) -> None:
+        """What the hosts that stay need to know of the change."""
+        self._render(builder, "Update", KEPT, self.operation.kept, covers=RENDERED_FIELDS)
+        self._script(builder, "update", KEPT, "Update")
+
+    def _guest(self, builder: StageBuilder) -> None:
+        operation, image = self.operation, self.operation.image
+        self._phase(builder, Phase.PRE_GUEST)
+        cmds = operation.spec.cmd or (image.first.cmds if image else ())
+        arguments = dict(item.partition("=")[::2] for item in operation.spec.cmd_args)
+        steps = commands(cmds, operation.paths.rootfs, arguments, image.digest if image else "")
+        builder.add("Guest", KERNEL, steps)
+        self._phase(builder, Phase.POST_INSTALL)
+
+    def _checks(self, builder: StageBuilder) -> None:
+        for name, steps in self.plugins.preflight_checks(self.operation):
+            builder.add("Preflight", name, steps)
+
+    def _phase(self, builder: StageBuilder, phase: Phase) -> None:
+        for name, steps in self.plugins.lifecycle(phase, self.operation):
+            builder.add(phase.value, name, steps)
+
+    def _distribute(self, builder: StageBuilder, on: Targets, hosts: Sequence[Host]) -> None:
+        if self.content is None:
+            return
+        paths = self.operation.paths
+        steps = distribute(self.content.image, paths, on, paths.rootfs, self.content.removals)
+        builder.add("Distribute", KERNEL, steps)
+        self._render(builder, "Distribute", on, hosts)
+
+    def _render(
+        self,
+        builder: StageBuilder,
+        phase: str,
+        on: Targets,
+        hosts: Sequence[Host],
+        covers: frozenset[str] = frozenset(),
+    ) -> None:
+        content = self.content
+        if content is None:
+            return
+        by_id = {host.id: host for host in hosts}
+        common = {
+            f"plugins/{document.name}.yaml": plugin_file(document)
+            for document in self.documents
+            if document.source == "Clusterfile"
+        }
+
+        def files_of(host: str) -> Mapping[str, bytes]:
+            there = by_id[host]
+            rendered = content.files_for(
+                self.environment_of(there), self.operation.desired.configs, self.architecture_of(there)
+            )
+            return {**common, **rendered}
+
+        builder.add(phase, KERNEL, render(list(by_id), files_of, self.operation.paths.rootfs, on, covers=covers))
+
+    def _script(self, builder: StageBuilder, name: str, on: Targets, phase: str = "Init") -> None:
+        if self.content is None:
+            return
+        operation = self.operation
+        why = f"{operation.image.digest if operation.image else ''} {' '.join(host.id for host in operation.hosts)}"
+        steps = host_script(name, self.content.paths, operation.paths.rootfs, on, why)  # type: ignore[arg-type]
+        builder.add(phase, KERNEL, steps)
+
+    def _remove_files(self) -> Step:
+        paths = self.operation.paths
+        root, data, layers = (shlex.quote(path) for path in (paths.data_root, paths.data, paths.layers))
+        script = f"""rm -rf {data} || exit 1
+rmdir {root}/data 2>/dev/null
+"""
+        if not self.keep_layers:
+            # Other clusters on the host share the layers; the last one to go takes them along.
+            script += f"[ -e {root}/data ] || rm -rf {layers} {root}/layers\n"
+        script += f"rmdir {root} 2>/dev/null\nexit 0\n"
+
+        def remove(context: StepContext) -> None:
+            context.query(script)
+
+        inputs: dict[str, Json] = {"data": paths.data, "keep": self.keep_layers}
+        return Step("files", "Remove sealer's files", REMOVED, remove, inputs, unreachable="skip")
+
+    def _by_transport(self, hosts: Sequence[Host]) -> list[tuple[Transport, tuple[Host, ...]]]:
+        """The hosts that each transport leads to, where it leads to any."""
+        shares = (
+            (transport, tuple(host for host in hosts if self.drivers.transport_of(host) is transport))
+            for transport in self.drivers.transports
+        )
+        return [(transport, mine) for transport, mine in shares if mine]
+
+    @staticmethod
+    def _name(driver: object) -> str:
+        """The driver's name for people: the package it is in."""
+        return type(driver).__module__.partition(".")[0].removeprefix("sealer_plugin_").replace("_", "-")
+
+
+def plugin_file(document: PluginDocument) -> bytes:
+    """A Plugin document as it lies in the rootfs on the hosts."""
+    spec: dict[str, object] = {"type": document.type}
+    if document.phases:
+        spec["action"] = "|".join(document.phases)
+    if document.on:
+        spec["on"] = document.on
+    spec["data"] = document.data
+    content = {"apiVersion": "sealer.io/v2", "kind": "Plugin", "metadata": {"name": document.name}, "spec": spec}
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode()

@@ -1,0 +1,123 @@
+"""The recorded state of a cluster, on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from sealer.cluster.files import write_atomically
+from sealer.cluster.home import ClusterHome
+from sealer.clusterfile.model import Clusterfile
+from sealer.clusterfile.reading import read
+from sealer.clusterfile.writing import write
+from sealer.errors import SealerError
+from sealer.extension.operation import Recorded, RecordedHost
+from sealer.hosts import Host, Ssh
+
+FORMAT = 1
+
+
+def save(home: ClusterHome, recorded: Recorded) -> None:
+    """Record hosts and status; on disk when this returns."""
+    content = {
+        "format": FORMAT,
+        "name": recorded.name,
+        "status": recorded.status,
+        "image": recorded.image,
+        "imageDigest": recorded.image_digest,
+        "applications": dict(recorded.applications),
+        "hosts": [_host_as_json(host) for host in recorded.hosts],
+    }
+    write_atomically(home.state, json.dumps(content, indent=2).encode())
+
+
+def save_pending(home: ClusterHome, desired: Clusterfile) -> None:
+    """Record what an operation is about, before it begins."""
+    write_atomically(home.pending_clusterfile, write(desired).encode())
+
+
+def settle_pending(home: ClusterHome) -> None:
+    """The operation has ended: what it was about is what the cluster is."""
+    if home.pending_clusterfile.exists():
+        home.pending_clusterfile.rename(home.clusterfile)
+
+
+def load(home: ClusterHome) -> Recorded | None:
+    """What is recorded; None when the cluster is unknown.
+
+    :raises SealerError: the files are damaged, or of a later sealer.
+    """
+    try:
+        content = json.loads(home.state.read_text("utf-8"))
+        if content["format"] != FORMAT:
+            raise SealerError(
+                "The cluster's state was written by another version of sealer",
+                where=str(home.state),
+                why=f"format {content['format']}, this sealer reads {FORMAT}",
+                remedy="Use the sealer that wrote it.",
+            )
+        file = home.clusterfile if home.clusterfile.exists() else home.pending_clusterfile
+        clusterfile = read(file.read_text("utf-8"), str(file), recorded=True) if file.exists() else Clusterfile()
+        return Recorded(
+            name=content["name"],
+            status=content["status"],
+            hosts=tuple(_host_from_json(host) for host in content["hosts"]),
+            clusterfile=clusterfile,
+            image=content["image"],
+            image_digest=content["imageDigest"],
+            applications=content["applications"],
+        )
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SealerError(
+            "The cluster's state is damaged",
+            where=str(home.state),
+            why=f"{type(error).__name__}: {error}",
+            remedy="Restore the file from a backup.",
+        ) from error
+
+
+def load_pending(home: ClusterHome) -> Clusterfile | None:
+    """What the unfinished operation is about; None when there is none."""
+    path = home.pending_clusterfile
+    return read(path.read_text("utf-8"), str(path), recorded=True) if path.exists() else None
+
+
+def change_hosts(recorded: Recorded, change: Callable[[RecordedHost], RecordedHost | None]) -> Recorded:
+    """`recorded` with each host changed, or left out where `change` gives None."""
+    changed = (change(host) for host in recorded.hosts)
+    return replace(recorded, hosts=tuple(host for host in changed if host is not None))
+
+
+def _host_as_json(recorded: RecordedHost) -> dict[str, Any]:
+    host = recorded.host
+    key = "" if "\n" in host.ssh.private_key else host.ssh.private_key  # a path is kept, a key itself is a secret
+    return {
+        "address": host.address,
+        "placeholder": host.placeholder,
+        "roles": list(host.roles),
+        "ssh": {"user": host.ssh.user, "port": host.ssh.port, "privateKey": key},
+        "env": dict(host.env),
+        "labels": dict(host.labels),
+        "taints": list(host.taints),
+        "machineId": recorded.machine_id,
+        "hostKey": recorded.host_key,
+        "member": recorded.member,
+    }
+
+
+def _host_from_json(content: dict[str, Any]) -> RecordedHost:
+    ssh = content["ssh"]
+    host = Host(
+        address=content["address"],
+        roles=tuple(content["roles"]),
+        ssh=Ssh(user=ssh["user"], port=ssh["port"], private_key=ssh["privateKey"]),
+        env=content["env"],
+        labels=content["labels"],
+        taints=tuple(content["taints"]),
+        placeholder=content["placeholder"],
+    )
+    return RecordedHost(host, content["machineId"], content["hostKey"], content["member"])
