@@ -1,0 +1,155 @@
+"""What every command gets: how to read its settings, and how to talk to the one who called it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, Concatenate, Literal, ParamSpec, TypeVar
+
+import click
+
+from sealer.cli.version import API_VERSION
+from sealer.errors import RefusedError
+from sealer.events import Event, EventStream, Json, State
+from sealer.settings import Settings
+
+if TYPE_CHECKING:
+    from sealer.cli.views import View
+    from sealer.extension.manager import PluginManager
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Output = Literal["text", "json"]
+
+
+@dataclasses.dataclass
+class Options:
+    """The global options; each may stand before or after the command's name."""
+
+    output: Output = "text"
+    debug: bool = False
+    quiet: bool = False
+    no_plugins: bool = False
+    color: Literal["auto", "always", "never"] = "auto"
+    log_format: Literal["auto", "text", "json"] = "auto"
+
+
+class App:
+    """One call of the command line.
+
+    :ivar options: the global options, complete when a command's body runs.
+    :ivar events: what happens; warnings go to stderr unless a view shows them.
+    """
+
+    def __init__(self) -> None:
+        self.options = Options()
+        self.events = EventStream()
+        self._view: View | None = None
+        self.events.subscribe(self._warn)
+
+    @property
+    def output(self) -> Output:
+        """`text` for a person, `json` for a program."""
+        return self.options.output
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The environment.
+
+        :raises InputError: a `SEALER_*` variable is wrong.
+        """
+        settings = Settings.from_environment()
+        return dataclasses.replace(settings, disabled_plugins=frozenset("*")) if self.options.no_plugins else settings
+
+    @cached_property
+    def plugins(self) -> PluginManager:
+        """The installed plugins; the first use loads them."""
+        from sealer.extension.manager import PluginManager  # noqa: PLC0415  # loading them costs 100 ms
+
+        return PluginManager.load(self.settings, self.events)
+
+    def show(self, value: Mapping[str, Json], text: str | Callable[[], str]) -> None:
+        """Print the result: `text` for a person, `value` as one line of JSON for a program.
+
+        :param value: without `apiVersion`, which is added.
+        """
+        if self.output == "json":
+            import json  # noqa: PLC0415
+
+            click.echo(json.dumps({"apiVersion": API_VERSION, **value}))
+            return
+        shown = text if isinstance(text, str) else text()
+        if shown:
+            click.echo(shown)
+
+    def tell(self, text: str) -> None:
+        """Print something for a person to stderr; its colours are left out where they are not wanted."""
+        wanted = {"auto": False if os.environ.get("NO_COLOR") else None, "always": True, "never": False}
+        click.echo(text, err=True, color=wanted[self.options.color])
+
+    def confirm(self, question: str) -> bool:
+        """Ask a yes-or-no question; no is the default.
+
+        :raises RefusedError: there is nobody to ask.
+        """
+        if not sys.stdin.isatty() or self.output == "json":
+            raise RefusedError(question, why="there is no terminal to ask this on", remedy="add --yes")
+        with self._terminal_for_us():
+            return click.confirm(question, err=True)
+
+    @contextmanager
+    def watch(self) -> Iterator[None]:
+        """Show every event while the body runs, live, as plain lines or as JSON lines; tell the plugins too."""
+        from sealer.cli.views import choose_view  # noqa: PLC0415
+
+        with ExitStack() as stack:
+            stack.callback(self.events.subscribe(self.plugins.event))
+            view = stack.enter_context(choose_view(self))
+
+            def show(event: Event) -> None:
+                try:
+                    view(event)
+                except BrokenPipeError:  # `| head` has seen enough; that must not end a run in the middle
+                    abandon_stdout()
+
+            stack.callback(self.events.subscribe(show))
+            stack.callback(setattr, self, "_view", None)
+            self._view = view
+            yield
+
+    def prepare(self) -> None:
+        """Make ready for a command's body, when all options are known."""
+        from sealer.cli import logs  # noqa: PLC0415  # `sealer --help` does without
+
+        logs.configure(self.options.log_format, self.options.debug)
+
+    def _terminal_for_us(self) -> AbstractContextManager[None]:
+        return self._view.paused() if self._view else nullcontext()
+
+    def _warn(self, event: Event) -> None:
+        if event.state is State.WARNING and self._view is None:
+            where = f"{event.host}: " if event.host else ""
+            self.tell(click.style("sealer: warning:", fg="yellow") + f" {where}{event.message}")
+
+
+def abandon_stdout() -> None:
+    """Whoever read our output has left: let all further output, and what is still buffered, go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def pass_app(function: Callable[Concatenate[App, P], R]) -> Callable[P, R]:
+    """Call a command's body with the :class:`App` as its first argument."""
+
+    @wraps(function)
+    def with_app(*args: P.args, **kwargs: P.kwargs) -> R:
+        app = click.get_current_context().ensure_object(App)
+        app.prepare()
+        return function(app, *args, **kwargs)
+
+    return with_app

@@ -1,0 +1,164 @@
+"""The options that say which hosts, and how to log in to them; several commands share them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypedDict, TypeVar, cast
+
+import click
+
+from sealer.cli.app import App
+from sealer.cli.passwords import from_environment, password
+from sealer.errors import InputError
+from sealer.hosts import Ssh
+from sealer.redaction import Secret
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+class RunOptions(TypedDict):
+    """What :func:`run_options` pass to a command."""
+
+    dry_run: bool
+    parallel: int | None
+    resume: Literal["continue", "abandon"] | None
+    settle: tuple[str, ...]
+
+
+class Login(TypedDict):
+    """What :func:`login_options` pass to a command."""
+
+    user: str | None
+    passwd: str | None
+    passwd_file: str | None
+    ask_passwd: bool
+    port: int | None
+    pk: str | None
+    pk_passwd: str | None
+
+
+def host_options(function: C) -> C:
+    """`--masters` and `--nodes`, each given once or several times."""
+    return _apply(
+        function,
+        click.option("-m", "--masters", multiple=True, metavar="HOSTS", help="Masters: a,b:2222,c-d; or how many."),
+        click.option("-n", "--nodes", multiple=True, metavar="HOSTS", help="Nodes: a,b:2222,c-d; or how many."),
+    )
+
+
+def login_options(function: C) -> C:
+    """How to log in to hosts that do not know the cluster's own key."""
+    return _apply(
+        function,
+        click.option("-u", "--user", help="Login name; default root."),
+        click.option("-p", "--passwd", help="SSH password; also what sudo asks for. Or set SEALER_PASSWD."),
+        click.option("--passwd-file", metavar="FILE", help="File with the password; - is stdin."),
+        click.option("--ask-passwd", is_flag=True, help="Ask for the password."),
+        click.option("--port", type=click.IntRange(1, 65535), help="SSH port; default 22."),
+        click.option("--pk", metavar="FILE", help="Private key."),
+        click.option("--pk-passwd", help="Passphrase of that key. Or set SEALER_PK_PASSWD."),
+    )
+
+
+def name_option(function: C) -> C:
+    """Which cluster, by its name."""
+    return _apply(
+        function,
+        click.option("-c", "--name", "--cluster-name", "--cluster", "name", default="", help="Name of the cluster."),
+    )
+
+
+def file_option(default: str = "") -> Callable[[C], C]:
+    """Which Clusterfile.
+
+    :param default: shown and used when none is named; empty: none.
+    """
+    shown = {"default": default, "show_default": True} if default else {"default": ""}
+
+    def decorate(function: C) -> C:
+        names = ("-f", "--Clusterfile", "--clusterfile", "clusterfile")
+        return _apply(function, click.option(*names, metavar="FILE", help="Clusterfile.", **shown))
+
+    return decorate
+
+
+def run_options(function: C) -> C:
+    """How an operation on a cluster is carried out."""
+    return _apply(
+        function,
+        click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing."),
+        click.option("--parallel", type=click.IntRange(1), metavar="N", help="Hosts worked on at once; default 32."),
+        click.option("--continue", "resume", flag_value="continue", help="Go on with what is unfinished."),
+        click.option("--abandon", "resume", flag_value="abandon", help="Drop what is unfinished and begin anew."),
+        click.option(
+            "--settle",
+            multiple=True,
+            metavar="STEP@HOST=done|again",
+            help="Tell what became of a step that must not run twice.",
+        ),
+    )
+
+
+def split(values: Mapping[str, Any]) -> tuple[Login, RunOptions]:
+    """The values of :func:`login_options` and of :func:`run_options`."""
+    run = {name: values[name] for name in RunOptions.__annotations__}
+    return login(values), cast(RunOptions, run)
+
+
+def login(values: Mapping[str, Any]) -> Login:
+    """The values of :func:`login_options`."""
+    return cast(Login, {name: values[name] for name in Login.__annotations__})
+
+
+def joined(values: tuple[str, ...]) -> str:
+    """`-m a -m b` is the same as `-m a,b`."""
+    return ",".join(value for value in values if value)
+
+
+def ssh(app: App, given: Login) -> Ssh:
+    """The login that the options ask for; what is not given stays empty.
+
+    :raises InputError: the password or the key cannot be had.
+    """
+    return Ssh(
+        user=given["user"] or "",
+        password=password(given["passwd"], given["passwd_file"], given["ask_passwd"], app.events),
+        private_key=_key(given["pk"]),
+        private_key_password=_passphrase(given["pk_passwd"]),
+        port=given["port"] or 0,
+    )
+
+
+def settled(values: tuple[str, ...]) -> dict[tuple[str, str], bool]:
+    """What `--settle` says, by step and host; True: run it again.
+
+    :raises InputError: one is not `STEP@HOST=done` or `STEP@HOST=again`.
+    """
+    answers: dict[tuple[str, str], bool] = {}
+    for value in values:
+        where, _, answer = value.rpartition("=")
+        step, _, host = where.rpartition("@")
+        if answer not in ("done", "again") or not step or not host:
+            raise InputError(f"--settle {value}", why="STEP@HOST=done or STEP@HOST=again is needed")
+        answers[step, host] = answer == "again"
+    return answers
+
+
+def _passphrase(typed: str | None) -> Secret | None:
+    return Secret(typed) if typed else from_environment("SEALER_PK_PASSWD")
+
+
+def _key(name: str | None) -> str:
+    if not name:
+        return ""
+    path = Path(name).expanduser().absolute()
+    if not path.is_file():
+        raise InputError("there is no such private key", where=name, remedy="Check --pk.")
+    return str(path)
+
+
+def _apply(function: C, *decorators: Callable[[C], C]) -> C:
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function

@@ -1,0 +1,57 @@
+"""`sealer apply`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from sealer.cli import cluster_options as options
+from sealer.cli.app import App, pass_app
+
+
+@click.command("apply")
+@options.file_option("Clusterfile")
+@options.host_options
+@options.name_option
+@click.option("--provider", default="", help="Over the Clusterfile's.")
+@click.option("-e", "--env", multiple=True, metavar="KEY=VALUE", help="Over the Clusterfile's; may be repeated.")
+@options.login_options
+@options.run_options
+@click.option("-y", "--yes", is_flag=True, help="Remove hosts without asking.")
+@click.option("--force", is_flag=True, help="Go on past removed hosts that are out of reach or cannot be cleaned.")
+@pass_app
+def command(  # noqa: PLR0917  # click passes them by name
+    app: App,
+    /,
+    clusterfile: str,
+    masters: tuple[str, ...],
+    nodes: tuple[str, ...],
+    name: str,
+    provider: str,
+    env: tuple[str, ...],
+    yes: bool,
+    force: bool,
+    **more: Any,
+) -> None:
+    """Bring a cluster to what a Clusterfile says: create it, add hosts, remove hosts.
+
+    Says what it is going to change before it does; asks before it removes a host. Nothing happens when nothing changed.
+    """
+    from sealer.cli.operations import operation, show_outcome  # noqa: PLC0415  # 100 ms that `--help` need not wait for
+    from sealer.cli.requests import cluster_name, cluster_request  # noqa: PLC0415
+    from sealer.cluster.desired import Flags  # noqa: PLC0415
+
+    login, run = options.split(more)
+    flags = Flags(
+        name=name,
+        masters=options.joined(masters),
+        nodes=options.joined(nodes),
+        ssh=options.ssh(app, login),
+        env=env,
+        provider=provider,
+    )
+    desired = cluster_request(app, clusterfile, flags)
+    with operation(app, cluster_name(desired), run, yes=yes, force=force) as lifecycle:
+        outcome = lifecycle.apply(desired)
+    show_outcome(app, outcome)

@@ -1,0 +1,55 @@
+"""`sealer delete`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from sealer.cli import cluster_options as options
+from sealer.cli.app import App, pass_app
+
+
+@click.command("delete")
+@options.host_options
+@options.name_option
+@options.file_option()
+@click.option("-a", "--all", "everything", is_flag=True, help="Delete the whole cluster.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--force", is_flag=True, help="Go on past hosts that are out of reach or cannot be cleaned.")
+@click.option("--keep-layers", is_flag=True, help="Leave the verified layers on the hosts, for the next run.")
+@options.login_options
+@options.run_options
+@pass_app
+def command(  # noqa: PLR0917  # click passes them by name
+    app: App,
+    /,
+    masters: tuple[str, ...],
+    nodes: tuple[str, ...],
+    name: str,
+    clusterfile: str,
+    everything: bool,
+    yes: bool,
+    force: bool,
+    keep_layers: bool,
+    **more: Any,
+) -> None:
+    """Take hosts out of a cluster, or with --all delete it.
+
+    Asks before it does. Hosts are addresses and ranges, or names like node-0 of hosts that a provider made.
+    """
+    from sealer.cli.operations import operation, show_outcome  # noqa: PLC0415  # 100 ms
+    from sealer.cli.requests import chosen_cluster, existing, host_names, named_by_file  # noqa: PLC0415
+
+    leaving = options.joined((*masters, *nodes))
+    if everything == bool(leaving):
+        raise click.UsageError("say which hosts with -m and -n, or --all for the whole cluster")
+    login, run = options.split(more)
+    ssh = options.ssh(app, login)
+    cluster = chosen_cluster(existing(app), named_by_file(app, clusterfile, name))
+    with operation(app, cluster, run, yes=yes, force=force, keep_layers=keep_layers) as lifecycle:
+        if everything:
+            outcome = lifecycle.delete(cluster, ssh)
+        else:
+            outcome = lifecycle.scale_down(cluster, host_names(leaving), ssh)
+    show_outcome(app, outcome)

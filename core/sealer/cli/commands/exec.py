@@ -1,0 +1,98 @@
+"""`sealer exec`."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from sealer.cli import cluster_options as options
+from sealer.cli.app import App, pass_app
+
+if TYPE_CHECKING:
+    from sealer.cluster.ad_hoc import Answer, Listener
+    from sealer.hosts import Host
+
+
+@click.command("exec")
+@click.argument("words", nargs=-1, required=True, metavar="COMMAND...")
+@options.name_option
+@click.option("-r", "--roles", multiple=True, metavar="ROLES", help="Only hosts with one of these roles: master,node.")
+@click.option("--hosts", multiple=True, metavar="HOSTS", help="Only these: a,b,c-d.")
+@click.option("--parallel", type=click.IntRange(1), metavar="N", help="Hosts worked on at once; default 32.")
+@options.login_options
+@pass_app
+def command(  # noqa: PLR0917  # click passes them by name
+    app: App,
+    /,
+    words: tuple[str, ...],
+    name: str,
+    roles: tuple[str, ...],
+    hosts: tuple[str, ...],
+    parallel: int | None,
+    **login: Any,
+) -> None:
+    """Run a command on the hosts of a cluster, as root.
+
+    One word is a line for the shell: sealer exec 'df -h | grep /var'. Several are a program and its arguments, whose
+    options stand behind --: sealer exec --roles master -- systemctl status --no-pager etcd.
+    """
+    from sealer.cli.interrupts import interrupts  # noqa: PLC0415  # 100 ms that `--help` need not wait for
+    from sealer.cli.requests import chosen_cluster, existing, picked_hosts  # noqa: PLC0415
+    from sealer.cluster.cancellation import Cancellation  # noqa: PLC0415
+
+    cancellation = Cancellation()
+    lifecycle = existing(app, cancellation, parallel)
+    cluster = chosen_cluster(lifecycle, name)
+    chosen = picked_hosts(
+        lifecycle.recorded(cluster),
+        options.joined(roles),
+        options.joined(hosts),
+        options.ssh(app, options.login(login)),
+    )
+    line = words[0] if len(words) == 1 else shlex.join(words)
+    heard: dict[tuple[str, str], list[str]] = {}
+    with interrupts(cancellation.request, app.events):
+        answers = lifecycle.execute(cluster, line, chosen, _listener(app, len(chosen), heard))
+    _finish(app, cluster, line, answers, heard)
+
+
+def _listener(app: App, number: int, heard: dict[tuple[str, str], list[str]]) -> Listener:
+    def hear(host: Host, stream: Literal["stdout", "stderr"], line: str) -> None:
+        if app.output == "json":
+            heard.setdefault((host.id, stream), []).append(line)
+        else:
+            click.echo(f"{host.id}  {line}" if number > 1 else line, err=stream == "stderr")
+
+    return hear
+
+
+def _finish(
+    app: App, cluster: str, line: str, answers: tuple[Answer, ...], heard: dict[tuple[str, str], list[str]]
+) -> None:
+    from sealer.cluster.ad_hoc import TITLE  # noqa: PLC0415
+    from sealer.errors import OperationFailedError, StepFailure  # noqa: PLC0415
+
+    failed = [answer for answer in answers if answer.error]
+    app.show(
+        {
+            "cluster": cluster,
+            "command": line,
+            "hosts": [
+                {
+                    "host": answer.host.id,
+                    "status": answer.status,
+                    "stdout": list(heard.get((answer.host.id, "stdout"), [])),
+                    "stderr": list(heard.get((answer.host.id, "stderr"), [])),
+                }
+                for answer in answers
+            ],
+        },
+        "",
+    )
+    if failed:
+        raise OperationFailedError(
+            f"the command failed on {len(failed)} of {len(answers)} hosts",
+            failures=[StepFailure("exec", TITLE, answer.host.id, answer.error) for answer in failed if answer.error],
+        )

@@ -1,0 +1,69 @@
+"""`sealer images`."""
+
+from __future__ import annotations
+
+import click
+
+from sealer.cli.app import App, pass_app
+from sealer.cli.tables import table
+from sealer.events import Json
+from sealer.image.catalogue import StoredImage
+from sealer.image.reference import Reference
+
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+SHORT = 12
+
+
+@click.command("images")
+@click.option("-q", "--quiet", "--ids", "ids_only", is_flag=True, help="Print the digests alone.")
+@pass_app
+def command(app: App, ids_only: bool) -> None:
+    """List the images of this machine."""
+    from sealer.image.store import Store  # noqa: PLC0415
+
+    found = Store(app.settings.images).list()
+    for image in found:
+        if image.problem:
+            app.events.warn(f"{image.reference or image.digest}: {image.problem}")
+
+    def text() -> str:
+        if ids_only:
+            return "\n".join(dict.fromkeys(image.digest for image in found))
+        return table(["name", "tag", "id", "platform", "size", "created"], [_row(image) for image in found])
+
+    app.show({"images": [_record(image) for image in found]}, text)
+
+
+def _row(image: StoredImage) -> list[str]:
+    name, tag = _name(image)
+    short = image.digest.removeprefix("sha256:")[:SHORT]
+    return [name or "<none>", tag or "<none>", short, ",".join(image.platforms), human(image.size), image.created]
+
+
+def _name(image: StoredImage) -> tuple[str, str]:
+    if not image.reference:
+        return "", ""
+    reference = Reference.parse(image.reference)
+    return reference.name, reference.tag
+
+
+def _record(image: StoredImage) -> dict[str, Json]:
+    name, tag = _name(image)
+    return {
+        "name": name,
+        "tag": tag,
+        "digest": image.digest,
+        "platforms": list(image.platforms),
+        "size": image.size,
+        "created": image.created,
+        "problem": image.problem,
+    }
+
+
+def human(size: float) -> str:
+    """Bytes as a person reads them: `12.3 MB`."""
+    for unit in _UNITS:
+        if size < 1000 or unit == _UNITS[-1]:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    raise AssertionError("the last unit takes everything")

@@ -1,0 +1,58 @@
+"""`sealer inspect`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from sealer.cli.app import App, pass_app
+from sealer.events import Json
+
+if TYPE_CHECKING:
+    from sealer.image.model import Rootfs
+    from sealer.image.store import Store
+
+
+@click.command("inspect")
+@click.argument("image")
+@pass_app
+def command(app: App, image: str) -> None:
+    """Show what IMAGE is made of: its layers, environment, labels and commands."""
+    from sealer.image.store import Store  # noqa: PLC0415
+
+    store = Store(app.settings.images)
+    found = store.find(image)
+    value: dict[str, Json] = {
+        "reference": image,
+        "names": list(store.catalogue().names(found.digest)),
+        "digest": found.digest,
+        "type": found.first.type,
+        "runtime": found.first.runtime,
+        "rootfs": [_rootfs(store, rootfs) for rootfs in found.rootfs],
+    }
+    app.show({"image": value}, lambda: json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _rootfs(store: Store, rootfs: Rootfs) -> dict[str, Json]:
+    from sealer.image.oci_image import read_history  # noqa: PLC0415
+
+    made_by = [text for text, empty in read_history(store, rootfs.digest) if not empty]
+    layers: list[Json] = [
+        {
+            "digest": layer.digest,
+            "diffId": layer.diff_id,
+            "size": layer.size,
+            "createdBy": made_by[number] if number < len(made_by) else "",
+        }
+        for number, layer in enumerate(rootfs.layers)
+    ]
+    return {
+        "platform": rootfs.platform,
+        "digest": rootfs.digest,
+        "env": dict(rootfs.env),
+        "labels": dict(rootfs.labels),
+        "cmds": list(rootfs.cmds),
+        "layers": layers,
+    }

@@ -1,0 +1,66 @@
+"""`sealer run`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from sealer.cli import cluster_options as options
+from sealer.cli.app import App, pass_app
+
+
+@click.command("run")
+@click.argument("image", required=False, default="")
+@options.host_options
+@options.name_option
+@options.file_option()
+@click.option("--provider", default="", help="Who makes the hosts, e.g. NSPAWN; default: the hosts are given.")
+@click.option("-e", "--env", multiple=True, metavar="KEY=VALUE", help="Exported to all scripts on the hosts.")
+@click.option("--cmds", multiple=True, metavar="COMMAND", help="Run instead of the image's CMDs; may be repeated.")
+@click.option("--cmd-args", multiple=True, metavar="KEY=VALUE", help="Over the image's ARGs; may be repeated.")
+@options.login_options
+@options.run_options
+@click.option("-y", "--yes", is_flag=True, help="Ask nothing.")
+@pass_app
+def command(  # noqa: PLR0917  # click passes them by name
+    app: App,
+    /,
+    image: str,
+    masters: tuple[str, ...],
+    nodes: tuple[str, ...],
+    name: str,
+    clusterfile: str,
+    provider: str,
+    env: tuple[str, ...],
+    cmds: tuple[str, ...],
+    cmd_args: tuple[str, ...],
+    yes: bool,
+    **more: Any,
+) -> None:
+    """Turn hosts into a cluster, or install an application image onto one.
+
+    Hosts are addresses and ranges, each with its own port if need be: -m 192.168.0.2,192.168.0.3:2222
+    -n 192.168.0.5-192.168.0.9. With a provider that makes hosts they are counts. With no hosts named, this machine is
+    the master. A run that ended too early is continued by the same command.
+    """
+    from sealer.cli.operations import operation, show_outcome  # noqa: PLC0415  # 100 ms that `--help` need not wait for
+    from sealer.cli.requests import cluster_name, cluster_request  # noqa: PLC0415
+    from sealer.cluster.desired import Flags  # noqa: PLC0415
+
+    login, run = options.split(more)
+    flags = Flags(
+        image=image,
+        name=name,
+        masters=options.joined(masters),
+        nodes=options.joined(nodes),
+        ssh=options.ssh(app, login),
+        env=env,
+        provider=provider,
+        cmds=cmds,
+        cmd_args=cmd_args,
+    )
+    desired = cluster_request(app, clusterfile, flags)
+    with operation(app, cluster_name(desired), run, yes=yes) as lifecycle:
+        outcome = lifecycle.create(desired)
+    show_outcome(app, outcome)

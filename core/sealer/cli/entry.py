@@ -1,0 +1,44 @@
+"""Runs one command, and turns whatever it raises into a message and an exit status."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+
+import click
+
+from sealer.cli import failures
+from sealer.cli.app import App, abandon_stdout
+from sealer.cli.root import root
+
+
+def run(arguments: Sequence[str], app: App | None = None) -> int:
+    """Run `sealer` with `arguments`.
+
+    :returns: the exit status.
+    """
+    app = app or App()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a host may print what this terminal cannot show
+    try:
+        return _invoke(arguments, app)
+    except BrokenPipeError:
+        abandon_stdout()
+        return 1
+
+
+def _invoke(arguments: Sequence[str], app: App) -> int:
+    try:
+        status = root.main(list(arguments), prog_name="sealer", standalone_mode=False, obj=app)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        status = error.exit_code
+    except click.UsageError as error:
+        status = failures.report_usage(error, app, arguments)
+    except BaseException as error:  # the last to see it: everything ends in a message and a status
+        status = failures.report(error, app)
+    return status if isinstance(status, int) else 0

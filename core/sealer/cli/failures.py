@@ -1,0 +1,143 @@
+"""What an error looks like: a message on stderr for a person, and with `--output json` an object on stdout too."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping, Sequence
+
+import click
+
+from sealer.cli.app import App
+from sealer.errors import InputError, InterruptedRunError, OperationFailedError, SealerError, StepFailure
+from sealer.events import Json
+from sealer.redaction import redactor
+
+LINES_SHOWN = 20
+_REPORT = "this is a bug in sealer; please report it with the lines above"
+
+
+def report(error: BaseException, app: App) -> int:
+    """Show an error: a message if it is one that a user can meet, a traceback if it is a bug.
+
+    :returns: the exit status.
+    """
+    match error:
+        case SealerError():
+            return _report_known(error, app)
+        case KeyboardInterrupt() | click.Abort():
+            return _report_known(InterruptedRunError("interrupted"), app)
+        case click.ClickException():
+            return _report_known(SealerError(error.format_message()), app)
+        case Exception():
+            return _report_bug(error, app)
+        case _:  # SystemExit, and what else is not for us to judge
+            raise error
+
+
+def _report_known(error: SealerError, app: App) -> int:
+    app.tell(redactor("\n".join(_text(error))))
+    if app.options.debug:
+        app.tell(redactor("".join(traceback.format_exception(error))))
+    _show_object(_record(error), app)
+    return error.exit_status
+
+
+def report_usage(error: click.UsageError, app: App, arguments: Sequence[str]) -> int:
+    """Show what is wrong with the command line."""
+    _look_ahead(app, arguments)
+    path = error.ctx.command_path if error.ctx else "sealer"
+    app.tell(f"{_error()} {error.format_message()}\n{_mend()} see '{path} --help'")
+    _show_object({"type": "UsageError", "what": error.format_message(), "exitStatus": error.exit_code}, app)
+    return error.exit_code
+
+
+def _report_bug(error: Exception, app: App) -> int:
+    # format_exception shows source lines, never the values of variables.
+    app.tell(redactor("".join(traceback.format_exception(error))) + f"{_error()} {_REPORT}")
+    _show_object({"type": "Bug", "what": redactor(f"{type(error).__name__}: {error}"), "exitStatus": 1}, app)
+    return 1
+
+
+def _show_object(record: Mapping[str, Json], app: App) -> None:
+    if app.output == "json":
+        app.show({"error": dict(record)}, "")
+
+
+def _look_ahead(app: App, arguments: Sequence[str]) -> None:
+    """A command line that could not be parsed may still ask for JSON, behind the mistake."""
+    pairs = zip(arguments, (*arguments[1:], ""), strict=True)
+    if "--output=json" in arguments or ("--output", "json") in pairs:
+        app.options.output = "json"
+
+
+def _error() -> str:
+    return click.style("sealer: error:", fg="red", bold=True)
+
+
+def _mend() -> str:
+    return click.style("what to do:", bold=True)
+
+
+def _text(error: SealerError) -> list[str]:
+    if isinstance(error, InputError) and error.problems:
+        lines = [str(problem) for problem in error.problems]
+        return [*lines, *_remedy(error)]
+    lines = [f"{_error()} {error}"]
+    if isinstance(error, OperationFailedError):
+        for hosts, failure in _grouped(error.failures):
+            lines += _block(hosts, failure)
+        lines += [""] if error.failures and error.remedy else []
+    return [*lines, *_output(error, "  "), *_remedy(error)]
+
+
+def _grouped(failures: Sequence[StepFailure]) -> list[tuple[list[str], StepFailure]]:
+    """Failures that read alike are told once, with all their hosts: a wrong password fails on 200 of them."""
+    groups: dict[tuple[str, str, str, tuple[str, ...]], tuple[list[str], StepFailure]] = {}
+    for failure in failures:
+        error = failure.error
+        key = (failure.step, error.what, error.why, error.output)
+        groups.setdefault(key, ([], failure))[0].append(failure.host)
+    return list(groups.values())
+
+
+def _block(hosts: Sequence[str], failure: StepFailure) -> list[str]:
+    error = failure.error
+    why = f"{error.what}: {error.why}" if error.why else error.what
+    return ["", f"{', '.join(hosts)}: {failure.title}", f"  {why}", *_output(error, "  "), *_remedy(error, "  ")]
+
+
+def _output(error: SealerError, indent: str) -> list[str]:
+    return [f"{indent}| {line}" for line in error.output[-LINES_SHOWN:]]
+
+
+def _remedy(error: SealerError, indent: str = "") -> list[str]:
+    return [f"{indent}{_mend()} {error.remedy}"] if error.remedy else []
+
+
+def _record(error: SealerError) -> dict[str, Json]:
+    record: dict[str, Json] = {
+        "type": type(error).__name__,
+        "what": redactor(error.what),
+        "where": redactor(error.where),
+        "why": redactor(error.why),
+        "remedy": redactor(error.remedy),
+        "output": list(redactor.lines(error.output[-LINES_SHOWN:])),
+        "exitStatus": error.exit_status,
+    }
+    if isinstance(error, InputError):
+        record["problems"] = [
+            {
+                "file": problem.position.file,
+                "line": problem.position.line,
+                "column": problem.position.column,
+                "path": problem.path,
+                "message": redactor(problem.message),
+            }
+            for problem in error.problems
+        ]
+    if isinstance(error, OperationFailedError):
+        record["failures"] = [
+            {"step": failure.step, "title": failure.title, "host": failure.host, "error": _record(failure.error)}
+            for failure in error.failures
+        ]
+    return record

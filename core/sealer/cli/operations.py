@@ -1,0 +1,82 @@
+"""Carries out an operation on a cluster for a command: shown, recorded, interruptible, and its result told."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from sealer.cli.app import App
+from sealer.cli.cluster_options import RunOptions, settled
+from sealer.cli.interrupts import interrupts
+from sealer.cli.plans import as_json, as_text
+from sealer.cli.process_title import without_secrets
+from sealer.cli.run_records import RunRecord
+from sealer.cluster.cancellation import Cancellation
+from sealer.cluster.choices import Choices
+from sealer.cluster.lifecycle import Lifecycle, Outcome
+from sealer.events import Json
+from sealer.extension.operation import Recorded
+
+
+@contextmanager
+def operation(
+    app: App, cluster: str, options: RunOptions, *, yes: bool = False, force: bool = False, keep_layers: bool = False
+) -> Iterator[Lifecycle]:
+    """The lifecycle, for one operation on the cluster `cluster` within the body.
+
+    A dry run is neither shown step by step nor recorded: its result is the plan.
+    """
+    cancellation = Cancellation()
+    choices = Choices(
+        command=without_secrets(["sealer", *sys.argv[1:]]),
+        dry_run=options["dry_run"],
+        force=force,
+        keep_layers=keep_layers,
+        unfinished=options["resume"] or "",
+        confirm=(lambda question: True) if yes else app.confirm,
+        settled=settled(options["settle"]),
+        announce=app.events.info,
+    )
+    settings = app.settings
+    if options["parallel"]:
+        settings = dataclasses.replace(settings, parallel_hosts=options["parallel"])
+    with ExitStack() as stack:
+        if not options["dry_run"]:
+            stack.enter_context(app.watch())
+            stack.enter_context(RunRecord(settings.clusters / cluster, app.events))
+        stack.enter_context(interrupts(cancellation.request, app.events))
+        yield Lifecycle(settings, app.plugins, app.events, cancellation, choices)
+
+
+def show_outcome(app: App, outcome: Outcome) -> None:
+    """Print what came of it."""
+    if outcome.plan is not None:
+        app.show(as_json(outcome.plan), as_text(outcome.plan))
+        return
+    record: dict[str, Json] = {"cluster": outcome.cluster, "operation": outcome.kind}
+    if outcome.recorded is not None:
+        record |= cluster_record(outcome.recorded)
+    unchanged = f"cluster {outcome.cluster}: nothing to do, it is what was asked for"
+    app.show(record, unchanged if outcome.kind == "nothing" and not app.options.quiet else "")
+
+
+def cluster_record(recorded: Recorded) -> dict[str, Json]:
+    """A recorded cluster for a program."""
+    return {
+        "name": recorded.name,
+        "status": recorded.status,
+        "image": recorded.image,
+        "imageDigest": recorded.image_digest,
+        "applications": dict(recorded.applications),
+        "hosts": [
+            {
+                "address": entry.host.address,
+                "placeholder": entry.host.placeholder,
+                "roles": list(entry.host.roles),
+                "member": entry.member,
+            }
+            for entry in recorded.hosts
+        ],
+    }

@@ -1,0 +1,76 @@
+"""What `--dry-run` shows: the plan as a table, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sealer.cli.tables import some, table
+from sealer.cluster.hosts_of import resolve
+from sealer.cluster.plan import Plan, PlannedStep
+from sealer.events import Json
+from sealer.extension.operation import Operation
+from sealer.extension.targets import Labelled
+from sealer.hosts import Host
+
+
+def as_text(plan: Plan) -> str:
+    """The plan for a person."""
+    operation = plan.operation
+    head = f"{operation.kind} of cluster {operation.cluster}, a dry run: nothing is changed"
+    rows = [(step.phase, step.step.title, step.plugin, _hosts_text(step, operation)) for step in plan.steps]
+    parts = [head, *_membership(operation)]
+    parts += ["", table(("phase", "step", "plugin", "hosts"), rows)] if rows else ["", "There is nothing to do."]
+    if not plan.complete:
+        parts += ["", "The provider makes hosts first; steps that depend on what they are may be added then."]
+    return "\n".join(parts)
+
+
+def as_json(plan: Plan) -> dict[str, Json]:
+    """The plan for a program."""
+    operation = plan.operation
+    return {
+        "dryRun": True,
+        "cluster": operation.cluster,
+        "operation": operation.kind,
+        "image": operation.image.reference if operation.image else "",
+        "complete": plan.complete,
+        "added": _ids(operation.added),
+        "kept": _ids(operation.kept),
+        "removed": _ids(operation.removed),
+        "steps": [_step(step, operation) for step in plan.steps],
+    }
+
+
+def _ids(hosts: Sequence[Host]) -> list[Json]:
+    return [host.id for host in hosts]
+
+
+def _step(planned: PlannedStep, operation: Operation) -> dict[str, Json]:
+    hosts = _hosts(planned, operation)
+    return {
+        "id": planned.id,
+        "title": planned.step.title,
+        "phase": planned.phase,
+        "plugin": planned.plugin,
+        "on": str(planned.step.on),
+        "hosts": None if hosts is None else list(hosts),
+        "effect": planned.step.effect.value,
+        "after": list[Json](sorted(planned.after)),
+    }
+
+
+def _hosts(planned: PlannedStep, operation: Operation) -> Sequence[str] | None:
+    """Ids of its hosts; None: only the cluster's own API can tell, when the step starts."""
+    if isinstance(planned.step.on, Labelled):
+        return None
+    return [host.id for host in resolve(planned.step.on, operation, lambda key, value: frozenset())]
+
+
+def _hosts_text(planned: PlannedStep, operation: Operation) -> str:
+    hosts = _hosts(planned, operation)
+    return f"{planned.step.on} (asked then)" if hosts is None else some(hosts) or "none"
+
+
+def _membership(operation: Operation) -> list[str]:
+    kinds = (("in", operation.added), ("stay", operation.kept), ("out", operation.removed))
+    return [f"  {word:<5}{some([host.id for host in hosts], 8)}" for word, hosts in kinds if hosts]

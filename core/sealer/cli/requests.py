@@ -1,0 +1,140 @@
+"""What a command line asks of a cluster, in the kernel's terms."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sealer.cli.app import App
+from sealer.cli.clusterfiles import read_clusterfile
+from sealer.cluster.cancellation import Cancellation
+from sealer.cluster.desired import Flags, desired, hosts_of_flags
+from sealer.cluster.lifecycle import Lifecycle
+from sealer.clusterfile.model import Cluster, Clusterfile
+from sealer.errors import InputError
+from sealer.extension.operation import Recorded
+from sealer.hosts import Host, Ssh, parse_addresses
+from sealer.image.model import APP_INSTALLER
+from sealer.image.store import Store
+from sealer.settings import DEFAULT_CLUSTER_NAME
+
+
+def existing(app: App, cancellation: Cancellation | None = None, parallel: int | None = None) -> Lifecycle:
+    """The clusters, to look something up; not to change one, for which the installed plugins are needed."""
+    from sealer.extension.manager import PluginManager  # noqa: PLC0415  # stays out of `sealer --help`
+
+    settings = replace(app.settings, parallel_hosts=parallel) if parallel else app.settings
+    return Lifecycle(settings, PluginManager(settings), app.events, cancellation)
+
+
+def cluster_request(app: App, clusterfile: str, flags: Flags) -> Clusterfile:
+    """The Clusterfile, if one is named, with the command line merged in.
+
+    :raises InputError: with every mistake.
+    """
+    base = read_clusterfile(app, clusterfile) if clusterfile else None
+    flags = flags if base or flags.name else replace(flags, name=_only_cluster(app, flags.image))
+    if base is not None and base.cluster is None and not flags.image:
+        raise InputError("there is no document of kind Cluster", where=clusterfile)
+    return desired(base, flags, existing(app).makes_hosts)
+
+
+def _only_cluster(app: App, image: str) -> str:
+    """`sealer run redis:5.0` means the cluster that runs, if there is just one; empty: it is no such image."""
+    if not image or Store(app.settings.images).find(image).first.type != APP_INSTALLER:
+        return ""
+    return chosen_cluster(existing(app), "")
+
+
+def chosen_cluster(lifecycle: Lifecycle, name: str) -> str:
+    """The cluster that a command without a Clusterfile is about: the one named, or the only one there is.
+
+    :raises InputError: none is named, and there is not exactly one.
+    """
+    if name:
+        return name
+    names = lifecycle.names()
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise InputError("there is no cluster", why=f"nothing is recorded below {lifecycle.settings.clusters}")
+    raise InputError("which cluster?", why=f"there are {', '.join(names)}", remedy="Name one with --name.")
+
+
+def cluster_name(request: Clusterfile) -> str:
+    """The cluster that a request is about."""
+    return request.cluster.name if request.cluster else DEFAULT_CLUSTER_NAME
+
+
+def named_by_file(app: App, clusterfile: str, name: str) -> str:
+    """The name of the cluster, by a Clusterfile or by `--name`; both must agree. Empty: by neither.
+
+    :raises InputError: they do not.
+    """
+    if not clusterfile:
+        return name
+    found = cluster_name(read_clusterfile(app, clusterfile))
+    if name and name != found:
+        raise InputError(f"--name {name}", why=f"{clusterfile} is about the cluster '{found}'")
+    return found
+
+
+def further_hosts(lifecycle: Lifecycle, name: str, flags: Flags) -> tuple[tuple[Host, ...], tuple[int, int]]:
+    """What to add to a cluster: hosts by address, or with a provider that makes hosts how many masters and nodes.
+
+    :raises InputError: neither, or an address where a count is needed.
+    """
+    if not flags.masters and not flags.nodes:
+        raise InputError("which hosts?", remedy="Name them with --masters and --nodes.")
+    cluster = lifecycle.recorded(name).clusterfile.cluster or Cluster(name=name)
+    if not lifecycle.makes_hosts(cluster.provider.name):
+        return hosts_of_flags(flags), (0, 0)
+    return (), (_count("--masters", flags.masters, cluster), _count("--nodes", flags.nodes, cluster))
+
+
+def picked_hosts(recorded: Recorded, roles: str, hosts: str, ssh: Ssh) -> tuple[Host, ...]:
+    """The hosts of a cluster that have one of `roles` and are among `hosts`; an empty text leaves none out.
+
+    :param ssh: over what is recorded of how to log in.
+    :raises InputError: a host is not in the cluster, or no host is left.
+    """
+    wanted = {role.strip() for role in roles.split(",") if role.strip()}
+    named = set(host_names(hosts)) if hosts else None
+    known = {name for entry in recorded.hosts for name in (entry.host.address, entry.host.placeholder) if name}
+    if named and named - known:
+        raise InputError(f"{', '.join(sorted(named - known))}: not in the cluster '{recorded.name}'")
+    found = [
+        replace(entry.host, ssh=ssh.filled_from(entry.host.ssh))
+        for entry in recorded.hosts
+        if entry.host.address
+        and (not wanted or wanted & set(entry.host.roles))
+        and (named is None or named & {entry.host.address, entry.host.placeholder})
+    ]
+    if not found:
+        raise InputError(f"no host of the cluster '{recorded.name}' is meant", why=f"roles '{roles}', hosts '{hosts}'")
+    return tuple(found)
+
+
+def host_names(text: str) -> list[str]:
+    """Addresses, ranges and names of hosts that are in a cluster.
+
+    :raises InputError: one is neither.
+    """
+    found: list[str] = []
+    for item in filter(None, text.split(",")):
+        word = item.strip()
+        if word.startswith(("master-", "node-")):  # how hosts are called that a provider made
+            found.append(word)
+            continue
+        try:
+            found += [address for address, _ in parse_addresses(word)]
+        except ValueError as error:
+            raise InputError(item, why=str(error)) from None
+    return found
+
+
+def _count(flag: str, text: str, cluster: Cluster) -> int:
+    if not text:
+        return 0
+    if not text.isdigit():
+        raise InputError(f"{flag} {text}", why=f"the provider {cluster.provider.name} makes hosts: say how many to add")
+    return int(text)

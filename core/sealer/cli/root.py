@@ -1,0 +1,104 @@
+"""The group `sealer`: which commands there are, and how one is loaded when it is named."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from typing import NoReturn
+
+import click
+from click.shell_completion import CompletionItem
+
+from sealer.cli import contributed
+from sealer.cli.app import App
+from sealer.cli.options import GLOBAL_OPTIONS, accept_global_options, version_option
+
+# Name, its module in sealer.cli.commands, and its line in `sealer --help`; the order is that of the help page.
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "build": ("build", "Build a cluster image from a Kubefile."),
+    "images": ("images", "List the images of this machine."),
+    "inspect": ("inspect", "Show what an image is made of."),
+    "tag": ("tag", "Give an image another name."),
+    "rmi": ("rmi", "Remove images."),
+    "save": ("save", "Write an image to an archive."),
+    "load": ("load", "Read an image from an archive."),
+    "run": ("run", "Turn hosts into a cluster, or install an application image."),
+    "apply": ("apply", "Bring a cluster to what a Clusterfile says."),
+    "scale-up": ("scale_up", "Add hosts to a cluster."),
+    "join": ("scale_up", "The same as scale-up."),
+    "delete": ("delete", "Take hosts out of a cluster, or delete it."),
+    "status": ("status", "Show the clusters, or the hosts of one."),
+    "exec": ("exec", "Run a command on the hosts of a cluster."),
+    "validate": ("validate", "Check a Clusterfile without touching a host."),
+    "schema": ("schema", "Print the JSON Schema of the Clusterfile."),
+    "plugin": ("plugin", "List, show and start plugins."),
+    "version": ("version", "Show the version."),
+    "completion": ("completion", "Print the completion script of a shell."),
+}
+
+
+class Root(click.Group):
+    """A group that imports a command's module when the command is named, not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command's name, without importing any."""
+        return [*COMMANDS, *(name for name in self._contributed(ctx) if name not in COMMANDS)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command; None: there is none of that name.
+
+        :raises PluginError: an installed package offers it, and it cannot be loaded.
+        """
+        if cmd_name in COMMANDS:
+            module = importlib.import_module(f"sealer.cli.commands.{COMMANDS[cmd_name][0]}")
+            return accept_global_options(module.command)
+        if cmd_name in self._contributed(ctx):
+            return accept_global_options(contributed.load(cmd_name))
+        return None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that `args` begin with."""
+        if not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
+            self._unknown(ctx, args[0])
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands in the help page, without importing any."""
+        rows = [(name, line) for name, (_, line) in COMMANDS.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+        offered = [(name, f"From {package}.") for name, package in self._contributed(ctx).items()]
+        if offered:
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl(offered)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands and options that begin with `incomplete`."""
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        items = [CompletionItem(name, help=COMMANDS.get(name, ("", ""))[1]) for name in names]
+        return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
+
+    def _contributed(self, ctx: click.Context) -> Mapping[str, str]:
+        app = ctx.find_object(App)
+        if app is None or "*" in app.settings.disabled_plugins:
+            return {}
+        found = contributed.names()
+        return {name: package for name, package in found.items() if name not in app.settings.disabled_plugins}
+
+    def _unknown(self, ctx: click.Context, name: str) -> NoReturn:
+        close = difflib.get_close_matches(name, self.list_commands(ctx), n=1, cutoff=0.5)
+        mend = f" Did you mean '{close[0]}'?" if close else " 'sealer --help' lists all commands."
+        raise click.UsageError(f"there is no command '{name}'.{mend}", ctx=ctx)
+
+
+root = Root(
+    name="sealer",
+    help="sealer seals a distributed application into one image, and turns bare hosts into a running cluster.",
+    epilog="'sealer COMMAND --help' tells more about a command.",
+    params=[*GLOBAL_OPTIONS, version_option],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    no_args_is_help=True,
+)

@@ -1,0 +1,56 @@
+"""Times and sizes, in as few characters as a person needs."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from sealer.events import Event
+
+_UNITS = ("B", "KB", "MB", "GB", "TB")
+
+
+def clock(seconds: float) -> str:
+    """Local time of day, `HH:MM:SS`.
+
+    :param seconds: since the epoch.
+    """
+    return time.strftime("%H:%M:%S", time.localtime(seconds))
+
+
+def duration(seconds: float) -> str:
+    """`0.4s`, `12s`, `3m05s`, `1h02m`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f}s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def size(count: float) -> str:
+    """`512 B`, `1.5 MB`; a kilobyte has 1000 bytes, as disks and networks count."""
+    for unit in _UNITS:
+        if count < 999.5 or unit == _UNITS[-1]:
+            break
+        count /= 1000
+    return f"{count:.0f} {unit}" if unit == "B" or count >= 99.5 else f"{count:.1f} {unit}"
+
+
+# Escape sequences of terminals (colours, cursor movement, titles), then whatever other control character there is.
+_CONTROL = re.compile(
+    r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+
+
+def one_line(text: str) -> str:
+    """What a host printed, as one harmless line: no control codes; of a line that redraws itself, its last state."""
+    last = text.rstrip("\r\n").rpartition("\r")[2]
+    return _CONTROL.sub("", last).replace("\t", " ").replace("\n", " ")
+
+
+def about_host(event: Event) -> str:
+    """The message as one line, without the host's name in front: whoever shows it has said that already."""
+    return one_line(event.message.removeprefix(f"{event.host}: ") if event.host else event.message)

@@ -1,0 +1,280 @@
+"""The cluster commands as a person types them, against a cluster of this very machine below a temporary directory."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import re
+import signal
+import stat
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+from sealer.cli.app import App
+from sealer.cli.entry import run
+
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0, reason="a cluster of this machine is made by root: run the tests as root"
+)
+
+INIT = """#!/bin/sh
+echo "init on $HostIP"
+if [ -e {work}/slow ]; then echo waiting; touch {work}/waits; while [ -e {work}/slow ]; do sleep 0.05; done; fi
+[ ! -e {work}/broken ] || {{ echo "no space left" >&2; exit 3; }}
+"""
+
+
+class Site:
+    """A home, an image and a Clusterfile of their own."""
+
+    def __init__(self, work: Path) -> None:
+        self.work = work
+        self.environment = {**os.environ, "SEALER_HOME": str(work / "home"), "SEALER_PARALLEL": "4"}
+        context = work / "context"
+        (context / "scripts").mkdir(parents=True)
+        (context / "scripts" / "init.sh").write_text(INIT.format(work=work))
+        (context / "Kubefile").write_text('FROM scratch\nCOPY scripts scripts\nCMD echo "the answer is $Answer"\n')
+        (context / "Kubefile.app").write_text("FROM scratch\nCOPY Kubefile x\nCMD echo app on $ClusterName\n")
+        self.clusterfile = work / "Clusterfile"
+        self.clusterfile.write_text(
+            "apiVersion: sealer.io/v2\nkind: Cluster\nmetadata:\n  name: here\nspec:\n  image: demo:1\n"
+            f"  dataRoot: {work}/data\n  env: [Answer=42]\n  hosts:\n    - ips: [127.0.0.1]\n      roles: [master]\n"
+        )
+        self.done("build", "-q", "-t", "demo:1", str(context))
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "sealer", *arguments]
+
+    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments),
+            capture_output=True,
+            text=True,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            check=False,
+            timeout=60,
+        )
+
+    def done(self, *arguments: str) -> str:
+        result = self.call(*arguments)
+        assert result.returncode == 0, result.stderr + result.stdout
+        return result.stdout
+
+    def json(self, *arguments: str) -> dict[str, object]:
+        record = json.loads(self.done("--output", "json", *arguments).splitlines()[-1])
+        assert record["apiVersion"] == "sealer.io/cli/v1"
+        assert isinstance(record, dict)
+        return record
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def untouched_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A site on which nothing is ever done."""
+    return Site(tmp_path_factory.mktemp("site"))
+
+
+def test_a_cluster_from_its_plan_to_its_end(site: Site) -> None:
+    file = str(site.clusterfile)
+    plan = site.json("apply", "-f", file, "--dry-run")
+    assert plan["dryRun"] is True
+    assert plan["added"] == ["127.0.0.1"]
+    steps = plan["steps"]
+    assert isinstance(steps, list)
+    assert {"Init", "Guest"} <= {step["phase"] for step in steps}
+    assert all(step["hosts"] in (["127.0.0.1"], ["operator"]) for step in steps)
+    assert not (site.work / "home" / "clusters").exists()
+    assert "scripts/init.sh" in site.done("apply", "-f", file, "--dry-run")
+
+    shown = site.done("apply", "-f", file)
+    assert "127.0.0.1 | the answer is 42" in shown
+    assert "create of here: done" in shown
+
+    runs = list((site.work / "home" / "clusters" / "here" / "runs").glob("*/events.jsonl"))
+    assert len(runs) == 1
+    assert stat.S_IMODE(runs[0].stat().st_mode) == 0o600
+    assert stat.S_IMODE(runs[0].parent.stat().st_mode) == stat.S_IMODE(runs[0].parent.parent.stat().st_mode) == 0o700
+    events = [json.loads(line) for line in runs[0].read_text().splitlines()]
+    assert {event["run"] for event in events} == {runs[0].parent.name}
+    assert events[-1]["state"] == "done"
+
+    assert site.done("apply", "-f", file) == "cluster here: nothing to do, it is what was asked for\n"
+    assert site.json("apply", "-f", file)["operation"] == "nothing"
+
+    assert "here  running  1" in site.done("status")
+    hosts = site.json("status", "--name", "here")["hosts"]
+    assert hosts == [{"address": "127.0.0.1", "placeholder": "", "roles": ["master"], "member": True}]
+
+    assert site.done("exec", "echo $HostIP $Answer") == "127.0.0.1 42\n"
+    answer = site.json("exec", "--", "sh", "-c", "echo out; echo err >&2")
+    assert answer["hosts"] == [{"host": "127.0.0.1", "status": 0, "stdout": ["out"], "stderr": ["err"]}]
+
+    again = site.call("run", "demo:1", "-m", "127.0.0.1", "--name", "here")
+    assert again.returncode == 3
+    assert "sealer apply" in again.stderr
+
+    unasked = site.call("delete", "--all")
+    assert unasked.returncode == 3
+    assert "add --yes" in unasked.stderr
+    site.done("delete", "--all", "--name", "here", "--yes")
+    assert not (site.work / "data").exists()
+    assert site.json("status")["clusters"] == []
+
+
+def test_an_application_goes_onto_the_only_cluster(site: Site) -> None:
+    context = site.work / "context"
+    site.done(
+        "build", "-q", "--type", "app-installer", "-f", str(context / "Kubefile.app"), "-t", "app:1", str(context)
+    )
+    missing = site.call("run", "app:1")
+    assert missing.returncode == 2
+    assert "there is no cluster" in missing.stderr
+    site.done("apply", "-q", "-f", str(site.clusterfile))
+    assert "127.0.0.1 | app on here" in site.done("run", "app:1")
+    record = site.json("status", "--name", "here")
+    assert list(record["applications"]) == ["app"]  # type: ignore[call-overload]
+    site.done("delete", "--all", "--yes")
+
+
+def test_a_failure_names_host_step_output_and_remedy_and_the_same_command_continues(site: Site) -> None:
+    (site.work / "broken").touch()
+    failed = site.call("apply", "-f", str(site.clusterfile), "--output", "json")
+    assert failed.returncode == 1
+    error = json.loads(failed.stdout.splitlines()[-1])["error"]
+    assert [failure["host"] for failure in error["failures"]] == ["127.0.0.1"]
+    assert error["failures"][0]["error"]["output"][-1] == "no space left"
+    assert error["remedy"]
+    assert "\n127.0.0.1: " in failed.stderr
+    assert "  | no space left\n" in failed.stderr
+    (site.work / "broken").unlink()
+    assert "done before" in site.done("apply", "-f", str(site.clusterfile))
+    site.done("delete", "--all", "--yes")
+
+
+def test_ctrl_c_stops_cleanly_and_the_same_command_continues(site: Site) -> None:
+    (site.work / "slow").touch()
+    command = site.command("apply", "-f", str(site.clusterfile))
+    with subprocess.Popen(
+        command,
+        env=site.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert any("| waiting" in line for line in process.stdout), "the script never began"
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "warning: stopping" in rest
+    assert "Run the same command again" in errors
+    (site.work / "slow").unlink()
+    site.done("apply", "-q", "-f", str(site.clusterfile))
+    site.done("delete", "--all", "--yes")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["delete"], 2, "say which hosts"),
+        (["delete", "--all", "-n", "10.0.0.1"], 2, "say which hosts"),
+        (["delete", "--all"], 2, "there is no cluster"),
+        (["exec", "ls", "--name", "nix"], 2, "nix"),
+        (["status", "--name", "nix"], 2, "nix"),
+        (["scale-up", "-n", "10.0.0.9", "--name", "nix"], 2, "nix"),
+        (["run", "demo:1", "-m", "10.0.0.300"], 2, "--masters 10.0.0.300"),
+        (["run", "demo:1", "-n", "10.0.0.3"], 2, "No master"),
+        (["run", "demo:1", "-m", "10.0.0.3", "-n", "10.0.0.3"], 2, "10.0.0.3"),
+        (["run", "demo:1", "--port", "70000"], 2, "--port"),
+        (["run", "demo:1", "--pk", "/not/there"], 2, "/not/there"),
+        (["run", "demo:1", "-e", "novalue"], 2, "-e novalue"),
+        (["run", "demo:1", "--provider", "nowhere", "-m", "1"], 2, "nowhere"),
+        (["run", "demo:1", "--settle", "x"], 2, "--settle x"),
+        (["run", "demo:1", "--continue", "--abandon", "-m", "x"], 2, ""),
+        (["run", "nix:1", "-m", "10.0.0.3"], 1, "nix:1"),
+        (["apply", "-f", "/not/there"], 2, "/not/there"),
+    ],
+)
+def test_what_cannot_be_right_is_refused_before_anything_is_done(
+    untouched_site: Site,
+    arguments: list[str],
+    status: int,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("SEALER_HOME", untouched_site.environment["SEALER_HOME"])
+    monkeypatch.setattr(App, "prepare", lambda app: None)  # pytest has its own plans for the logs of this process
+    assert run(arguments) == status
+    errors = capsys.readouterr().err
+    assert words in errors
+    assert "Traceback" not in errors
+    assert not list((untouched_site.work / "home" / "clusters").glob("*/state.json"))
+
+
+def test_the_plan_for_hosts_that_a_provider_has_yet_to_make(untouched_site: Site) -> None:
+    pytest.importorskip("sealer_plugin_nspawn")
+    arguments = ("run", "demo:1", "--provider", "NSPAWN", "-m", "2", "-n", "1", "--name", "made", "--dry-run")
+    plan = untouched_site.json(*arguments)
+    assert plan["complete"] is False
+    assert plan["added"] == ["master-0", "master-1", "node-0"]
+    assert "made  " not in untouched_site.done("status")
+
+
+def on_a_terminal(site: Site, arguments: list[str], typed: bytes = b"") -> tuple[int, str]:
+    """Call sealer on a terminal of 80 by 24 cells; `typed` is typed as soon as it asks."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    environment = {**site.environment, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
+    process = subprocess.Popen(
+        site.command(*arguments), stdin=follower, stdout=follower, stderr=follower, env=environment, close_fds=True
+    )
+    os.close(follower)
+    shown = b""
+    try:
+        while block := os.read(leader, 65536):
+            shown += block
+            if typed and (b"[y/N]:" in shown or b"password:" in shown):
+                os.write(leader, typed)
+                typed = b""
+    except OSError:  # how Linux says that the other side has closed
+        pass
+    finally:
+        os.close(leader)
+    return process.wait(timeout=60), shown.decode()
+
+
+def test_on_a_terminal_there_is_a_live_view_and_a_question(site: Site) -> None:
+    status, shown = on_a_terminal(site, ["apply", "-f", str(site.clusterfile)])
+    assert status == 0
+    assert "\x1b[?25l" in shown
+    assert "\x1b[?25h" in shown[shown.rindex("\x1b[?25l") :]
+    assert "127.0.0.1 | the answer is 42" in re.sub(r"\x1b\[[0-9;]*m", "", shown)
+    status, shown = on_a_terminal(site, ["delete", "--all"], b"n\n")
+    assert status == 3
+    assert "Delete the cluster 'here'" in shown
+    assert "Nothing was deleted" in shown
+    status, shown = on_a_terminal(site, ["delete", "--all"], b"y\n")
+    assert status == 0
+    assert not (site.work / "data").exists()
+
+
+def test_a_password_that_is_asked_for_is_not_echoed(untouched_site: Site) -> None:
+    arguments = ["run", "demo:1", "-m", "203.0.113.300", "--ask-passwd"]
+    status, shown = on_a_terminal(untouched_site, arguments, b"unsichtbar\n")
+    assert status == 2
+    assert "SSH password:" in shown
+    assert "unsichtbar" not in shown
