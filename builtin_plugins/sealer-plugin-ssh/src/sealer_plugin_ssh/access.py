@@ -1,0 +1,99 @@
+"""A key of the cluster's own on its hosts, so that no password needs keeping."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from sealer.extension import ADDED, OPERATOR, REMOVED, Operation, Step, StepContext
+from sealer.hosts import Host
+
+KEY_FILE = "id_ed25519"
+
+_FILE = """user={user}
+home=$(getent passwd "$user" 2>/dev/null | cut -d : -f 6)
+[ -n "$home" ] || home=$(eval echo "~$user")
+file=$home/.ssh/authorized_keys
+key={key}
+"""
+# The file keeps its owner and mode; it is made with those that sshd demands.
+_AUTHORIZE = """set -e
+if [ ! -d "$home/.ssh" ]; then mkdir -m 700 "$home/.ssh"; chown "$user:" "$home/.ssh"; fi
+if [ ! -e "$file" ]; then (umask 077; : > "$file"); chown "$user:" "$file"; fi
+grep -qF "$key" "$file" && exit 0
+[ -z "$(tail -c 1 "$file")" ] || echo >> "$file"
+echo "$key" >> "$file"
+! command -v restorecon > /dev/null || restorecon -R "$home/.ssh"
+"""
+_REVOKE = """[ -e "$file" ] || exit 0
+left=$(grep -vF "$key" "$file")
+if [ -n "$left" ]; then printf '%s\\n' "$left" > "$file"; else rm -f "$file"; rmdir "$home/.ssh" 2>/dev/null; fi
+exit 0
+"""
+
+
+def authorize(operation: Operation, credentials: Path) -> Sequence[Step]:
+    """The steps that make the key and put it on `operation.added`.
+
+    :param credentials: directory of the cluster's own keys.
+    """
+    path = credentials / KEY_FILE
+
+    def make(context: StepContext) -> None:
+        make_key(path, f"sealer-{operation.cluster}")
+
+    def put(context: StepContext) -> None:
+        context.query(_file_of(context.host, path) + _AUTHORIZE)
+
+    inputs = {"file": KEY_FILE}
+    return [
+        Step("make-key", "Make the cluster's SSH key", OPERATOR, make, inputs),
+        Step("authorize", "Let the cluster's SSH key in", ADDED, put, inputs),
+    ]
+
+
+def revoke(operation: Operation, credentials: Path) -> Sequence[Step]:
+    """The step that takes the key away from `operation.removed`; the connection in use stays open."""
+    path = credentials / KEY_FILE
+
+    def take(context: StepContext) -> None:
+        if path.exists():
+            context.query(_file_of(context.host, path) + _REVOKE)
+
+    return [Step("revoke", "Take the cluster's SSH key away", REMOVED, take, {"file": KEY_FILE}, unreachable="skip")]
+
+
+def make_key(path: Path, comment: str) -> None:
+    """Make an Ed25519 key in OpenSSH's format at `path` and `path`.pub; one that is there stays."""
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415  # paramiko's library; 60 ms
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private = Ed25519PrivateKey.generate()
+    public = private.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    _write(path.with_suffix(".pub"), public + f" {comment}\n".encode())
+    # The private key comes last: whoever finds it finds its public half too.
+    _write(
+        path,
+        private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+        ),
+    )
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+
+
+def _file_of(host: Host, path: Path) -> str:
+    key = path.with_suffix(".pub").read_text("utf-8").strip()
+    return _FILE.format(user=shlex.quote(host.ssh.user or "root"), key=shlex.quote(key))

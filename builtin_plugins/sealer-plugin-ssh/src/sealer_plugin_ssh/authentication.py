@@ -1,0 +1,139 @@
+"""Logging in: which credentials are tried, in which order, and what is said when none is accepted."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import paramiko  # noqa: TID253  # this module is imported by a running connection only
+
+from sealer.errors import AuthenticationError
+from sealer.hosts import Host
+from sealer.redaction import Secret
+from sealer_plugin_ssh import keys
+from sealer_plugin_ssh.dial import DroppedError
+from sealer_plugin_ssh.multiplexer import Multiplexer
+
+
+@dataclass(frozen=True)
+class Credential:
+    """One thing to try.
+
+    :param name: what messages call it.
+    :param methods: SSH methods that it suits; the first one that the host offers is used.
+    :param use: makes the attempt by that method.
+    """
+
+    name: str
+    methods: tuple[str, ...]
+    use: Callable[[Multiplexer, str], object]
+
+
+@contextlib.contextmanager
+def credentials(host: Host, cluster_key: Path | None = None) -> Iterator[list[Credential]]:
+    """All there is to try for a host: the cluster's key, its own, the agent's, the default keys, its password.
+
+    :param cluster_key: file of the key that sealer has put on the cluster's hosts, if it has.
+    :raises AuthenticationError: its own key cannot be read.
+    """
+    user = host.ssh.user
+    found = []
+    if cluster_key is not None and cluster_key.exists():
+        found.append(_by_key(user, "the cluster's key", keys.load(str(cluster_key), None, host.address)[1]))
+    if host.ssh.private_key:
+        found.append(_by_key(user, *keys.load(host.ssh.private_key, host.ssh.private_key_password, host.address)))
+    with contextlib.closing(_agent()) as agent:
+        with contextlib.suppress(paramiko.SSHException, OSError):
+            found.extend(_by_key(user, f"agent key {key.comment or key.get_name()}", key) for key in agent.get_keys())
+        found.extend(_by_key(user, name, key) for name, key in keys.load_defaults())
+        if host.ssh.password:
+            found.append(_by_password(user, host.ssh.password))
+        yield found
+
+
+class Login:
+    """The attempts to log in to one host, over as many connections as it takes.
+
+    sshd hangs up after a few wrong credentials (MaxAuthTries): then the next connection goes on where this one ended.
+    """
+
+    def __init__(self, host: Host, found: Sequence[Credential]) -> None:
+        self._host = host
+        self._waiting = list(found)
+        self._tried: list[str] = []
+        self._offered: Sequence[str] = ()
+
+    def attempt(self, transport: Multiplexer) -> None:
+        """Log in.
+
+        :raises AuthenticationError: nothing was accepted.
+        :raises DroppedError: the host hung up, with credentials left to try.
+        """
+        offered = self._ask(transport)
+        while self._waiting and not transport.is_authenticated():
+            credential = self._waiting.pop(0)
+            method = next((name for name in credential.methods if name in offered), None)
+            if method is None:
+                continue
+            self._tried.append(credential.name)
+            offered = self._use(transport, credential, method) or offered
+        if not transport.is_authenticated():
+            raise self._refused()
+
+    def _ask(self, transport: Multiplexer) -> Sequence[str]:
+        """The methods that the host offers."""
+        try:
+            transport.auth_none(self._host.ssh.user)
+        except paramiko.BadAuthenticationType as error:
+            self._offered = error.allowed_types
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            raise DroppedError("it hung up while logging in") from error
+        return self._offered
+
+    def _use(self, transport: Multiplexer, credential: Credential, method: str) -> Sequence[str]:
+        """Try one; what may follow if it was accepted, but is not enough alone."""
+        try:
+            more = credential.use(transport, method)
+        except paramiko.BadAuthenticationType as error:
+            return error.allowed_types
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            if transport.is_active():
+                return ()
+            if self._waiting:
+                raise DroppedError("it hung up while logging in") from error
+            raise self._refused() from error
+        return [str(name) for name in more] if isinstance(more, list) else ()
+
+    def _refused(self) -> AuthenticationError:
+        tried = ", ".join(self._tried) or "nothing: there is no key, agent or password that suits"
+        port = f" -p {self._host.ssh.port}" if self._host.ssh.port not in (0, 22) else ""
+        return AuthenticationError(
+            f"login as {self._host.ssh.user} was refused",
+            where=self._host.address,
+            why=f"tried: {tried}; the host accepts: {', '.join(self._offered) or 'unknown'}",
+            remedy="check user, key and password (--user, --pk, --passwd, or ssh in the Clusterfile); "
+            f"'ssh{port} {self._host.ssh.user}@{self._host.address}' must work; sshd's log on the host says more",
+        )
+
+
+def _agent() -> paramiko.Agent:
+    return paramiko.Agent()
+
+
+def _by_key(user: str, name: str, key: paramiko.PKey) -> Credential:
+    return Credential(name, ("publickey",), lambda transport, _: transport.auth_publickey(user, key))
+
+
+def _by_password(user: str, password: Secret) -> Credential:
+    def answer(title: str, instructions: str, prompts: list[tuple[str, bool]]) -> list[str]:
+        # Only a hidden question is about the password; a one-time code cannot be answered.
+        return ["" if shown else password.reveal() for _, shown in prompts]
+
+    def use(transport: Multiplexer, method: str) -> object:
+        if method == "password":
+            return transport.auth_password(user, password.reveal(), fallback=False)
+        return transport.auth_interactive(user, answer)
+
+    return Credential("password", ("password", "keyboard-interactive"), use)

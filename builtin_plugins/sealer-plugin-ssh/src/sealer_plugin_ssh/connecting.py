@@ -1,0 +1,132 @@
+"""The steps from a host's address to a connection that commands can run on."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import paramiko  # noqa: TID253  # this module is imported by the first connection only
+
+from sealer.errors import HostUnreachableError
+from sealer.events import Json
+from sealer.hosts import Host
+from sealer.settings import Settings
+from sealer_plugin_ssh import limits
+from sealer_plugin_ssh.authentication import Login, credentials
+from sealer_plugin_ssh.connection import SshConnection
+from sealer_plugin_ssh.dial import DroppedError, dial
+from sealer_plugin_ssh.known_hosts import SYSTEM_FILE, HostKey, KnownHosts
+from sealer_plugin_ssh.multiplexer import Multiplexer
+from sealer_plugin_ssh.sudo import find_privileges
+
+T = TypeVar("T")
+ATTEMPTS = 6
+FIRST_PAUSE = 0.2  # seconds; doubled with each attempt, and scattered, so that a crowd does not come back as a crowd
+HANDSHAKE_TIMEOUT = 20.0
+DEFAULT_PORT = 22
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the driver's fields say."""
+
+    known_hosts: KnownHosts
+    max_sessions: int = 6
+    connect_timeout: float = 10.0
+    cluster_key: Path | None = None
+
+    @classmethod
+    def from_driver(cls, options: Mapping[str, Json], settings: Settings, cluster_key: Path | None = None) -> Options:
+        """Read the fields; they have been checked against the schema."""
+        own = Path(str(options.get("knownHosts") or settings.home / "known_hosts")).expanduser()
+        accept_new = options.get("strictHostKeyChecking", "accept-new") != "yes"
+        others = (Path.home() / ".ssh" / "known_hosts", SYSTEM_FILE)
+        return cls(
+            KnownHosts(own, others, accept_new=accept_new),
+            int(str(options.get("maxSessions", 6))),
+            float(str(options.get("connectTimeout", 10))),
+            cluster_key,
+        )
+
+
+class Connector:
+    """Makes connections with one set of options."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    def connect(self, host: Host) -> SshConnection:
+        """Connect, know the host, log in, become root.
+
+        :raises HostError: of the kind that tells where it went wrong.
+        """
+        host = replace(host, ssh=replace(host.ssh, user=host.ssh.user or "root", port=host.ssh.port or DEFAULT_PORT))
+        with credentials(host, self._options.cluster_key) as found:
+            login = Login(host, found)
+            transport, key = _again(host, lambda: self._log_in(host, login))
+        connection = SshConnection(
+            host.address, transport, key.fingerprint, limits.ChannelPlaces(self._options.max_sessions)
+        )
+        try:
+            if host.ssh.user != "root":
+                connection.privileges = find_privileges(connection, host)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _log_in(self, host: Host, login: Login) -> tuple[Multiplexer, HostKey]:
+        address, port = host.address, host.ssh.port
+        known = self._options.known_hosts
+        with limits.unauthenticated(address, port):
+            socket = dial(address, port, self._options.connect_timeout)
+            with limits.HANDSHAKES:
+                transport = Multiplexer(socket, known.types(address, port))
+                try:
+                    key = _handshake(transport, host)
+                    known.check(address, port, key)
+                    login.attempt(transport)
+                except BaseException:
+                    transport.close()
+                    socket.close()
+                    raise
+        return transport, key
+
+
+def _handshake(transport: Multiplexer, host: Host) -> HostKey:
+    try:
+        transport.start_client(timeout=HANDSHAKE_TIMEOUT)
+        key = transport.get_remote_server_key()
+    except paramiko.ssh_exception.IncompatiblePeer as error:
+        raise HostUnreachableError(
+            "the SSH server and sealer have no algorithm in common",
+            where=host.address,
+            why=str(error),
+            remedy="bring the host's sshd up to date, or remove its restrictions",
+        ) from error
+    except (EOFError, OSError, paramiko.SSHException) as error:
+        raise DroppedError(f"the SSH handshake failed: {error or 'the host hung up'}") from error
+    return HostKey(key.get_name(), key.asbytes())
+
+
+def _again(host: Host, connect: Callable[[], T]) -> T:
+    """Connect again, a bounded number of times, when the server hung up early."""
+    pause = FIRST_PAUSE
+    for left in reversed(range(ATTEMPTS)):
+        try:
+            return connect()
+        except DroppedError as error:
+            if not left:
+                raise HostUnreachableError(
+                    "the SSH server hangs up before the login",
+                    where=host.address,
+                    why=str(error),
+                    remedy="its MaxStartups or a blocking service (fail2ban) may turn us away: see sshd's log there",
+                ) from error
+        time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # it spreads load, it hides nothing
+        pause *= 2
+    raise AssertionError  # the last attempt returns or raises

@@ -1,0 +1,148 @@
+"""From an address to a socket behind which an SSH server has spoken."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+import time
+from typing import TYPE_CHECKING
+
+from sealer.errors import HostUnreachableError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+SILENCE = 25  # seconds after which a host that acknowledges nothing is given up
+KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 5, 5, 3
+BANNER_TIMEOUT = 10.0
+
+
+class HostSocket(socket.socket):
+    """A socket that remembers when the kernel gave the host up.
+
+    paramiko takes that error for its own ticking, as both are a TimeoutError, and later reports a plain end-of-file.
+
+    :ivar fell_silent: the host acknowledged nothing for :data:`SILENCE` seconds.
+    """
+
+    fell_silent = False
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        """As ever."""
+        try:
+            return super().recv(size, flags)
+        except TimeoutError as error:
+            self.fell_silent |= error.errno == errno.ETIMEDOUT
+            raise
+
+    def send(self, data: ReadableBuffer, flags: int = 0) -> int:
+        """As ever."""
+        try:
+            return super().send(data, flags)
+        except TimeoutError as error:
+            self.fell_silent |= error.errno == errno.ETIMEDOUT
+            raise
+
+
+class DroppedError(Exception):
+    """The server hung up before or while logging in, as sshd does with too many at once: worth another try."""
+
+
+def dial(address: str, port: int, timeout: float) -> HostSocket:
+    """Connect, and wait for the server's first words, which stay unread.
+
+    :param timeout: seconds for the connection.
+    :raises HostUnreachableError: nobody there, or it is no SSH server.
+    :raises DroppedError: accepted, then closed without a word.
+    """
+    connection = _connect(address, port, timeout)
+    try:
+        _tune(connection)
+        _await_banner(connection, address, port)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _connect(address: str, port: int, timeout: float) -> HostSocket:
+    connection = HostSocket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    connection.settimeout(timeout)
+    try:
+        connection.connect((address, port))
+    except OSError as error:
+        connection.close()
+        raise HostUnreachableError(
+            f"no connection to port {port}", where=address, why=_reason(error, timeout), remedy=_remedy(error)
+        ) from error
+    return connection
+
+
+def _reason(error: OSError, timeout: float) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer within {timeout:g} seconds"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused: nothing listens there"
+    return error.strerror or str(error)
+
+
+def _remedy(error: OSError) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "see that sshd runs on the host, and on that port"
+    if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
+        return "see that the host is up and that this machine has a route to it"
+    return "see that the host is up, and that no firewall is in between"
+
+
+def _tune(connection: socket.socket) -> None:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # without it each exchange waits 40 ms
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", KEEPALIVE_IDLE),
+        ("TCP_KEEPINTVL", KEEPALIVE_INTERVAL),
+        ("TCP_KEEPCNT", KEEPALIVE_COUNT),
+        ("TCP_USER_TIMEOUT", SILENCE * 1000),  # for data on its way, which keepalive does not watch
+    ):
+        if hasattr(socket, name):  # macOS lacks some
+            with contextlib.suppress(OSError):
+                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _await_banner(connection: socket.socket, address: str, port: int) -> None:
+    said = _first_words(connection, time.monotonic() + BANNER_TIMEOUT)
+    if said is None:
+        raise HostUnreachableError(
+            f"port {port} is open, but no SSH server speaks there",
+            where=address,
+            why=f"no SSH banner within {BANNER_TIMEOUT:g} seconds",
+            remedy="see whether that is sshd's port, and whether the host is overloaded",
+        )
+    if not said or b"MaxStartups" in said or b"Not allowed at this time" in said:
+        raise DroppedError("it closed the connection without an SSH banner")
+    if b"SSH-" not in said:
+        text = said.decode(errors="replace").splitlines()[0][:80]
+        raise HostUnreachableError(
+            f"what answers on port {port} is no SSH server",
+            where=address,
+            why=f"it says {text!r}",
+            remedy="see which port sshd listens on",
+        )
+
+
+def _first_words(connection: socket.socket, deadline: float) -> bytes | None:
+    """What the server says first, up to its SSH banner; empty if it hung up; None if it kept silent."""
+    said = b""
+    while (left := deadline - time.monotonic()) > 0:
+        connection.settimeout(left)
+        try:
+            now = connection.recv(4096, socket.MSG_PEEK)
+        except TimeoutError:
+            break
+        except OSError:
+            return b""
+        if b"SSH-" in now or now == said:  # unchanged after a peek that returned at once: it hung up
+            return now
+        said = now
+        time.sleep(0.05)
+    return said or None

@@ -1,0 +1,122 @@
+"""Private keys, however they are given."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import paramiko  # noqa: TID253  # this module is imported by a running connection only
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from sealer.errors import AuthenticationError
+from sealer.redaction import Secret
+
+DEFAULT_NAMES = ("id_ed25519", "id_ecdsa", "id_rsa")
+
+
+def load(given: str, passphrase: Secret | None, where: str) -> tuple[str, paramiko.PKey]:
+    """The key that a user named or pasted, and what to call it in messages.
+
+    :param given: a path, or the key itself in PEM or OpenSSH format.
+    :param where: the host it is for.
+    :raises AuthenticationError: it cannot be used; says why.
+    """
+    if "-----BEGIN" in given:
+        Secret(given)  # from now on no output shows a line of it
+        return "the given private key", _parse(
+            given.strip().encode() + b"\n", passphrase, "the given private key", where
+        )
+    path = Path(given).expanduser()
+    name = f"private key {path}"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise AuthenticationError(
+            f"{name} cannot be read", where=where, why=error.strerror or str(error), remedy="name a file that is there"
+        ) from error
+    key = _parse(content, passphrase, name, where)
+    certificate = path.with_name(path.name + "-cert.pub")
+    if certificate.exists():
+        key.load_certificate(str(certificate))
+    return name, key
+
+
+def load_defaults() -> list[tuple[str, paramiko.PKey]]:
+    """The keys under `~/.ssh` that need no passphrase; others are left to the agent."""
+    found = []
+    for name in DEFAULT_NAMES:
+        path = Path.home() / ".ssh" / name
+        if path.is_file() and os.access(path, os.R_OK):
+            try:
+                found.append(load(str(path), None, ""))
+            except AuthenticationError:
+                continue
+    return found
+
+
+def _parse(content: bytes, passphrase: Secret | None, name: str, where: str) -> paramiko.PKey:
+    if content.startswith(b"PuTTY-User-Key-File"):
+        raise AuthenticationError(
+            f"{name} is in PuTTY's format",
+            where=where,
+            remedy="convert it: puttygen KEY.ppk -O private-openssh -o KEY",
+        )
+    if b"-----BEGIN" not in content:
+        raise AuthenticationError(
+            f"{name} is no private key",
+            where=where,
+            remedy="name the private key, not the .pub file" if content.startswith((b"ssh-", b"ecdsa-")) else "",
+        )
+    secret = passphrase.reveal().encode() if passphrase else None
+    try:
+        return _convert(_decrypt(content, secret), name, where)
+    except TypeError as error:
+        if secret is not None:  # a passphrase was given, the key has none: fine
+            return _convert(_decrypt(content, None), name, where)
+        raise AuthenticationError(
+            f"{name} is encrypted and no passphrase was given",
+            where=where,
+            remedy="give it (--pk-passwd, or pkPasswd in the Clusterfile), or load the key into ssh-agent",
+        ) from error
+    except UnsupportedAlgorithm as error:
+        raise AuthenticationError(f"{name} is of an unknown kind", where=where, why=str(error)) from error
+    except ValueError as error:
+        if (secret is not None and b"ENCRYPTED" in content) or _is_encrypted(content):
+            raise AuthenticationError(
+                f"the passphrase of {name} is wrong", where=where, remedy="check --pk-passwd or pkPasswd"
+            ) from error
+        raise AuthenticationError(f"{name} is damaged", where=where, why=str(error).splitlines()[0]) from error
+
+
+def _is_encrypted(content: bytes) -> bool:
+    try:
+        _decrypt(content, None)
+    except TypeError:
+        return True
+    except (ValueError, UnsupportedAlgorithm):
+        return False
+    return False
+
+
+def _decrypt(content: bytes, secret: bytes | None) -> object:
+    if b"BEGIN OPENSSH" in content:
+        return serialization.load_ssh_private_key(content, secret)
+    return serialization.load_pem_private_key(content, secret)
+
+
+def _convert(key: object, name: str, where: str) -> paramiko.PKey:
+    kinds: tuple[tuple[type, type[paramiko.PKey]], ...] = (
+        (ed25519.Ed25519PrivateKey, paramiko.Ed25519Key),
+        (ec.EllipticCurvePrivateKey, paramiko.ECDSAKey),
+        (rsa.RSAPrivateKey, paramiko.RSAKey),
+    )
+    for kind, target in kinds:
+        if isinstance(key, kind):
+            text = key.private_bytes(  # type: ignore[attr-defined]
+                serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+            ).decode()
+            return target.from_private_key(io.StringIO(text))
+    raise AuthenticationError(f"{name} is of a kind unknown here", where=where, remedy="use ed25519, ECDSA or RSA")

@@ -1,0 +1,106 @@
+"""The ssh transport keeps the contract of all transports, against a real sshd."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from sealer.errors import HostError, StepTimeoutError
+from sealer.extension import Connection
+from sealer.hosts import Host, Ssh
+from sealer.redaction import Secret
+from sealer.testing.sshd import LoopbackSshd
+from sealer.testing.transport_contract import TransportContract
+
+
+class TestAsRoot(TransportContract):
+    @pytest.fixture
+    def connection(self, sshd: LoopbackSshd, connect: Callable[..., Connection]) -> Connection:
+        return connect(sshd.host)
+
+
+@pytest.fixture(scope="module")
+def narrow(needs_sshd: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopbackSshd]:
+    with LoopbackSshd(tmp_path_factory.mktemp("narrow"), "MaxSessions 3") as server:
+        yield server
+
+
+def test_a_stream_outlives_key_exchanges(
+    sshd: LoopbackSshd, connect: Callable[..., Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after each half gigabyte, but sooner; other commands run meanwhile."""
+    connection = connect(sshd.host)
+    monkeypatch.setattr("sealer_plugin_ssh.packets.StreamPacketizer.REKEY_BYTES", 3 << 20)
+    block = os.urandom(1 << 20)
+    sent, received = hashlib.sha256(block * 40), hashlib.sha256()
+    with ThreadPoolExecutor(2) as threads:
+        others = threads.map(lambda number: connection.execute(f"exit {number}").status, range(50))
+        assert connection.execute("cat", stdin=[block] * 40, stdout=received.update, timeout=60).status == 0
+        assert list(others) == list(range(50))
+    assert received.digest() == sent.digest()
+
+
+@pytest.mark.parametrize("cipher", ["aes256-gcm@openssh.com", "aes256-ctr"])
+def test_a_host_with_another_cipher(
+    start_sshd: Callable[..., LoopbackSshd], connect: Callable[..., Connection], cipher: str
+) -> None:
+    block = os.urandom(1 << 20)
+    received = hashlib.sha256()
+    connect(start_sshd(f"Ciphers {cipher}").host).execute("cat", stdin=[block] * 4, stdout=received.update)
+    assert received.digest() == hashlib.sha256(block * 4).digest()
+
+
+def test_a_host_that_allows_three_sessions(narrow: LoopbackSshd, connect: Callable[..., Connection]) -> None:
+    connection = connect(narrow.host, maxSessions=8)
+
+    def one(number: int) -> int:
+        return connection.execute(f"exit {number}", stdin=[bytes(300_000)], timeout=60).status
+
+    with ThreadPoolExecutor(9) as threads:
+        assert list(threads.map(one, range(100))) == list(range(100))
+
+
+def test_a_host_whose_sessions_are_all_taken(
+    start_sshd: Callable[..., LoopbackSshd], connect: Callable[..., Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sealer_plugin_ssh.connection.REFUSED_FOR", 0.5)
+    connection = connect(start_sshd("MaxSessions 1").host)
+    with pytest.raises(StepTimeoutError):
+        connection.execute("sleep 10", timeout=0.2)  # it goes on there, and keeps its session
+    with pytest.raises(HostError, match="the host refused to open a channel") as caught:
+        connection.execute("true")
+    assert "MaxSessions" in caught.value.remedy
+
+
+class TestBySudoWithPassword(TransportContract):
+    """A user who becomes root by sudo, which wants the password each time."""
+
+    @pytest.fixture
+    def connection(
+        self,
+        sshd: LoopbackSshd,
+        connect: Callable[..., Connection],
+        user: str,
+        password: str,
+        sudoers: Callable[..., None],
+    ) -> Connection:
+        sudoers(f"{user} ALL=(ALL) ALL")
+        return connect(_as(sshd, user, Secret(password)))
+
+
+def test_sudo_without_password(
+    sshd: LoopbackSshd, connect: Callable[..., Connection], user: str, sudoers: Callable[..., None]
+) -> None:
+    sudoers(f"{user} ALL=(ALL) NOPASSWD: ALL")
+    output = bytearray()
+    end = connect(_as(sshd, user, None)).execute("id -u; cat; exit 3", stdin=[b"in\n"], stdout=output.extend)
+    assert (end.status, bytes(output)) == (3, b"0\nin\n")
+
+
+def _as(sshd: LoopbackSshd, user: str, password: Secret | None) -> Host:
+    return replace(
+        sshd.host, ssh=Ssh(user=user, password=password, private_key=sshd.host.ssh.private_key, port=sshd.port)
+    )
