@@ -1,0 +1,123 @@
+"""Booting a host so that it outlives this process, and waiting until it answers."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Sequence
+from importlib import resources
+from pathlib import Path
+
+from sealer.errors import HostUnreachableError, SealerError
+from sealer_plugin_nspawn import network
+from sealer_plugin_nspawn.cgroups import HostGroups
+from sealer_plugin_nspawn.record import Lab, Machine
+
+BOOT_PATIENCE = 120.0  # seconds
+LINES_SHOWN = 20
+TICK = 2.0  # seconds
+# What systemd-nspawn needs of this machine's mounts beside those that hold the host's files.
+NEEDED_MOUNTS = ("/proc", "/sys", "/dev", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc")
+
+
+def running(lab: Lab, machine: Machine) -> bool:
+    """Whether the host runs, or is about to."""
+    return bool(HostGroups(lab, machine).processes())
+
+
+def start(lab: Lab, machine: Machine, lock: int) -> None:
+    """Boot a host whose files are made and which does not run; comes back at once.
+
+    :param lock: descriptor of the cluster's lock, which the new process holds until it can be found.
+    :raises SealerError: it cannot even be started.
+    """
+    groups = HostGroups(lab, machine)
+    keeper, host = groups.make(machine.cpu, machine.memory)
+    network.remove_cable(lab, machine)
+    files = lab.files(machine)
+    script = resources.files(__package__).joinpath("boot.sh").read_text()
+    lists = [
+        "\n".join(str(path) for path in paths) for paths in (keeper, host, unwanted_mounts(files, Path(machine.base)))
+    ]
+    command = ["setsid", "--fork", "unshare", "--mount", "sh", "-c", script, "sealer-nspawn"]
+    with (files / "console.log").open("ab") as console:
+        done = subprocess.run(
+            [*command, lab.unit(machine), lab.bridge, str(files), machine.base, *lists],
+            stdin=lock,
+            stdout=console,
+            stderr=console,
+            cwd="/",
+            check=False,
+        )
+    if done.returncode:
+        raise SealerError(f"{machine.name} cannot be booted", why=f"setsid ended with status {done.returncode}")
+
+
+def unwanted_mounts(*needed: Path, mountinfo: str = "") -> list[str]:
+    """Mount points that booting hosts under `needed` can do without, the innermost first."""
+    text = mountinfo or Path("/proc/self/mountinfo").read_text()
+    points = [_unescaped(line.split()[4]) for line in text.splitlines()]
+    return [
+        point
+        for point in reversed(points)
+        if not any(Path(point).is_relative_to(top) for top in NEEDED_MOUNTS)
+        and not any(path.is_relative_to(point) for path in needed)
+    ]
+
+
+def _unescaped(point: str) -> str:
+    """The kernel writes blanks and the like as three octal digits."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), point)
+
+
+def await_answers(lab: Lab, machines: Sequence[Machine], tick: Callable[[int], None]) -> None:
+    """Wait until the SSH server of every host answers.
+
+    :param tick: called about every two seconds with the number of hosts that answer; may raise to end the waiting.
+    :raises HostUnreachableError: one died or did not answer within two minutes; says what its console showed.
+    """
+    deadline = time.monotonic() + BOOT_PATIENCE
+    told = time.monotonic()
+    waiting = list(machines)
+    while waiting:
+        silent = [machine for machine in waiting if not answers(lab.address(machine))]
+        for machine in silent:
+            if not running(lab, machine):
+                raise _failure(lab, machine, "it stopped while it booted")
+            if time.monotonic() > deadline:
+                raise _failure(lab, machine, f"its SSH server did not answer within {BOOT_PATIENCE:g} s")
+        if len(silent) == len(waiting):
+            time.sleep(0.05)  # nothing tells when a server begins to listen
+        waiting = silent
+        if time.monotonic() - told > TICK:
+            told = time.monotonic()
+            tick(len(machines) - len(waiting))
+
+
+def answers(address: str) -> bool:
+    """Whether an SSH server greets there now."""
+    try:
+        with socket.create_connection((address, 22), timeout=0.3) as connection:
+            connection.settimeout(2.0)
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
+
+
+def _failure(lab: Lab, machine: Machine, why: str) -> HostUnreachableError:
+    return HostUnreachableError(
+        f"{machine.name} did not come up",
+        where=lab.address(machine),
+        why=why,
+        output=tuple(_last_lines(lab.files(machine) / "console.log")),
+        remedy="run the same command again to boot it again",
+    )
+
+
+def _last_lines(path: Path) -> Iterable[str]:
+    try:
+        return path.read_text(errors="replace").splitlines()[-LINES_SHOWN:]
+    except OSError:
+        return ()
