@@ -67,7 +67,9 @@ class Terminal:
     def _run(self, words: Sequence[str], capture: bool) -> list[str]:
         say(f"$ {shlex.join(words)}")
         program = [sys.executable, "-m", "sealer"] if words[0] == "sealer" else [words[0]]
-        process = subprocess.Popen(
+        lines: list[str] = []
+        interrupted = False
+        with subprocess.Popen(
             [*program, *words[1:]],
             cwd=WORK if WORK.exists() else HOME,
             env=ENVIRONMENT,
@@ -76,19 +78,17 @@ class Terminal:
             text=True,
             pass_fds=[self._lock],
             process_group=0,  # Ctrl-C comes to us alone, and sealer gets it from us: once
-        )
-        lines: list[str] = []
-        interrupted = False
-        while True:
-            try:
-                for line in process.stdout or ():
-                    say(line.rstrip())
-                    lines.append(line.rstrip())
-                status = process.wait()
-                break
-            except KeyboardInterrupt:
-                interrupted = True
-                process.send_signal(signal.SIGINT)
+        ) as process:
+            while True:
+                try:
+                    for line in process.stdout or ():
+                        say(line.rstrip())
+                        lines.append(line.rstrip())
+                    status = process.wait()
+                    break
+                except KeyboardInterrupt:
+                    interrupted = True
+                    process.send_signal(signal.SIGINT)
         if interrupted:
             raise KeyboardInterrupt
         if status:

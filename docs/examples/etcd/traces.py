@@ -67,9 +67,10 @@ def _all() -> Iterator[tuple[str, str]]:
     """Every process in a control group of such a host, every interface, and every such control group."""
     for process in _processes():
         groups = " ".join(sorted(set(GROUP.findall(_read(process / "cgroup")))))
-        if groups:
-            began = _read(process / "stat").rpartition(")")[2].split()
-            yield f"process {process.name} in {groups}", began[19] if len(began) > 19 else ""
+        state = _read(process / "stat").rpartition(")")[2].split()
+        # One that has ended stays listed until this machine's init takes note of it, which is not ours to hasten.
+        if groups and len(state) > 19 and state[0] not in "ZX":
+            yield f"process {process.name} in {groups}", state[19]
     for interface in Path("/sys/class/net").iterdir():
         yield interface.name, _read(interface / "ifindex")
     for pattern in ("sealer-nspawn-*", "*/sealer-nspawn-*"):
