@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import sys
 import traceback
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -70,7 +71,7 @@ class Surroundings:
 class _Progress:
     """A step that has started.
 
-    :param running: threads that work on it.
+    :param running: threads that work on it, or are wanted for it.
     :param skipped: some host was passed over: a later run looks at the step again.
     """
 
@@ -90,6 +91,7 @@ class Executor:
         self._stage = stage
         self._over: set[str] = set()
         self._tasks: dict[Future[None], tuple[_Progress, Host | None]] = {}
+        self._queue: deque[tuple[_Progress, Host | None]] = deque()
         self._failures: list[StepFailure] = []
         self._prints = {planned.id: fingerprint(surroundings.key, planned) for planned in stage.steps}
         self._wanted = self._what_is_wanted()
@@ -115,13 +117,20 @@ class Executor:
     def _work(self, pool: ThreadPoolExecutor) -> None:
         waiting = list(self._stage.steps)
         while True:
-            if not self._stopping:
-                waiting = self._start_ready(waiting, pool)
+            if self._stopping:
+                self._cancel()
+            else:
+                waiting = self._start_ready(waiting)
+            # The pool never has more than it can begin: what comes after a failure is for this thread to decide.
+            while self._queue and len(self._tasks) < self._with.parallel:
+                progress, host = self._queue.popleft()
+                task = pool.submit(self._on_host, progress, host) if host else pool.submit(self._resolve, progress)
+                self._tasks[task] = (progress, host)
             if not self._tasks:
                 return
             finished, _ = wait(self._tasks, return_when=FIRST_COMPLETED)
             for task in finished:
-                self._finish(task, pool)
+                self._finish(task)
 
     @property
     def _stopping(self) -> bool:
@@ -129,17 +138,17 @@ class Executor:
 
     # -- steps ---------------------------------------------------------------------------------------------------
 
-    def _start_ready(self, waiting: list[PlannedStep], pool: ThreadPoolExecutor) -> list[PlannedStep]:
+    def _start_ready(self, waiting: list[PlannedStep]) -> list[PlannedStep]:
         """Start each step that may; starting one that is over already may free the next, so go through in order."""
         later = []
         for planned in waiting:
             if planned.after <= self._over:
-                self._start(planned, pool)
+                self._start(planned)
             else:
                 later.append(planned)
         return later
 
-    def _start(self, planned: PlannedStep, pool: ThreadPoolExecutor) -> None:
+    def _start(self, planned: PlannedStep) -> None:
         if planned.id not in self._wanted:
             self._restore(planned)
             self._tell(planned, State.SKIPPED, "done before")
@@ -147,7 +156,7 @@ class Executor:
             return
         progress = _Progress(planned, self._prints[planned.id], running=1)
         # Who it is for may have to be asked from the cluster: that is work for a thread, too.
-        self._tasks[pool.submit(self._resolve, progress)] = (progress, None)
+        self._queue.append((progress, None))
 
     def _what_is_wanted(self) -> frozenset[str]:
         """The steps of which anything is left to do, or without which something that is left could not be done."""
@@ -198,27 +207,26 @@ class Executor:
                 progress.waiting.append(host)
         self._tell(planned, State.STARTED, data={"hosts": len(progress.waiting)})
 
-    def _finish(self, task: Future[None], pool: ThreadPoolExecutor) -> None:
+    def _finish(self, task: Future[None]) -> None:
         """A thread came back: with the hosts of a step, or from one of them."""
         progress, host = self._tasks.pop(task)
         progress.running -= 1
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if (error := task.exception()) is not None:
             self._fail(progress, host or OPERATOR_HOST, _as_sealer_error(error, progress.planned))
         if self._stopping:
             progress.waiting.clear()
-            self._cancel()
         at_once = 1 if progress.planned.step.order == "serial" else sys.maxsize
         while progress.waiting and progress.running < at_once:
             following = progress.waiting.pop(0)
             progress.running += 1
-            self._tasks[pool.submit(self._on_host, progress, following)] = (progress, following)
+            self._queue.append((progress, following))
         if not progress.running and not progress.waiting:
             self._end(progress)
 
     def _cancel(self) -> None:
-        """Take back what no thread has begun."""
-        for task in [task for task in self._tasks if task.cancel()]:
-            progress, _ = self._tasks.pop(task)
+        """Give up what no thread has begun."""
+        while self._queue:
+            progress, _ = self._queue.popleft()
             progress.running -= 1
             progress.waiting.clear()
             if not progress.running:

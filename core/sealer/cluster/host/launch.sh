@@ -27,6 +27,12 @@ alive() {
     [ "$boot" = "$(cat /proc/sys/kernel/random/boot_id)" ] && [ "$(started "$pid")" = "$start" ]
 }
 
+# This shell was not killed; what it left behind would keep the connection's output open.
+watching() {
+    read -r line 2>/dev/null < "/proc/$$/stat" || return 1
+    case ${line##*) } in [ZX]*) return 1 ;; esac
+}
+
 show() {
     size=$(stat -c %s "$r/output" 2>/dev/null || echo 0)
     [ "$size" -gt "$seen" ] || return 0
@@ -67,7 +73,7 @@ elif ! alive; then
         [ ! -e "$r/pid" ] || [ -s "$r/pid" ] || rm -f "$r/pid"
         setsid sh "$r/supervise" "$r" "$durable" < /dev/null > /dev/null 2>&1 &
         supervisor=$!
-        (while sleep 0.3 2>/dev/null; do show; done) < /dev/null > /dev/null &
+        (while sleep 0.3 2>/dev/null && watching; do show; done) < /dev/null > /dev/null &
         ticker=$!
         wait "$supervisor"
         kill "$ticker" 2>/dev/null
