@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from sealer.cluster.journal import Journal
 from sealer.errors import (
     CommandError,
     ConnectionLostError,
@@ -24,6 +25,7 @@ from sealer.errors import (
 )
 from sealer.events import State
 from sealer.extension import ALL, FIRST_MASTER, OPERATOR, Addresses, Effect, Fact, Retry, Step, StepContext
+from sealer.redaction import Secret
 
 ONE = Addresses(frozenset({"127.0.0.1"}))
 PATIENCE = 20
@@ -153,8 +155,6 @@ def test_hosts_that_wait_for_a_thread_are_not_begun_after_a_failure(bench: Bench
 
 
 def test_a_mistake_in_a_plugin_names_the_plugin_and_keeps_secrets(bench: Bench) -> None:
-    from sealer.redaction import Secret  # noqa: PLC0415
-
     password = Secret("hunter2-hunter2")
     found = failures(bench, [action("bad", lambda _: {}[password.reveal()], on=ONE)])
     error = found["1/test/bad", "127.0.0.1"]
@@ -205,8 +205,6 @@ def test_a_failure_that_is_tolerated_is_warned_of(bench: Bench) -> None:
 
 
 def test_when_the_journal_cannot_be_written_nothing_more_is_begun(tmp_path: Path, small_disk: Path) -> None:
-    from sealer.cluster.journal import Journal  # noqa: PLC0415
-
     journal = Journal(small_disk / "journal.jsonl")
     journal.begin({"id": "x"})
     (small_disk / "filler").write_bytes(b"x" * (64 << 10 >> 1))
