@@ -16,6 +16,10 @@ from sealer_plugin_nspawn.record import Lab, Machine
 
 CLUSTER_PREFIX = 24
 
+# How `ip` ends when the interface went away: 1 before it asks the kernel, 2 when the kernel says so. A dead host's goes
+# away at any moment.
+GONE = (1, 2)
+
 
 class TakenError(SealerError):
     """What was free when it was recorded is another's: of one with another state directory, or of the machine."""
@@ -103,7 +107,7 @@ def remove_bridge(lab: Lab) -> None:
 def unplug(lab: Lab, machine: Machine) -> None:
     """The host's network falls silent: nothing is told, nothing closes."""
     command = ["ip", "link", "set", cable(lab, machine), "nomaster"]
-    run(command, doing=f"cutting {machine.name} off", accept=(0, 1))  # 1: a dead host's goes away at any moment
+    run(command, doing=f"cutting {machine.name} off", accept=(0, *GONE))
     if plugged(lab, machine):
         run(command, doing=f"cutting {machine.name} off")
 
@@ -125,8 +129,11 @@ def plugged(lab: Lab, machine: Machine) -> bool:
 
 def remove_cable(lab: Lab, machine: Machine) -> None:
     """Take away the interface that a dead host left; the kernel would, but some time later."""
+    command = ["ip", "link", "del", cable(lab, machine)]
     if exists(cable(lab, machine)):
-        run(["ip", "link", "del", cable(lab, machine)], doing="removing a cable", accept=(0, 1))
+        run(command, doing="removing a cable", accept=(0, *GONE))
+    if exists(cable(lab, machine)):  # it was not that it had gone
+        run(command, doing="removing a cable")
 
 
 def exists(interface: str) -> bool:
@@ -142,5 +149,5 @@ def interfaces() -> frozenset[str]:
 def _link(interface: str) -> Mapping[str, str]:
     if not exists(interface):
         return {}
-    listed = run(["ip", "-j", "link", "show", "dev", interface], accept=(0, 1))  # 1: it went away just now
+    listed = run(["ip", "-j", "link", "show", "dev", interface], accept=(0, *GONE))
     return next(iter(json.loads(listed or "[]")), {})
