@@ -56,14 +56,18 @@ class App:
         """`text` for a person, `json` for a program."""
         return self.options.output
 
-    @cached_property
+    @property
     def settings(self) -> Settings:
-        """The environment.
+        """The environment, and what the options given so far make of it.
 
         :raises InputError: a `SEALER_*` variable is wrong.
         """
-        settings = Settings.from_environment()
+        settings = self._environment
         return dataclasses.replace(settings, disabled_plugins=frozenset("*")) if self.options.no_plugins else settings
+
+    @cached_property
+    def _environment(self) -> Settings:
+        return Settings.from_environment()
 
     @cached_property
     def plugins(self) -> PluginManager:

@@ -36,8 +36,9 @@ def test_list_for_a_program(capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
-def test_left_out_plugins_are_listed_as_such(capsys: pytest.CaptureFixture[str]) -> None:
-    assert sealer("--no-plugins", "plugin", "list") == 0
+@pytest.mark.parametrize("words", ["--no-plugins plugin list", "plugin --no-plugins list", "plugin list --no-plugins"])
+def test_left_out_plugins_are_listed_as_such(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sealer(*words.split()) == 0
     [shell] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("shell ")]
     assert shell.endswith("(disabled)")
 
