@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sealer.clusterfile.model import PluginDocument
-from sealer.clusterfile.reading import read_plugins
+from sealer.clusterfile.reading import decoded, read_plugins
 from sealer.errors import InputError, Problem
 from sealer.extension.marker import hookimpl
 from sealer.extension.operation import Operation
@@ -22,13 +22,25 @@ def image_documents(paths: Sequence[str], read: Callable[[str], bytes]) -> tuple
     """The Plugin documents that an image carries, in the order of their paths.
 
     :param paths: the files of the rootfs.
-    :raises InputError: a file cannot be understood.
+    :raises InputError: a file cannot be understood, or two documents have one name.
     """
     found: list[PluginDocument] = []
     for path in sorted(paths):
         if path.startswith(PLUGIN_DIRECTORIES) and path.endswith((".yaml", ".yml")):
-            text = read(path).decode("utf-8", "replace")
+            text = decoded(read(path), path)
             found += (replace(document, source=path) for document in read_plugins(text, path))
+    first: dict[str, PluginDocument] = {}
+    problems = [
+        Problem(
+            document.position,
+            f"Plugin {document.name}: metadata.name",
+            f"the image has another of this name at {first[document.name].position}; give one of them another name",
+        )
+        for document in found
+        if first.setdefault(document.name, document) is not document
+    ]
+    if problems:
+        raise InputError("Two plugins of the image have one name", problems=problems)
     return tuple(found)
 
 
