@@ -11,6 +11,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -54,7 +55,13 @@ class Staging:
             return
         try:
             with storage_errors("temporary files could not be removed", self.directory):
-                remove_tree(self.directory)
+                for entry in self.directory.iterdir():
+                    if entry.name != LOCK:
+                        remove_tree(entry)
+                # Last of all: an area without its lock is taken for one of a process that died.
+                (self.directory / LOCK).unlink(missing_ok=True)
+                with suppress(FileNotFoundError):
+                    self.directory.rmdir()
         finally:
             os.close(self._lock)
             self._lock = -1
@@ -149,9 +156,9 @@ def open_staging(directory: Path) -> Staging:
     """A new staging area under `directory`; the caller holds the store's lock."""
     directory.mkdir(parents=True, exist_ok=True)
     area = Path(tempfile.mkdtemp(dir=directory))
-    (area / BLOBS).mkdir()
     lock = os.open(area / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    (area / BLOBS).mkdir()
     return Staging(area, lock)
 
 
@@ -160,12 +167,17 @@ def dead_stagings(directory: Path) -> list[Staging]:
     dead = []
     for area in sorted(directory.glob("*")):
         try:
-            lock = os.open(area / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            lock = os.open(area / LOCK, os.O_RDWR | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
-            continue  # its owner is just removing it
+            with suppress(OSError):
+                area.rmdir()  # empty: its owner is about to do the same, or died just before
+            continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            os.close(lock)
+            continue
+        if os.fstat(lock).st_nlink == 0:  # its owner removed it since it was opened
             os.close(lock)
             continue
         dead.append(Staging(area, lock))

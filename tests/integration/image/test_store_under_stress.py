@@ -13,6 +13,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,20 @@ def test_a_build_killed_at_any_change_of_the_disk_leaves_a_valid_store(tmp_path:
         assert build(store, BuildRequest(directory, names=("app",)), EventStream()).digest == new
         assert_valid(store)
         assert not list((store.root / "tmp").iterdir())
+
+
+def test_areas_that_are_just_removed_are_not_taken_for_dead_ones(tmp_path: Path) -> None:
+    """Each area is looked at by those who open another while its owner removes it."""
+
+    def come_and_go(_: int) -> None:
+        for _ in range(100):
+            with Store(tmp_path / "images").stage() as staging:
+                for name in ("a", "b", "z"):
+                    (staging.directory / name).mkdir()
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(come_and_go, range(4)))
+    assert list((tmp_path / "images" / "tmp").iterdir()) == []
 
 
 def test_two_builds_at_once_both_land(tmp_path: Path) -> None:
