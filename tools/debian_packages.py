@@ -20,7 +20,13 @@ DEMO = {
     "ssh": "openssh-client",
     "systemd-nspawn": "systemd-container",
 }
-TESTS = DEMO | {"skopeo": "skopeo", "sshd": "openssh-server", "sudo": "sudo"}
+TESTS = DEMO | {
+    "nft": "nftables",
+    "shellcheck": "shellcheck",
+    "skopeo": "skopeo",
+    "sshd": "openssh-server",
+    "sudo": "sudo",
+}
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
