@@ -44,8 +44,13 @@ def script(bench: Bench, name: str, text: str = "", **more: Any) -> Step:
 
 
 def action(name: str, run: Callable[[StepContext], object], **more: Any) -> Step:
+    """A step that calls `run`, whatever that answers."""
     more.setdefault("on", ALL)
-    return Step(name, name, run=lambda context: run(context) and None, **more)
+
+    def call(context: StepContext) -> None:
+        run(context)
+
+    return Step(name, name, run=call, **more)
 
 
 def failures(bench: Bench, *lists: list[Step]) -> dict[tuple[str, str], SealerError]:
@@ -116,7 +121,7 @@ def test_facts_flow_from_step_to_step(bench: Bench) -> None:
 
 
 def test_a_fact_that_is_promised_is_given(bench: Bench) -> None:
-    number: Fact[int] = Fact("number", int)
+    number: Fact[Any] = Fact("number", int)
     found = failures(bench, [action("silent", lambda _: None, gives=frozenset({number}), on=ONE)])
     assert "did not give the fact 'number'" in str(found["1/test/silent", "127.0.0.1"])
     found = failures(bench, [action("wrong", lambda c: c.give(number, "one"), gives=frozenset({number}), on=ONE)])
@@ -156,7 +161,7 @@ def test_hosts_that_wait_for_a_thread_are_not_begun_after_a_failure(bench: Bench
 
 def test_a_mistake_in_a_plugin_names_the_plugin_and_keeps_secrets(bench: Bench) -> None:
     password = Secret("hunter2-hunter2")
-    found = failures(bench, [action("bad", lambda _: {}[password.reveal()], on=ONE)])
+    found = failures(bench, [action("bad", lambda _: dict[str, str]()[password.reveal()], on=ONE)])
     error = found["1/test/bad", "127.0.0.1"]
     assert isinstance(error, PluginError)
     assert "Plugin test failed in step 1/test/bad" in str(error)
@@ -314,16 +319,8 @@ def test_an_interrupt_lets_a_script_finish_that_must_not_run_twice(bench: Bench)
     def late(context: StepContext) -> None:
         raise AssertionError("nothing new is begun")
 
-    once = Step("once", "once", ONE, lambda context: None, effect=Effect.ONCE)
-    steps = [action("once", lambda context: (bench.cancellation.stop.clear(), run_gently(context)), on=ONE)]
-    del once, steps
-
-    def run_gently(context: StepContext) -> None:
-        # The context itself refuses to begin once the run was interrupted by `now` only.
-        run(context)
-
     with pytest.raises(InterruptedRunError):
-        bench.run([action("once", run_gently, on=ONE, effect=Effect.ONCE)], [action("late", late)])
+        bench.run([action("once", run, on=ONE, effect=Effect.ONCE)], [action("late", late)])
     assert bench.marks == {"127.0.0.1": ["go"]}
     assert len(bench.records("done")) == 1
 
@@ -334,7 +331,12 @@ def test_an_interrupt_lets_a_script_finish_that_must_not_run_twice(bench: Bench)
 def test_what_is_done_is_not_done_again(bench: Bench) -> None:
     name: Fact[str] = Fact("name", str, per_host=True)
     heard: list[str] = []
-    gives = action("give", lambda c: (c.sh(bench.mark("give")), c.give(name, c.host.id)), gives=frozenset({name}))
+
+    def give(context: StepContext) -> None:
+        context.sh(bench.mark("give"))
+        context.give(name, context.host.id)
+
+    gives = action("give", give, gives=frozenset({name}))
     fails = script(bench, "fails", f"[ -e {bench.directory}/mended ]", on=FIRST_MASTER)
     takes = action("take", lambda c: heard.append(c.get(name)), needs=frozenset({name}))
     failures(bench, [gives], [fails], [takes])
@@ -462,7 +464,7 @@ def test_what_watches_a_script_may_die_and_the_script_is_found_again(bench: Benc
 
 
 def changed(bench: Bench, effect: Effect, text: str) -> Step:
-    return Step("a", "a", ONE, lambda c: c.sh(bench.mark(text)) and None, effect=effect)
+    return action("a", lambda context: context.sh(bench.mark(text)), on=ONE, effect=effect)
 
 
 def test_a_script_that_changed_is_tried_anew_if_it_may_run_again(bench: Bench) -> None:
@@ -511,7 +513,12 @@ def test_queries_that_only_queries_follow_all_run(bench: Bench) -> None:
 def test_a_secret_fact_is_given_again_to_what_is_pending(bench: Bench) -> None:
     token: Fact[str] = Fact("token", str, secret=True)
     given: list[str] = []
-    gives = action("give", lambda c: (given.append("x"), c.give(token, "abcdef")), on=ONE, gives=frozenset({token}))
+
+    def give(context: StepContext) -> None:
+        given.append("x")
+        context.give(token, "abcdef")
+
+    gives = action("give", give, on=ONE, gives=frozenset({token}))
     needs = action(
         "need", lambda c: c.sh(bench.mark(c.get(token)) + f"[ -e {bench.directory}/mended ]"), on=ONE, needs={token}
     )
