@@ -89,9 +89,11 @@ def refuse_uncovered(found: Changes, covered: frozenset[str]) -> None:
     remedy = "Undo the change"
     if "spec.image" in left:
         remedy += "; another image is for `sealer upgrade`, which this version does not have yet"
+    if any(field.endswith(".env") for field in left):
+        remedy += "; env is for the templates and the scripts/update.sh of an image, and this one has neither"
     raise RefusedError(
         f"`apply` cannot change {', '.join(left)} of a cluster that runs",
-        why="nothing that is installed would bring it about",
+        why="no step of the plan would bring it about",
         remedy=f"{remedy}, or delete the cluster and create it anew.",
     )
 

@@ -8,6 +8,8 @@ from sealer.clusterfile.environment import shell_name
 from sealer.extension.operation import Operation
 from sealer.hosts import Host
 
+# The Clusterfile's fields that what is exported is made of.
+FIELDS = frozenset({"spec.env", "spec.hosts.env"})
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 

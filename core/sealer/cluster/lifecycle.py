@@ -10,7 +10,7 @@ from typing import Literal
 from sealer.cluster import state
 from sealer.cluster.ad_hoc import AdHocCommand, Answer, Listener
 from sealer.cluster.cancellation import Cancellation
-from sealer.cluster.changes import Changes, changes, refuse_uncovered
+from sealer.cluster.changes import Changes, changes
 from sealer.cluster.choices import Choices
 from sealer.cluster.connections import Connections, is_this_machine
 from sealer.cluster.content import ImageContent
@@ -20,7 +20,7 @@ from sealer.cluster.home import ClusterHome
 from sealer.cluster.lock import cluster_lock
 from sealer.cluster.operate import Intention, Run
 from sealer.cluster.plan import Plan
-from sealer.cluster.stages import RENDERED_FIELDS, Drivers
+from sealer.cluster.stages import Drivers
 from sealer.clusterfile.model import Cluster, Clusterfile, HostGroup
 from sealer.errors import ImageNotFoundError, InputError, RefusedError
 from sealer.events import EventStream
@@ -235,16 +235,11 @@ class Lifecycle:
             )
         if found.none and recorded.status == "running":
             return Outcome(home.name, "nothing", changes=found, recorded=recorded)
-        refuse_uncovered(found, RENDERED_FIELDS)
         masters = [host for host in (*found.kept, *found.added) if host.is_master]
         if not masters:
             raise RefusedError(
                 "No master would be left", remedy=f"`sealer delete --all --name {home.name}` deletes it."
             )
-        self._choices.announce(_announcement(home.name, found))
-        ask = found.removed and not self._choices.dry_run
-        if ask and not self._choices.confirm(_question(home.name, found.removed)):
-            raise RefusedError("Nothing was changed", remedy="Add --yes to remove hosts without being asked.")
         intention = Intention(
             "scale",
             desired,
@@ -254,13 +249,19 @@ class Lifecycle:
             kept=found.kept,
             removed=tuple(recorded_ssh(host, recorded) for host in found.removed),
         )
-        if found.added and intention.image is None:
+        if (found.added or found.fields) and intention.image is None:
             raise ImageNotFoundError(
                 f"The cluster's image {recorded.image} is not in the local store",
-                why="hosts can only be added with it",
+                why="hosts can only be added, and fields changed, with it",
                 remedy="Build or load it again.",
             )
-        return replace(self._run(home, recorded, intention), changes=found)
+        run = self._prepared(home, recorded, intention)
+        run.refuse_uncovered(found)
+        self._choices.announce(_announcement(home.name, found))
+        ask = found.removed and not self._choices.dry_run
+        if ask and not self._choices.confirm(_question(home.name, found.removed)):
+            raise RefusedError("Nothing was changed", remedy="Add --yes to remove hosts without being asked.")
+        return replace(self._carried_out(run), changes=found)
 
     def _leave(self, recorded: Recorded, cluster: Cluster, leaving: set[str], ssh: Ssh) -> Outcome:
         home = self._home(recorded.name)
@@ -298,10 +299,12 @@ class Lifecycle:
         return self._run(home, recorded, intention)
 
     def _run(self, home: ClusterHome, recorded: Recorded | None, intention: Intention) -> Outcome:
-        """Plan it, or do it."""
+        return self._carried_out(self._prepared(home, recorded, intention))
+
+    def _prepared(self, home: ClusterHome, recorded: Recorded | None, intention: Intention) -> Run:
         parsed = self._parsed(intention)
         drivers = self._drivers(home, intention)
-        run = Run(
+        return Run(
             self.settings,
             self._plugins,
             self._documents,
@@ -314,11 +317,15 @@ class Lifecycle:
             recorded,
             parsed,
         )
-        kind: Literal["create", "scale", "application", "delete"] = intention.kind  # type: ignore[assignment]
+
+    def _carried_out(self, run: Run) -> Outcome:
+        """Plan it, or do it."""
+        name = run.home.name
+        kind: Literal["create", "scale", "application", "delete"] = run.intention.kind  # type: ignore[assignment]
         if self._choices.dry_run:
-            return Outcome(home.name, kind, plan=run.plan(), recorded=recorded)
+            return Outcome(name, kind, plan=run.plan(), recorded=run.recorded)
         run.execute()
-        return Outcome(home.name, kind, recorded=state.load(home))
+        return Outcome(name, kind, recorded=state.load(run.home))
 
     def _parsed(self, intention: Intention) -> tuple[Parsed, ...]:
         """The Plugin documents that take part, read by their types before anything is changed."""

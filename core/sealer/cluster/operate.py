@@ -13,6 +13,7 @@ from typing import Any
 
 from sealer.cluster import state
 from sealer.cluster.cancellation import Cancellation
+from sealer.cluster.changes import Changes, refuse_uncovered
 from sealer.cluster.choices import Choices
 from sealer.cluster.connections import Connections
 from sealer.cluster.content import ImageContent
@@ -126,15 +127,34 @@ class Run:
     def plan(self) -> Plan:
         """What the operation would do; hosts are asked for facts, nothing is changed."""
         try:
-            provider = self._composer().provider_stage()
             self._read_facts()
-            # Hosts that are still to be made will have been asked, and will have addresses, before the main stage.
-            later = {fact.name for planned in provider.steps for fact in planned.step.gives} | {HOST_FACTS.name}
-            composer = replace(self._composer(), known_facts=self.facts.names | later)
-            stages = (provider, composer.main_stage(), composer.destroy_stage())
-            return Plan(self.operation, tuple(stage for stage in stages if stage.steps), complete=not provider.steps)
+            provider, *others = self._stages_ahead()
+            stages = tuple(stage for stage in (provider, *others) if stage.steps)
+            return Plan(self.operation, stages, complete=not provider.steps)
         finally:
             self._connections.close()
+
+    def refuse_uncovered(self, found: Changes) -> None:
+        """See that for every changed field there is a step that makes it true; no host is touched for that.
+
+        :raises RefusedError: names the fields without one.
+        """
+        if not found.fields:
+            return
+        covered: set[str] = set()
+        for planned in (planned for stage in self._stages_ahead() for planned in stage.steps):
+            # A step for nobody does nothing; who has a label is only known when the step starts.
+            if planned.step.covers and resolve(planned.step.on, self.operation, self._perhaps_labelled):
+                covered |= planned.step.covers
+        refuse_uncovered(found, frozenset(covered))
+
+    def _stages_ahead(self) -> tuple[Stage, ...]:
+        """All stages as far as they can be known now: the hosts that are still to be made have no address."""
+        provider = self._composer().provider_stage()
+        # Such hosts will have been asked, and will have addresses, before the main stage.
+        later = {fact.name for planned in provider.steps for fact in planned.step.gives} | {HOST_FACTS.name}
+        composer = replace(self._composer(), known_facts=self.facts.names | later)
+        return (provider, composer.main_stage(), composer.destroy_stage())
 
     # -- for real ------------------------------------------------------------------------------------------------
 
@@ -417,6 +437,9 @@ class Run:
         if planned.phase in CLEANING and host.roles and not facts.get("rootfs"):
             return "nothing was installed on it"
         return ""
+
+    def _perhaps_labelled(self, key: str, value: str | None) -> frozenset[str]:
+        return frozenset(host.address for host in groups(self.operation)["any"])
 
     def _labelled(self, key: str, value: str | None) -> frozenset[str]:
         """Ask the cluster which nodes have a label: a step of its own on the first master."""

@@ -13,7 +13,7 @@ from sealer.extension.context import StepContext
 from sealer.extension.steps import Retry, Step
 from sealer.extension.targets import KEPT, Targets
 
-FilesOf = Callable[[str], Mapping[str, bytes]]  # by host id: path in the rootfs -> content
+FilesOf = Callable[[str], Mapping[str, bytes | None]]  # by host id: path in the rootfs -> content; None: no such file
 
 
 def render(hosts: Sequence[str], files_of: FilesOf, rootfs: str, on: Targets, *, covers: frozenset[str]) -> list[Step]:
@@ -29,15 +29,15 @@ def render(hosts: Sequence[str], files_of: FilesOf, rootfs: str, on: Targets, *,
         return []
 
     def write(context: StepContext) -> None:
-        files = contents[context.host.id]
-        names = "\n".join(shlex.quote(path) for path in files)
+        files = {path: content for path, content in contents[context.host.id].items() if content is not None}
+        gone = " ".join(shlex.quote(f"./{path}") for path in contents[context.host.id] if path not in files)
         script = f"""set -e
 umask 022
 cd {shlex.quote(rootfs)}
-rm -rf .sealer-new
+rm -rf .sealer-new {gone}
 mkdir .sealer-new
 tar -xf - -C .sealer-new --no-same-owner
-for path in {" ".join(names.splitlines())}; do
+for path in {" ".join(map(shlex.quote, files))}; do
     mkdir -p "$(dirname "./$path")"
     if [ -e "./$path" ]; then chmod --reference="./$path" ".sealer-new/$path"; fi
     mv -f ".sealer-new/$path" "./$path"
@@ -63,9 +63,9 @@ def _archive(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def _digest(files: Mapping[str, bytes]) -> str:
+def _digest(files: Mapping[str, bytes | None]) -> str:
     whole = hashlib.sha256()
     for path, content in files.items():
-        whole.update(f"{path}\0{len(content)}\0".encode())
-        whole.update(content)
+        whole.update(f"{path}\0{'gone' if content is None else len(content)}\0".encode())
+        whole.update(content or b"")
     return whole.hexdigest()

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from sealer.cluster.environment import FIELDS
 from sealer.events import Json
 from sealer.extension.context import StepContext
 from sealer.extension.steps import Effect, Step
@@ -33,8 +34,11 @@ def host_script(
         context.sh(text)
 
     unreachable: Literal["fail", "skip"] = "fail" if name == "init" else "skip"
+    # It gets the new environment, and is there to make of it what the host needs.
+    covers = FIELDS if name == "update" else frozenset()
     title = f"{_TITLES[name]} ({path})"
-    return [Step(name, title, on, run, {"script": path, "why": why}, unreachable=unreachable, timeout=TIMEOUT)]
+    inputs: dict[str, Json] = {"script": path, "why": why}
+    return [Step(name, title, on, run, inputs, unreachable=unreachable, timeout=TIMEOUT, covers=covers)]
 
 
 def commands(cmds: Sequence[str], rootfs: str, arguments: Mapping[str, str], image: str) -> list[Step]:

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 
 import yaml
 
+from sealer.cluster import environment
 from sealer.cluster.content import ImageContent
 from sealer.cluster.distribution import distribute
 from sealer.cluster.hostlock import HostLocks
 from sealer.cluster.plan import Stage, StageBuilder
 from sealer.cluster.rendering import render
 from sealer.cluster.scripts import commands, host_script
-from sealer.clusterfile.model import PluginDocument
+from sealer.clusterfile.model import ConfigDocument, PluginDocument
 from sealer.events import Json
 from sealer.extension.context import StepContext
 from sealer.extension.drivers import Provider, Registry, Runtime, Transport
@@ -28,7 +29,6 @@ from sealer.phases import Phase
 KERNEL = "kernel"
 # Phases in which a host without a rootfs has nothing to do: an earlier run never got that far with it.
 CLEANING = frozenset({Phase.PRE_CLEAN.value, Phase.POST_CLEAN.value, "Clean"})
-RENDERED_FIELDS = frozenset({"spec.env", "spec.hosts.env", "Config"})
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class Composer:
 
     def _update(self, builder: StageBuilder) -> None:
         """What the hosts that stay need to know of the change."""
-        self._render(builder, "Update", KEPT, self.operation.kept, covers=RENDERED_FIELDS)
+        self._render(builder, "Update", KEPT, self.operation.kept)
         self._script(builder, "update", KEPT, "Update")
 
     def _guest(self, builder: StageBuilder) -> None:
@@ -172,17 +172,15 @@ class Composer:
         builder.add("Distribute", KERNEL, steps)
         self._render(builder, "Distribute", on, hosts)
 
-    def _render(
-        self,
-        builder: StageBuilder,
-        phase: str,
-        on: Targets,
-        hosts: Sequence[Host],
-        covers: frozenset[str] = frozenset(),
-    ) -> None:
+    def _render(self, builder: StageBuilder, phase: str, on: Targets, hosts: Sequence[Host]) -> None:
         content = self.content
         if content is None:
             return
+        covers: frozenset[str] = frozenset()
+        before: Sequence[ConfigDocument] = ()
+        if on == KEPT and self.operation.recorded:  # what these hosts have is what was recorded
+            covers = environment.FIELDS | {"Config"} if content.has_templates else frozenset({"Config"})
+            before = self.operation.recorded.clusterfile.configs
         by_id = {host.id: host for host in hosts}
         common = {
             f"plugins/{document.name}.yaml": plugin_file(document)
@@ -190,10 +188,10 @@ class Composer:
             if document.source == "Clusterfile"
         }
 
-        def files_of(host: str) -> Mapping[str, bytes]:
+        def files_of(host: str) -> Mapping[str, bytes | None]:
             there = by_id[host]
             rendered = content.files_for(
-                self.environment_of(there), self.operation.desired.configs, self.architecture_of(there)
+                self.environment_of(there), self.operation.desired.configs, self.architecture_of(there), before
             )
             return {**common, **rendered}
 

@@ -5,24 +5,32 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sealer.cluster.cancellation import Cancellation
+from sealer.cluster.choices import Choices
 from sealer.cluster.connections import Connections
 from sealer.cluster.executor import Executor, Surroundings
 from sealer.cluster.facts import Facts
+from sealer.cluster.home import ClusterHome
 from sealer.cluster.hosts_of import resolve
 from sealer.cluster.journal import Journal
+from sealer.cluster.lifecycle import Lifecycle
 from sealer.cluster.plan import StageBuilder
-from sealer.clusterfile.model import Cluster
+from sealer.clusterfile.model import Cluster, Clusterfile
+from sealer.clusterfile.reading import read
 from sealer.errors import ConnectionLostError, SealerError
 from sealer.events import Event, EventStream, State
 from sealer.extension import Connection, Exit, Step
+from sealer.extension.manager import PluginManager
 from sealer.hosts import Host
+from sealer.image.build import BuildRequest, build
+from sealer.image.store import Store
 from sealer.settings import Settings
 from sealer.testing import make_operation
 from sealer_plugin_local import LocalConnection, LocalTransport
@@ -163,3 +171,105 @@ def bench(tmp_path: Path) -> Bench:
     if os.geteuid() != 0:
         pytest.skip("commands run as root, so the test must too")
     return Bench(tmp_path)
+
+
+MACHINES = '''
+from pathlib import Path
+
+from sealer.errors import HostUnreachableError
+from sealer_plugin_local import LocalConnection, LocalTransport
+
+SITE = Path({site!r})
+ENTER = """mount --bind "$1/machine-id" /etc/machine-id && mount --bind "$1/disk" "$0" || exit 1
+shift; exec "$@" """
+
+
+class Machines(LocalTransport):
+    def connect(self, host):
+        machine = SITE / "machines" / host.address
+        if (machine / "off").exists():
+            raise HostUnreachableError("nobody answers", where=host.address)
+        enter = ("unshare", "--mount", "/bin/sh", "-c", ENTER, str(SITE / "disk"), str(machine))
+        return LocalConnection(host.address, enter)
+'''
+
+
+class Site:
+    """Clusters made by the lifecycle as the command line makes them, on machines 10.0.0.1, 10.0.0.2 and so on.
+
+    Each is this machine with a machine-id and a disk of its own, behind the transport `machines`.
+
+    :ivar hooks: takes part as an installed plugin would.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.settings = Settings(home=directory / "home", parallel_hosts=4)
+        self.store = Store(self.settings.images)
+        self.context = directory / "context"
+        self.hooks: list[object] = []
+        self.events: list[Event] = []
+        for place in (self.context, directory / "disk", directory / "site"):
+            place.mkdir()
+        for number in range(1, 5):
+            machine = self.machine(number)
+            (machine / "disk").mkdir(parents=True)
+            (machine / "machine-id").write_text(f"{number:032x}\n")
+        package = directory / "site/sealer_test_machines-1.dist-info"
+        package.mkdir()
+        (package / "METADATA").write_text("Metadata-Version: 2.1\nName: sealer-test-machines\nVersion: 1\n")
+        (package / "entry_points.txt").write_text("[sealer.transports]\nmachines = sealer_test_machines:Machines\n")
+        (directory / "site/sealer_test_machines.py").write_text(MACHINES.format(site=str(directory)))
+
+    def machine(self, number: int) -> Path:
+        """What is particular to a machine; a file `off` in it makes nobody answer."""
+        return self.directory / f"machines/10.0.0.{number}"
+
+    def rootfs(self, number: int = 1) -> Path:
+        """Of the cluster `here` on a machine."""
+        return self.machine(number) / "disk/sealer/data/here/rootfs"
+
+    def build(self, files: Mapping[str, str], kubefile: str = "", *, name: str = "demo:1", kind: str = "") -> None:
+        """An image of files."""
+        for path, text in files.items():
+            file = self.context / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        (self.directory / "Kubefile").write_text(f"FROM scratch\nCOPY . .\n{kubefile}\n")
+        build(self.store, BuildRequest(self.context, self.directory / "Kubefile", (name,), type=kind), EventStream())
+
+    def desired(self, *documents: str, machines: Sequence[int] = (1,), **fields: str) -> Clusterfile:
+        """A Clusterfile; of `fields` each value is YAML; the first machine is the master."""
+        spec = {"image": "demo:1", "dataRoot": f"{self.directory}/disk/sealer", "transport": "machines", **fields}
+        lines = [f"  {name}: {value}" for name, value in spec.items()]
+        lines += ["  hosts:"]
+        for place, number in enumerate(machines):
+            lines += [f"  - ips: [10.0.0.{number}]", f"    roles: [{'node' if place else 'master'}]"]
+        head = "apiVersion: sealer.io/v2\nkind: Cluster\nmetadata: {name: here}\nspec:\n"
+        return read("\n---\n".join([head + "\n".join(lines) + "\n", *documents]), "Clusterfile")
+
+    def lifecycle(self, **choices: Any) -> Lifecycle:
+        """As a process of its own would have it."""
+        stream = EventStream()
+        self.events.clear()
+        stream.subscribe(self.events.append)
+        plugins = PluginManager(self.settings, stream)
+        plugins.load_installed()
+        for number, hook in enumerate(self.hooks):
+            plugins.register(hook, f"hook-{number}")
+        return Lifecycle(self.settings, plugins, stream, choices=Choices(**{"command": "sealer test", **choices}))
+
+    @property
+    def home(self) -> ClusterHome:
+        """What is recorded of the cluster `here`."""
+        return ClusterHome.of(self.settings.clusters, "here")
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    if os.geteuid() != 0:
+        pytest.skip("machines with a disk of their own are made by root, so the test must be root too")
+    made = Site(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    yield made
+    sys.modules.pop("sealer_test_machines", None)
