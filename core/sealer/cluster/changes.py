@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from sealer.clusterfile.model import Cluster, Clusterfile
 from sealer.clusterfile.secrets import without_secrets
 from sealer.errors import RefusedError
 from sealer.extension.operation import Recorded
-from sealer.hosts import Host
+from sealer.hosts import MASTER, NODE, Host
 
 # Fields of Cluster that are compared host by host, or that are only ways to reach what is the same.
 _NOT_COMPARED = {"hosts", "groups", "ssh", "name", "image", "labels", "annotations", "authorize_key"}
@@ -55,6 +55,7 @@ def changes(recorded: Recorded, desired: Clusterfile, wanted: Sequence[Host]) ->
     names = {host.id for host in wanted}
     kept = tuple(host for host in wanted if host.id in known and known[host.id].member)
     changed = [_SPELLED.get(name, f"spec.{name}") for name in _changed_fields(before, after)]
+    changed += [f"spec.{role}s" for role in (MASTER, NODE) if _resized(before, after, role)]
     if before.image and after.image and before.image != after.image:
         changed.append("spec.image")
     for host in kept:
@@ -108,6 +109,15 @@ def _changed_fields(before: Cluster, after: Cluster) -> list[str]:
     return [name for name in compared if _plain(getattr(before, name)) != _plain(getattr(after, name))]
 
 
+def _resized(before: Cluster, after: Cluster, role: str) -> bool:
+    """Whether hosts that a provider made are to be other ones; how many there are to be shows in the hosts."""
+    old, new = (
+        {replace(group, count=0) for group in cluster.groups if group.role == role and group.count}
+        for cluster in (before, after)
+    )
+    return bool(old - new and new - old)  # further groups are for hosts that come, groups that go for hosts that leave
+
+
 def _plain(value: object) -> object:
     """A value without the place where it was written, and without secrets, which are not recorded."""
     text = getattr(value, "name", None)
@@ -120,6 +130,7 @@ def _plain(value: object) -> object:
             getattr(value, "driver", ""),
             tuple(getattr(local, field.name) for field in fields(local) if field.name != "password"),
             external and tuple(getattr(external, field.name) for field in fields(external) if field.name != "password"),
+            dict(getattr(value, "options", {})),
         )
     return value
 

@@ -126,9 +126,10 @@ def _with_counts(cluster: Cluster, flags: Flags) -> Cluster:
             raise InputError(
                 f"{flag} {text}", why=f"the provider {cluster.provider.name} makes hosts: give their count"
             )
-        # A count on the command line is the count; it does not add to the file's.
+        # A count on the command line is the count; it does not add to the file's. What they are like, the file says.
+        like = next((group for group in groups if group.role == role), HostGroup(role, 0))
         groups = [group for group in groups if group.role != role]
-        groups.append(HostGroup(role, int(text)))
+        groups.append(replace(like, count=int(text)))
     if not sum(group.count for group in groups if group.role == MASTER):
         raise InputError("No master", why=f"the provider {cluster.provider.name} needs `--masters COUNT`")
     return replace(cluster, groups=tuple(sorted(groups, key=lambda group: group.role != MASTER)))

@@ -4,12 +4,39 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+from sealer.errors import SealerError
+
+
+@contextlib.contextmanager
+def writing(path: Path, but: tuple[type[OSError], ...] = ()) -> Iterator[None]:
+    """What the system says against writing `path`, as a message for people.
+
+    :param but: errors that are passed on as they are.
+    :raises SealerError: the disk is full, say.
+    """
+    try:
+        yield
+    except but:
+        raise
+    except OSError as error:
+        raise SealerError(
+            "A file of sealer's own cannot be written",
+            where=str(path),
+            why=error.strerror or str(error),
+            remedy="See that this user may write there and that there is room, then run the same command again.",
+        ) from error
 
 
 def make_private_directory(path: Path) -> Path:
-    """`path` and its parents, only for their owner; one that exists keeps its mode."""
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """`path` and its parents, only for their owner; one that exists keeps its mode.
+
+    :raises SealerError: it cannot be made.
+    """
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
     return path
 
 
@@ -17,19 +44,21 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
     """Replace `path` by `content`: after a crash at any moment it is the old file or the new one, on disk.
 
     :param mode: permissions of the new file.
+    :raises SealerError: it cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(descriptor)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_directory(path.parent)
+    with writing(path):
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(descriptor)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_directory(path.parent)
 
 
 def sync_directory(path: Path) -> None:

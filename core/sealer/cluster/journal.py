@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from sealer.cluster.files import sync_directory
+from sealer.cluster.files import make_private_directory, sync_directory, writing
 from sealer.errors import SealerError
 from sealer.events import Json
 
@@ -115,10 +115,10 @@ class Journal:
     def begin(self, operation: Mapping[str, Json]) -> None:
         """A new operation; the records of an ended one are put beside the runs first."""
         if self.state.operation and self.path.exists():
-            archive = self.path.parent / "runs" / str(self.state.operation["id"])
-            archive.mkdir(parents=True, exist_ok=True, mode=0o700)
+            archive = make_private_directory(self.path.parent / "runs" / str(self.state.operation["id"]))
             self.close()
-            self.path.rename(archive / self.path.name)
+            with writing(archive):
+                self.path.rename(archive / self.path.name)
         self._append({"record": "begin", "operation": dict(operation)})
 
     def intend(self, step: str, fingerprint: str, host: str, attempt: str) -> None:
@@ -155,10 +155,11 @@ class Journal:
         line = json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
         with self._lock:
             if self._descriptor < 0:
-                new = not self.path.exists()
-                self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-                if new:
-                    sync_directory(self.path.parent)
+                with writing(self.path):
+                    new = not self.path.exists()
+                    self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+                    if new:
+                        sync_directory(self.path.parent)
             size = os.fstat(self._descriptor).st_size
             try:
                 if os.write(self._descriptor, line) != len(line):

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sealer.cluster.files import make_private_directory
+from sealer.cluster.files import writing
 from sealer.errors import LockHeldError
 from sealer.events import EventStream
 
@@ -53,8 +53,9 @@ def cluster_lock(path: Path, command: str, events: EventStream) -> Iterator[None
         if left_behind.strip():
             with contextlib.suppress(ValueError):
                 events.info(f"recovered the lock that {describe(json.loads(left_behind))} left behind")
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(holder(command)).encode(), 0)
+        with writing(path):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(holder(command)).encode(), 0)
         yield
         os.ftruncate(descriptor, 0)
     except BaseException as error:
@@ -63,7 +64,8 @@ def cluster_lock(path: Path, command: str, events: EventStream) -> Iterator[None
             os.ftruncate(descriptor, 0)
         raise error
     finally:
-        if not (path.parent / "state.json").exists():
+        # Where a delete removed the directory, the next sealer may have made it anew and hold a lock of its own there.
+        if _is_at(path, descriptor) and not (path.parent / "state.json").exists():
             # Nothing came of it: the directory is not left for a cluster that there is not.
             path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
@@ -73,8 +75,12 @@ def cluster_lock(path: Path, command: str, events: EventStream) -> Iterator[None
 
 def _acquire(path: Path) -> int:
     for _ in range(_TRIES):
-        make_private_directory(path.parent)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            with writing(path, but=(FileNotFoundError, FileExistsError)):
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except (FileNotFoundError, FileExistsError):
+            continue  # it went between two looks
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -85,13 +91,18 @@ def _acquire(path: Path) -> int:
                 why=_in_words(who),
                 remedy="Wait for it to end, or end it; its work can then be continued by its own command.",
             ) from None
-        try:
-            if os.fstat(descriptor).st_ino == path.stat().st_ino:
-                return descriptor
-        except FileNotFoundError:
-            pass
+        if _is_at(path, descriptor):
+            return descriptor
         os.close(descriptor)
     raise LockHeldError(f"The cluster '{path.parent.name}' is being removed", remedy="Run the command again.")
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Whether `path` is the open file, and not another of that name or none."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _in_words(content: bytes) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from sealer.cluster.files import write_atomically
+from sealer.cluster.files import sync_directory, write_atomically, writing
 from sealer.cluster.home import ClusterHome
 from sealer.clusterfile.model import Clusterfile
 from sealer.clusterfile.reading import read
+from sealer.clusterfile.secrets import is_key_itself
 from sealer.clusterfile.writing import write
 from sealer.errors import SealerError
 from sealer.extension.operation import Recorded, RecordedHost
@@ -41,7 +42,9 @@ def save_pending(home: ClusterHome, desired: Clusterfile) -> None:
 def settle_pending(home: ClusterHome) -> None:
     """The operation has ended: what it was about is what the cluster is."""
     if home.pending_clusterfile.exists():
-        home.pending_clusterfile.rename(home.clusterfile)
+        with writing(home.clusterfile):
+            home.pending_clusterfile.rename(home.clusterfile)
+            sync_directory(home.directory)
 
 
 def load(home: ClusterHome) -> Recorded | None:
@@ -94,7 +97,7 @@ def change_hosts(recorded: Recorded, change: Callable[[RecordedHost], RecordedHo
 
 def _host_as_json(recorded: RecordedHost) -> dict[str, Any]:
     host = recorded.host
-    key = "" if "\n" in host.ssh.private_key else host.ssh.private_key  # a path is kept, a key itself is a secret
+    key = "" if is_key_itself(host.ssh.private_key) else host.ssh.private_key  # a path is kept, a key is a secret
     return {
         "address": host.address,
         "placeholder": host.placeholder,
