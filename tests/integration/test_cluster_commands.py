@@ -239,15 +239,15 @@ def on_a_terminal(site: Site, arguments: list[str], typed: bytes = b"") -> tuple
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     environment = {**site.environment, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
-    process = subprocess.Popen(
-        site.command(*arguments), stdin=follower, stdout=follower, stderr=follower, env=environment, close_fds=True
-    )
+    # It is the process's own terminal, so that a Ctrl-C that is typed becomes a signal.
+    command = ["setsid", "--ctty", *site.command(*arguments)]
+    process = subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower, env=environment)
     os.close(follower)
     shown = b""
     try:
         while block := os.read(leader, 65536):
             shown += block
-            if typed and (b"[y/N]:" in shown or b"password:" in shown):
+            if typed and any(asked in shown for asked in (b"[y/N]:", b"password:", b"[done/again/STOP]:")):
                 os.write(leader, typed)
                 typed = b""
     except OSError:  # how Linux says that the other side has closed
@@ -270,6 +270,65 @@ def test_on_a_terminal_there_is_a_live_view_and_a_question(site: Site) -> None:
     status, shown = on_a_terminal(site, ["delete", "--all"], b"y\n")
     assert status == 0
     assert not (site.work / "data").exists()
+
+
+def test_ctrl_c_at_a_question_is_an_answer(site: Site) -> None:
+    site.done("apply", "-q", "-f", str(site.clusterfile))
+    status, shown = on_a_terminal(site, ["delete", "--all"], b"\x03")
+    assert status == 130
+    assert "Delete the cluster 'here'" in shown
+    assert "here  running  1" in site.done("status")
+
+
+@pytest.fixture
+def lost(site: Site) -> Site:
+    """A cluster whose CMD was killed in the middle together with sealer and what watched it, as by a power cut."""
+    text = "echo once >> $Work/times; [ -e $Work/mended ] || { mkfifo $Work/began; exec cat $Work/began; }"
+    (site.work / "context" / "Kubefile").write_text(f"FROM scratch\nCOPY scripts scripts\nCMD {text}\n")
+    site.done("build", "-q", "-t", "demo:1", str(site.work / "context"))
+    site.clusterfile.write_text(site.clusterfile.read_text().replace("[Answer=42]", f"[Work={site.work}]"))
+    command = site.command("apply", "-q", "-f", str(site.clusterfile))
+    with subprocess.Popen(command, env=site.environment, stdin=subprocess.DEVNULL) as process:
+        while not (site.work / "began").exists():
+            os.sched_yield()
+        process.kill()
+    (receipt,) = (site.work / "data").rglob("receipts/cmd-1-*/1/pid")
+    os.killpg(int(receipt.read_text().split()[0]), signal.SIGKILL)
+    (site.work / "mended").touch()
+    return site
+
+
+def once(site: Site) -> int:
+    return len((site.work / "times").read_text().split())
+
+
+@pytest.mark.parametrize(
+    ("typed", "status", "times"), [(b"what?\nagain\n", 0, 2), (b"d\n", 0, 1), (b"\n", 3, 1), (b"\x03", 130, 1)]
+)
+def test_a_person_is_asked_what_became_of_a_step_that_must_not_run_twice(
+    lost: Site, typed: bytes, status: int, times: int
+) -> None:
+    arguments = ["apply", "-f", str(lost.clusterfile)]
+    ended, shown = on_a_terminal(lost, arguments, typed)
+    question = shown.index("must not run twice. It began on 127.0.0.1, and nobody knows")
+    assert "\x1b[?25h" in shown[shown[:question].rindex("\x1b[?25l") : question], "the view has left the terminal"
+    assert (ended, once(lost)) == (status, times)
+    if status:
+        assert ("--settle" in shown) == (status == 3)
+        assert on_a_terminal(lost, arguments, b"again\n")[0] == 0, "it is asked again"
+        assert once(lost) == 2
+    lost.done("delete", "--all", "--yes")
+
+
+def test_nobody_is_asked_where_nobody_is_or_who_does_not_want_to_be(lost: Site) -> None:
+    result = lost.call("apply", "-f", str(lost.clusterfile))
+    assert (result.returncode, once(lost)) == (3, 1)
+    assert "--settle Guest/kernel/cmd-1@127.0.0.1=done" in result.stderr
+    status, shown = on_a_terminal(lost, ["apply", "-f", str(lost.clusterfile), "--yes"])
+    assert (status, once(lost)) == (3, 1)
+    assert "[done/again/STOP]" not in shown
+    lost.done("apply", "-q", "-f", str(lost.clusterfile), "--settle", "Guest/kernel/cmd-1@127.0.0.1=done")
+    assert once(lost) == 1
 
 
 def test_a_password_that_is_asked_for_is_not_echoed(untouched_site: Site) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Concatenate, Literal, ParamSpec, TypeVar
 
@@ -49,6 +50,9 @@ class App:
         self.options = Options()
         self.events = EventStream()
         self._view: View | None = None
+        self._asking = threading.Lock()  # one question at a time
+        self._showing = threading.Lock()
+        self._unseen: list[Event] | None = None  # what came while a question is on the terminal
         self.events.subscribe(self._warn)
 
     @property
@@ -95,15 +99,26 @@ class App:
         wanted = {"auto": False if os.environ.get("NO_COLOR") else None, "always": True, "never": False}
         click.echo(text, err=True, color=wanted[self.options.color])
 
-    def confirm(self, question: str) -> bool:
+    def confirm(self, question: str, stop: threading.Event) -> bool:
         """Ask a yes-or-no question; no is the default.
 
         :raises RefusedError: there is nobody to ask.
+        :raises InterruptedRunError: `stop` was set.
         """
         if not sys.stdin.isatty() or self.output == "json":
             raise RefusedError(question, why="there is no terminal to ask this on", remedy="add --yes")
-        with self._terminal_for_us():
-            return click.confirm(question, err=True)
+        return self.choose(f"{question} [y/N]", ("no", "yes"), stop) == "yes"
+
+    def choose(self, question: str, answers: Sequence[str], stop: threading.Event) -> str:
+        """Ask on the terminal, from any thread; what happens meanwhile is shown after the answer.
+
+        :param answers: the first is what an empty line means.
+        :raises InterruptedRunError: `stop` was set.
+        """
+        from sealer.cli.questions import choose  # noqa: PLC0415
+
+        with self._asking, self._terminal_for_us():
+            return choose(question, answers, stop)
 
     @contextmanager
     def watch(self) -> Iterator[None]:
@@ -114,13 +129,7 @@ class App:
             stack.callback(self.events.subscribe(self.plugins.event))
             view = stack.enter_context(choose_view(self))
 
-            def show(event: Event) -> None:
-                try:
-                    view(event)
-                except BrokenPipeError:  # `| head` has seen enough; that must not end a run in the middle
-                    abandon_stdout()
-
-            stack.callback(self.events.subscribe(show))
+            stack.callback(self.events.subscribe(self._show))
             stack.callback(setattr, self, "_view", None)
             self._view = view
             yield
@@ -131,8 +140,32 @@ class App:
 
         logs.configure(self.options.log_format, self.options.debug)
 
-    def _terminal_for_us(self) -> AbstractContextManager[None]:
-        return self._view.paused() if self._view else nullcontext()
+    def _show(self, event: Event) -> None:
+        with self._showing:
+            if self._unseen is None:
+                self._view_event(event)
+            else:
+                self._unseen.append(event)
+
+    def _view_event(self, event: Event) -> None:
+        try:
+            if self._view:
+                self._view(event)
+        except BrokenPipeError:  # `| head` has seen enough; that must not end a run in the middle
+            abandon_stdout()
+
+    @contextmanager
+    def _terminal_for_us(self) -> Iterator[None]:
+        with self._showing:
+            self._unseen = []
+        try:
+            with self._view.paused() if self._view else nullcontext():
+                yield
+        finally:
+            with self._showing:
+                for event in self._unseen:
+                    self._view_event(event)
+                self._unseen = None
 
     def _warn(self, event: Event) -> None:
         if event.state is State.WARNING and self._view is None:

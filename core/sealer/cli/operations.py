@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -12,9 +13,10 @@ from sealer.cli.cluster_options import RunOptions, settled
 from sealer.cli.interrupts import interrupts
 from sealer.cli.plans import as_json, as_text
 from sealer.cli.process_title import without_secrets
+from sealer.cli.questions import somebody_is_there
 from sealer.cli.run_records import RunRecord
 from sealer.cluster.cancellation import Cancellation
-from sealer.cluster.choices import Choices
+from sealer.cluster.choices import Choices, nobody_knows
 from sealer.cluster.lifecycle import Lifecycle, Outcome
 from sealer.events import Json
 from sealer.extension.operation import Recorded
@@ -29,14 +31,16 @@ def operation(
     A dry run is neither shown step by step nor recorded: its result is the plan.
     """
     cancellation = Cancellation()
+    asked = not yes and app.output == "text" and somebody_is_there()
     choices = Choices(
         command=without_secrets(["sealer", *sys.argv[1:]]),
         dry_run=options["dry_run"],
         force=force,
         keep_layers=keep_layers,
         unfinished=options["resume"] or "",
-        confirm=(lambda question: True) if yes else app.confirm,
+        confirm=lambda question: yes or app.confirm(question, cancellation.stop),
         settled=settled(options["settle"]),
+        ask_outcome=OutcomeQuestions(app, cancellation).ask if asked else nobody_knows,
         announce=app.events.info,
     )
     settings = app.settings
@@ -48,6 +52,30 @@ def operation(
             stack.enter_context(RunRecord(settings.clusters / cluster, app.events))
         stack.enter_context(interrupts(cancellation.request, app.events))
         yield Lifecycle(settings, app.plugins, app.events, cancellation, choices)
+
+
+class OutcomeQuestions:
+    """Asks what became of steps that must not run twice, host after host, until somebody has had enough."""
+
+    def __init__(self, app: App, cancellation: Cancellation) -> None:
+        self._app = app
+        self._stop = cancellation.stop
+        self._one_at_a_time = threading.Lock()
+        self._enough = False
+
+    def ask(self, title: str, host: str) -> bool | None:
+        """True: run it again, False: it is done, None: nobody can say."""
+        question = (
+            f"'{title}' must not run twice. It began on {host}, and nobody knows whether it came to its end: sealer, "
+            "the host or the script was stopped in the middle.\n"
+            "Look at the host: is it done, is it to run again, or is sealer to stop here? [done/again/STOP]"
+        )
+        with self._one_at_a_time:
+            if self._enough:
+                return None
+            answer = self._app.choose(question, ("stop", "done", "again"), self._stop)
+            self._enough = answer == "stop"
+        return None if answer == "stop" else answer == "again"
 
 
 def show_outcome(app: App, outcome: Outcome) -> None:

@@ -11,6 +11,11 @@ def _nobody(question: str) -> bool:
     return False
 
 
+def nobody_knows(title: str, host: str) -> bool | None:
+    """Where nobody can be asked."""
+    return None
+
+
 @dataclass(frozen=True)
 class Choices:
     """The words of the person, or program, behind a run.
@@ -22,6 +27,8 @@ class Choices:
     :param unfinished: what becomes of an operation that another command left unfinished; empty: refuse.
     :param confirm: asked before hosts are removed.
     :param settled: for a step id and host id, whether a ONCE step of unknown outcome is to run again.
+    :param ask_outcome: asked where `settled` says nothing, with the step's title and the host's id, from any thread:
+        True: run it again, False: it is done, None: nobody can say. May raise InterruptedRunError.
     :param announce: told in words what an apply will do before it does it.
     """
 
@@ -32,8 +39,10 @@ class Choices:
     unfinished: Literal["", "continue", "abandon"] = ""
     confirm: Callable[[str], bool] = _nobody
     settled: Mapping[tuple[str, str], bool] = field(default_factory=dict)
+    ask_outcome: Callable[[str, str], bool | None] = nobody_knows
     announce: Callable[[str], None] = lambda text: None
 
-    def settle(self, step: str, host: str) -> bool | None:
+    def settle(self, step: str, title: str, host: str) -> bool | None:
         """The word on a step on a host; None: none was given."""
-        return self.settled.get((step, host))
+        given = self.settled.get((step, host))
+        return self.ask_outcome(title, host) if given is None else given

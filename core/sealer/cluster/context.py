@@ -70,6 +70,7 @@ class HostContext:
     ask_lost: Callable[[], bool | None] = lambda: None
     given: dict[str, Any] = field(default_factory=dict)
     replayed: bool = False  # the last script's outcome is one that an earlier run left behind
+    ended_script: bool = False  # a script was ended from here, at a time-out or an interrupt
     _calls: int = 0
     _started_over: bool = False
     _deadline: float = 0.0
@@ -162,7 +163,9 @@ class HostContext:
 
     def _settle(self, script: Script, path: str, once: bool) -> Receipt:
         """A script began and neither runs nor ended: the host lost power, or somebody killed its supervisor."""
+        asked = time.monotonic()
         again = self.ask_lost() if once else True
+        self._deadline += time.monotonic() - asked  # a person may think as long as they like
         if again is None:
             title = self.step.planned.step.title
             raise OutcomeUnknownError(
@@ -179,9 +182,11 @@ class HostContext:
     def _end_script(self, path: str) -> None:
         """Leave no orphan: what this call began is ended before anybody else hears of it."""
         connection = self.step.connections.to(self.host)
+        said = bytearray()
         try:
             with self.step.connections.noticing_loss(self.host):
-                connection.execute(end_command(path), timeout=END_TIMEOUT)
+                connection.execute(end_command(path), stdout=said.extend, timeout=END_TIMEOUT)
+            self.ended_script = said.startswith(b"ended")
         except StepTimeoutError as error:
             raise OutcomeUnknownError(
                 "A script could not be ended, and may still run",

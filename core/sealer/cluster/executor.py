@@ -17,8 +17,10 @@ from sealer.cluster.facts import Facts
 from sealer.cluster.journal import Attempt, Journal
 from sealer.cluster.plan import PlannedStep, Stage, fingerprint
 from sealer.errors import (
+    AuthenticationError,
     CommandError,
     ConnectionLostError,
+    HostKeyError,
     HostUnreachableError,
     InterruptedRunError,
     OperationFailedError,
@@ -26,6 +28,7 @@ from sealer.errors import (
     PluginError,
     SealerError,
     StepFailure,
+    StepTimeoutError,
 )
 from sealer.events import EventStream, Json, State
 from sealer.extension.operation import Operation
@@ -37,6 +40,8 @@ OPERATOR_HOST = Host("", roles=(), placeholder="operator")
 NO_RETRY = Retry(attempts=1)
 # After these nobody knows whether the host did it: the attempt stays open, and the next run settles it.
 UNKNOWN_OUTCOME = (ConnectionLostError, HostUnreachableError, OutcomeUnknownError)
+# After these neither, where the step must not run twice: what it began may have ended well before anybody looked.
+UNSEEN_OUTCOME = (InterruptedRunError, StepTimeoutError, AuthenticationError, HostKeyError)
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class Surroundings:
     :param parallel: how many hosts are worked on at once.
     :param hosts_of: who a step is for, asked when it starts; may itself ask the cluster.
     :param environment_of: what is exported on a host.
-    :param settle: a person's word on a ONCE step whose outcome is unknown, by step id and host id: True: run it again.
+    :param settle: a person's word on a ONCE step whose outcome on a host is unknown; True: run it again.
     :param passed_over: why a host is left out of a step that is for it; empty: it is not.
     :param tolerate: whether a failure of this step is only warned of.
     """
@@ -62,7 +67,7 @@ class Surroundings:
     parallel: int
     hosts_of: Callable[[PlannedStep], Sequence[Host]]
     environment_of: Callable[[Host], Mapping[str, str]]
-    settle: Callable[[str, str], bool | None] = lambda step, host: None
+    settle: Callable[[PlannedStep, Host], bool | None] = lambda planned, host: None
     passed_over: Callable[[PlannedStep, Host], str] = lambda planned, host: ""
     tolerate: Callable[[PlannedStep], bool] = lambda planned: False
 
@@ -297,7 +302,7 @@ class Executor:
         planned = progress.planned
         once = planned.step.effect is Effect.ONCE
         if once and not host.address:
-            again = self._with.settle(planned.id, host.id)
+            again = self._with.settle(planned, host)
             if again is None:
                 raise OutcomeUnknownError(
                     f"'{planned.step.title}' must not run twice, and it is not known whether it ended",
@@ -333,7 +338,9 @@ class Executor:
         except (*UNKNOWN_OUTCOME, ReceiptDiffersError):
             raise
         except BaseException as error:
-            journal.failed(context.attempt, redactor(str(error)))
+            once = context.step.planned.step.effect is Effect.ONCE
+            if context.ended_script or not (once and isinstance(error, UNSEEN_OUTCOME)):
+                journal.failed(context.attempt, redactor(str(error)))
             raise
         journal.done(context.attempt, context.given)
 
@@ -370,7 +377,7 @@ class Executor:
             around.cancellation,
             around.environment_of,
         )
-        return HostContext(running, host, attempt, lambda: around.settle(planned.id, host.id))
+        return HostContext(running, host, attempt, lambda: around.settle(planned, host))
 
     def _tell(
         self,

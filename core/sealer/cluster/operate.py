@@ -327,7 +327,7 @@ class Run:
             hosts_of=self._hosts_of,
             passed_over=self._passed_over,
             environment_of=self._environment,
-            settle=self.choices.settle,
+            settle=lambda planned, host: self.choices.settle(planned.id, planned.step.title, host.id),
             tolerate=lambda planned: self.choices.force and planned.phase in CLEANING,
         )
 

@@ -131,7 +131,7 @@ class Bench:
             self.parallel,
             lambda planned: resolve(planned.step.on, self.operation, lambda key, value: frozenset()),
             lambda host: {"HostIP": host.address},
-            settle=lambda step, host: self.settled.get((step, host)),
+            settle=lambda planned, host: self.settled.get((planned.id, host.id)),
             passed_over=lambda planned, host: self.passed_over.get(host.id, ""),
             tolerate=lambda planned: planned.step.id in self.tolerated,
         )

@@ -6,11 +6,13 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sealer.cluster.cancellation import Cancellation
 from sealer.cluster.journal import Journal
 from sealer.errors import (
     CommandError,
@@ -461,6 +463,59 @@ def test_what_watches_a_script_may_die_and_the_script_is_found_again(bench: Benc
     threading.Thread(target=gate.write_text, args=("go\n",)).start()
     bench.run([step])
     assert bench.marks == {"127.0.0.1": ["a", "end"]}
+
+
+def stopped_twice(bench: Bench, step: Step) -> Step:
+    """The step, with two requests to stop just before it does anything."""
+
+    def run(context: StepContext) -> None:
+        bench.cancellation.request()
+        bench.cancellation.request()
+        step.run(context)
+
+    return replace(step, run=run)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_what_an_interrupted_run_never_looked_at_is_not_taken_for_failed(bench: Bench, lost: bool) -> None:
+    """The script ended, or was lost, unseen; the next run is interrupted before it can see that."""
+    step = script(bench, "a", on=ONE, effect=Effect.ONCE)
+    if lost:
+        lose_script(bench, step)
+    else:
+        bench.transport.breaks["127.0.0.1"] = ["after"]
+        assert isinstance(failures(bench, [step])["1/test/a", "127.0.0.1"], ConnectionLostError)
+    with pytest.raises(InterruptedRunError):
+        bench.run([stopped_twice(bench, step)])
+    bench.cancellation = Cancellation()
+    if lost:
+        assert isinstance(failures(bench, [step])["1/test/a", "127.0.0.1"], OutcomeUnknownError)
+    else:
+        bench.run([step])
+    assert bench.marks == {"127.0.0.1": ["a"]}
+
+
+def test_a_script_that_an_interrupt_ended_is_begun_anew(bench: Bench) -> None:
+    step = script(bench, "a", f"[ -e {bench.directory}/mended ] || {{ {ENDLESS.format(bench.directory)}; }}", on=ONE)
+    step = replace(step, effect=Effect.ONCE)
+
+    def interrupt() -> None:
+        while not (bench.directory / "number").exists():
+            os.sched_yield()
+        bench.cancellation.request()
+        bench.cancellation.request()
+
+    watcher = threading.Thread(target=interrupt)
+    watcher.start()
+    with pytest.raises(InterruptedRunError):
+        bench.run([step])
+    watcher.join()
+    assert ended(bench)
+    assert len(bench.records("failed")) == 1
+    bench.cancellation = Cancellation()
+    (bench.directory / "mended").touch()
+    bench.run([step])
+    assert bench.marks == {"127.0.0.1": ["a", "a"]}
 
 
 def changed(bench: Bench, effect: Effect, text: str) -> Step:

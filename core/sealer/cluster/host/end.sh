@@ -1,5 +1,6 @@
 # End a script that launch.sh began, and all of its process group: first politely, after 5 seconds for good.
 #   sh end.sh RECEIPT
+# What it ended it tells with the word "ended": a script that ran no more may have come to its end.
 umask 077
 r=$1
 
@@ -21,7 +22,7 @@ group() {
 }
 
 alive || exit 0
-kill -TERM "-$pid"
+kill -TERM "-$pid" && echo ended
 tries=0
 while alive && [ $tries -lt 50 ]; do sleep 0.1; tries=$((tries + 1)); done
 tries=0
