@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from sealer.errors import ConnectionLostError, HostUnreachableError
+from sealer.errors import AuthenticationError, ConnectionLostError, HostUnreachableError
 from sealer.extension.context import StepContext
 from sealer.extension.operation import HostPaths
 from sealer.extension.steps import Effect, Fact, Retry, Step
@@ -25,11 +25,12 @@ ARCHITECTURES = {
 TOOLS = ("tar", "gzip", "sha256sum", "head", "stat", "setsid", "mktemp")
 
 
-def read_facts(paths: HostPaths, hosts: frozenset[str], spared: frozenset[str]) -> Step:
+def read_facts(paths: HostPaths, hosts: frozenset[str], spared: frozenset[str], revoked: frozenset[str]) -> Step:
     """The step that asks.
 
     :param hosts: ids of those asked.
     :param spared: those of them that may be out of reach: their fact is then `{"unreachable": why}`.
+    :param revoked: those of them that may let us in no more, as all else was done there before.
     """
     script = f"""
 echo "machine_id=$(cat /etc/machine-id 2>/dev/null)"
@@ -45,8 +46,8 @@ echo "free=$(df -Pk "$at" | tail -n 1 | tr -s ' ' | cut -d ' ' -f 4)"
     def ask(context: StepContext) -> None:
         try:
             facts = parse_facts(context.query(script).stdout)
-        except (HostUnreachableError, ConnectionLostError) as error:
-            if context.host.id not in spared:
+        except (HostUnreachableError, ConnectionLostError, AuthenticationError) as error:
+            if context.host.id not in (revoked if isinstance(error, AuthenticationError) else spared):
                 raise
             context.warn(f"passed over: {error}")
             facts = {"unreachable": str(error)}

@@ -51,6 +51,11 @@ class JournalState:
         """The operation that began and has not ended."""
         return self.operation if self.operation and not self.ended else None
 
+    @property
+    def settled(self) -> bool:
+        """Whether all steps are done of the operation that has not ended."""
+        return self.settling and self.unfinished is not None
+
     def apply(self, record: Mapping[str, Any]) -> None:
         """Take one record in."""
         kind = record["record"]

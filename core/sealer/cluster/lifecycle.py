@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -17,8 +17,10 @@ from sealer.cluster.content import ImageContent
 from sealer.cluster.desired import placeholders, recorded_ssh
 from sealer.cluster.documents import DocumentsPlugin, Parsed, check_hosts, merged, parse
 from sealer.cluster.home import ClusterHome
+from sealer.cluster.journal import Journal
+from sealer.cluster.leftovers import tidy
 from sealer.cluster.lock import cluster_lock
-from sealer.cluster.operate import Intention, Run
+from sealer.cluster.operate import Intention, Run, exists
 from sealer.cluster.plan import Plan
 from sealer.cluster.stages import Drivers
 from sealer.clusterfile.model import Cluster, Clusterfile, HostGroup
@@ -110,11 +112,8 @@ class Lifecycle:
             image = self._image(cluster.image)
             if image.first.type == APP_INSTALLER:
                 return self._application(home, recorded, image, desired)
-            if recorded is not None and recorded.status != "creating":
-                raise RefusedError(
-                    f"The cluster '{home.name}' exists ({recorded.status})",
-                    remedy="`sealer apply -f Clusterfile` changes it; another cluster needs another `--name`.",
-                )
+            if recorded is not None and recorded.status != "creating" and not self._lacks_a_word(home, recorded):
+                raise exists(recorded)
             return self._create(home, recorded, image, desired)
 
     def apply(self, desired: Clusterfile) -> Outcome:
@@ -125,22 +124,19 @@ class Lifecycle:
         cluster = _cluster(desired)
         home = self._home(cluster.name)
         with self._locked(home):
-            recorded = state.load(home)
-            if recorded is None or recorded.status == "creating":
-                return self._create(home, recorded, self._image(cluster.image), desired)
-            if recorded.status == "deleting":
-                raise RefusedError(
-                    f"The cluster '{home.name}' is being deleted",
-                    remedy=f"Finish that with `sealer delete --all --name {home.name}`, then apply again.",
-                )
-            return self._change(home, recorded, desired)
+            return self._apply(home, desired)
 
     def scale_up(self, name: str, hosts: Sequence[Host], counts: tuple[int, int] = (0, 0)) -> Outcome:
         """Add hosts to a cluster.
 
         :param counts: further masters and nodes, with a provider that makes hosts.
         """
-        recorded = self.recorded(name)
+        self.recorded(name)
+        home = self._home(name)
+        with self._locked(home):
+            return self._apply(home, self._with_hosts(self.recorded(name), hosts, counts))
+
+    def _with_hosts(self, recorded: Recorded, hosts: Sequence[Host], counts: tuple[int, int]) -> Clusterfile:
         cluster = _recorded_cluster(recorded)
         members = {entry.host.address for entry in recorded.hosts if entry.member}
         for host in hosts:
@@ -152,9 +148,7 @@ class Lifecycle:
         groups = list(cluster.groups)
         for role, count in zip(("master", "node"), counts, strict=True):
             groups = _with_more(groups, role, count)
-        return self.apply(
-            replace(recorded.clusterfile, cluster=replace(cluster, hosts=(*kept, *added), groups=tuple(groups)))
-        )
+        return replace(recorded.clusterfile, cluster=replace(cluster, hosts=(*kept, *added), groups=tuple(groups)))
 
     def scale_down(self, name: str, addresses: Sequence[str], ssh: Ssh = NO_LOGIN) -> Outcome:
         """Remove hosts from a cluster.
@@ -162,16 +156,29 @@ class Lifecycle:
         :param ssh: over what is recorded, where the cluster's own key does not open the hosts.
         :raises InputError: a host is not in it.
         """
-        recorded = self.recorded(name)
+        self.recorded(name)
+        home = self._home(name)
+        with self._locked(home):
+            return self._leave(home, self.recorded(name), addresses, ssh)
+
+    def _leave(self, home: ClusterHome, recorded: Recorded, addresses: Sequence[str], ssh: Ssh) -> Outcome:
         cluster = _recorded_cluster(recorded)
         known = {entry.host.address: entry.host for entry in recorded.hosts} | {
             entry.host.placeholder: entry.host for entry in recorded.hosts if entry.host.placeholder
         }
         unknown = [address for address in addresses if address not in known]
         if unknown:
-            raise InputError(f"{', '.join(unknown)}: not in the cluster '{name}'")
+            raise InputError(f"{', '.join(unknown)}: not in the cluster '{home.name}'")
         leaving = {known[address].id for address in addresses}
-        return self._leave(recorded, cluster, leaving, ssh)
+        gone = [_with_ssh(entry.host, ssh) for entry in recorded.hosts if entry.host.id in leaving]
+        groups = list(cluster.groups)
+        for host in gone:
+            if host.placeholder:
+                groups = _with_more(groups, host.roles[0], -1)
+        stay = tuple(host for host in cluster.hosts if host.address not in leaving)
+        desired = replace(recorded.clusterfile, cluster=replace(cluster, hosts=stay, groups=tuple(groups)))
+        kept = tuple(entry.host for entry in recorded.hosts if entry.host.id not in leaving and entry.member)
+        return self._scale(home, recorded, desired, Changes(removed=tuple(gone), kept=kept))
 
     def delete(self, name: str, ssh: Ssh = NO_LOGIN) -> Outcome:
         """Delete a cluster, whatever became of the operations before.
@@ -180,7 +187,7 @@ class Lifecycle:
         """
         home = self._home(name)
         self.recorded(name)
-        with self._locked(home):
+        with self._locked(home, force=self._choices.force):
             recorded = self.recorded(name)
             hosts = tuple(_with_ssh(recorded_ssh(entry.host, recorded), ssh) for entry in recorded.hosts)
             if not (self._choices.dry_run or self._choices.confirm(_question(home.name, hosts, everything=True))):
@@ -202,6 +209,11 @@ class Lifecycle:
         asked = AdHocCommand(operation, connections, self.events, self._cancellation, parallel, command, hear)
         return asked.run(hosts)
 
+    def _lacks_a_word(self, home: ClusterHome, recorded: Recorded) -> bool:
+        """Whether a run was killed when all of its work was recorded, but not that it ended: its command ends it."""
+        running = recorded.status == "running" and not self._choices.dry_run
+        return running and Journal(home.journal).state.settled
+
     # -- parts ---------------------------------------------------------------------------------------------------
 
     def _create(
@@ -219,6 +231,17 @@ class Lifecycle:
         removed = _left_over(recorded, wanted)
         intention = Intention("create", desired, image, wanted=wanted, added=wanted, removed=removed)
         return self._run(home, recorded, intention)
+
+    def _apply(self, home: ClusterHome, desired: Clusterfile) -> Outcome:
+        recorded = state.load(home)
+        if recorded is None or recorded.status == "creating":
+            return self._create(home, recorded, self._image(_cluster(desired).image), desired)
+        if recorded.status == "deleting":
+            raise RefusedError(
+                f"The cluster '{home.name}' is being deleted",
+                remedy=f"Finish that with `sealer delete --all --name {home.name}`, then apply again.",
+            )
+        return self._change(home, recorded, desired)
 
     def _change(self, home: ClusterHome, recorded: Recorded, desired: Clusterfile) -> Outcome:
         if self._choices.unfinished == "continue":
@@ -262,19 +285,6 @@ class Lifecycle:
         if ask and not self._choices.confirm(_question(home.name, found.removed)):
             raise RefusedError("Nothing was changed", remedy="Add --yes to remove hosts without being asked.")
         return replace(self._carried_out(run), changes=found)
-
-    def _leave(self, recorded: Recorded, cluster: Cluster, leaving: set[str], ssh: Ssh) -> Outcome:
-        home = self._home(recorded.name)
-        with self._locked(home):
-            gone = [_with_ssh(entry.host, ssh) for entry in recorded.hosts if entry.host.id in leaving]
-            groups = list(cluster.groups)
-            for host in gone:
-                if host.placeholder:
-                    groups = _with_more(groups, host.roles[0], -1)
-            stay = tuple(host for host in cluster.hosts if host.address not in leaving)
-            desired = replace(recorded.clusterfile, cluster=replace(cluster, hosts=stay, groups=tuple(groups)))
-            kept = tuple(entry.host for entry in recorded.hosts if entry.host.id not in leaving and entry.member)
-            return self._scale(home, recorded, desired, Changes(removed=tuple(gone), kept=kept))
 
     def _application(
         self, home: ClusterHome, recorded: Recorded | None, image: ClusterImage, desired: Clusterfile
@@ -420,11 +430,15 @@ class Lifecycle:
     def _home(self, name: str) -> ClusterHome:
         return ClusterHome.of(self.settings.clusters, name)
 
-    def _locked(self, home: ClusterHome) -> AbstractContextManager[None]:
-        """The cluster's lock; a dry run changes nothing and takes none."""
+    @contextmanager
+    def _locked(self, home: ClusterHome, *, force: bool = False) -> Iterator[None]:
+        """The cluster's lock, and an orderly home; a dry run changes nothing and takes none."""
         if self._choices.dry_run:
-            return nullcontext()
-        return cluster_lock(home.lock, self._choices.command, self.events)
+            yield
+            return
+        with cluster_lock(home.lock, self._choices.command, self.events):
+            tidy(home, self.events, force=force)
+            yield
 
 
 def _with_ssh(host: Host, ssh: Ssh) -> Host:

@@ -27,8 +27,10 @@ from sealer.cluster.hostlock import HostLocks
 from sealer.cluster.hosts_of import groups, resolve
 from sealer.cluster.identity import check_hosts
 from sealer.cluster.journal import Journal
+from sealer.cluster.leftovers import before, undo_nothing
+from sealer.cluster.leftovers import key as _key
 from sealer.cluster.plan import Plan, PlannedStep, Stage, StageBuilder
-from sealer.cluster.stages import CLEANING, KERNEL, Composer, Drivers
+from sealer.cluster.stages import CLEANING, KERNEL, REVOKE, Composer, Drivers
 from sealer.clusterfile.model import Clusterfile
 from sealer.clusterfile.writing import write
 from sealer.errors import InterruptedRunError, OperationFailedError, PluginError, RefusedError, SealerError
@@ -75,9 +77,12 @@ class Intention:
         return hmac.new(key, json.dumps(content).encode(), hashlib.sha256).hexdigest()[:32]
 
 
-def _key(host: Host) -> str:
-    """What stays the same when a host gets its address."""
-    return host.placeholder or host.address
+def exists(recorded: Recorded) -> RefusedError:
+    """A create of what is there."""
+    return RefusedError(
+        f"The cluster '{recorded.name}' exists ({recorded.status})",
+        remedy="`sealer apply -f Clusterfile` changes it; another cluster needs another `--name`.",
+    )
 
 
 @dataclass
@@ -187,7 +192,7 @@ class Run:
             self._tell(State.DONE, f"{self.operation.kind} of {self.home.name}: done", time.monotonic() - started)
         except BaseException as error:
             state_ = State.CANCELLED if isinstance(error, InterruptedRunError) else State.FAILED
-            self._undo_nothing(journal)
+            undo_nothing(self.home, journal)
             self._tell(state_, str(error), time.monotonic() - started)
             raise self._advised(error) from error.__cause__
         finally:
@@ -215,23 +220,18 @@ class Run:
                 "kind": self.operation.kind,
                 "fingerprint": fingerprint,
                 "hosts": [_key(host) for host in self.intention.wanted],
+                "before": before(self.recorded),
                 "command": self.choices.command,
                 "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             }
         )
 
-    def _undo_nothing(self, journal: Journal) -> None:
-        """A run that failed before it changed anything leaves no unfinished operation in anybody's way."""
-        if not journal.state.unfinished or journal.state.attempts or journal.state.settling:
-            return
-        journal.end("abandoned")
-        self.home.pending_clusterfile.unlink(missing_ok=True)
-        if self.recorded:
-            self._save(self.recorded)
-        else:
-            self.home.state.unlink(missing_ok=True)
-
     def _judge_unfinished(self, journal: Journal, unfinished: Mapping[str, Any]) -> None:
+        if journal.state.settling and self.recorded and self.recorded.status == "running":
+            journal.end("completed")  # all of it was recorded; only this word was not written any more
+            if self.operation.kind == "create":
+                raise exists(self.recorded)
+            return
         if self.operation.kind != "delete" and self.choices.unfinished != "abandon":
             raise RefusedError(
                 f"The {unfinished['kind']} of '{self.home.name}' that `{unfinished['command']}` began "
@@ -269,8 +269,7 @@ class Run:
         unfinished = journal.state.unfinished or {}
         stay = set(unfinished["hosts"])
         if self.operation.kind == "delete":
-            journal.end("completed")
-            journal.close()
+            journal.close()  # without an end: whoever is killed here removes the rest by the same command
             self.home.remove()
             return
         recorded = state.load(self.home)
@@ -335,7 +334,9 @@ class Run:
         """Reach every host that has an address, and see that each is fit and who it was."""
         hosts = [host for host in groups(self.operation)["any"] if host.address]
         spared = self._may_be_out_of_reach()
-        step = read_facts(self.operation.paths, frozenset(host.id for host in hosts), spared)
+        attempts = journal.state.attempts if journal else ()
+        revoked = frozenset(host for step, host in attempts if step.startswith(f"{REVOKE}/"))
+        step = read_facts(self.operation.paths, frozenset(host.id for host in hosts), spared, revoked)
         builder = StageBuilder("facts")
         builder.add("Reach", KERNEL, [step] if hosts else [])
         stage = builder.build()

@@ -27,6 +27,7 @@ from sealer.hosts import Host
 from sealer.phases import Phase
 
 KERNEL = "kernel"
+REVOKE = "Revoke"
 # Phases in which a host without a rootfs has nothing to do: an earlier run never got that far with it.
 CLEANING = frozenset({Phase.PRE_CLEAN.value, Phase.POST_CLEAN.value, "Clean"})
 
@@ -129,9 +130,10 @@ class Composer:
             builder.add("Leave", self._name(drivers.registry), drivers.registry.remove(operation))
         self._phase(builder, Phase.POST_CLEAN)
         self._script(builder, "clean", REMOVED, "Clean")
-        for transport, mine in self._by_transport(operation.removed):
-            builder.add("Remove", self._name(transport), transport.revoke(replace(operation, removed=mine)))
         builder.add("Remove", KERNEL, [self._remove_files()])
+        # Last of all: a run that is continued after it may find no way in any more.
+        for transport, mine in self._by_transport(operation.removed):
+            builder.add(REVOKE, self._name(transport), transport.revoke(replace(operation, removed=mine)))
 
     def _application(self, builder: StageBuilder) -> None:
         self._checks(builder)

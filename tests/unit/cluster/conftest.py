@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -176,7 +177,8 @@ def bench(tmp_path: Path) -> Bench:
 MACHINES = '''
 from pathlib import Path
 
-from sealer.errors import HostUnreachableError
+from sealer.errors import AuthenticationError, HostUnreachableError
+from sealer.extension import REMOVED, Step
 from sealer_plugin_local import LocalConnection, LocalTransport
 
 SITE = Path({site!r})
@@ -189,15 +191,24 @@ class Machines(LocalTransport):
         machine = SITE / "machines" / host.address
         if (machine / "off").exists():
             raise HostUnreachableError("nobody answers", where=host.address)
+        if (machine / "revoked").exists() and not host.ssh.password:
+            raise AuthenticationError("no key is known there", where=host.address)
         enter = ("unshare", "--mount", "/bin/sh", "-c", ENTER, str(SITE / "disk"), str(machine))
         return LocalConnection(host.address, enter)
+
+    def revoke(self, operation):
+        def take(context):
+            (SITE / "machines" / context.host.address / "revoked").touch()
+
+        return [Step("revoke", "Let nobody in any more", REMOVED, take, unreachable="skip")]
 '''
 
 
 class Site:
     """Clusters made by the lifecycle as the command line makes them, on machines 10.0.0.1, 10.0.0.2 and so on.
 
-    Each is this machine with a machine-id and a disk of its own, behind the transport `machines`.
+    Each is this machine with a machine-id and a disk of its own, behind the transport `machines`, which lets us in
+    without a password until its step `revoke` ran.
 
     :ivar hooks: takes part as an installed plugin would.
     """
@@ -258,6 +269,27 @@ class Site:
         for number, hook in enumerate(self.hooks):
             plugins.register(hook, f"hook-{number}")
         return Lifecycle(self.settings, plugins, stream, choices=Choices(**{"command": "sealer test", **choices}))
+
+    def killed(self, when: Literal["before", "after"], record: str, do: Callable[[Lifecycle], object]) -> None:
+        """A process that does it and is killed at the journal's first record of a kind."""
+        child = os.fork()
+        if not child:
+            write = Journal._append
+
+            def append(journal: Journal, content: Mapping[str, Any]) -> None:
+                meant = content["record"] == record
+                if when == "before" and meant:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                write(journal, content)
+                if meant:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            Journal._append = append  # type: ignore[method-assign,assignment]
+            try:
+                do(self.lifecycle(confirm=lambda question: True))
+            finally:
+                os._exit(1)
+        assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
 
     @property
     def home(self) -> ClusterHome:

@@ -1,0 +1,161 @@
+"""A cluster's life with everything that can go wrong in it, on machines of a disk of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from sealer.cluster import state
+from sealer.errors import InputError, OperationFailedError, RefusedError, SealerError
+
+Site = Any  # the fixture's class lives in conftest.py, which cannot be imported
+COUNT = "#!/bin/sh\necho $HostIP >> {}/init\n"
+
+
+@pytest.fixture
+def ready(site: Site) -> Site:
+    """An image whose script counts where it ran; nobody minds a removal."""
+    site.build({"scripts/init.sh": COUNT.format(site.directory)}, f"CMD echo cmd >> {site.directory}/cmd")
+    return site
+
+
+def ran(site: Site, name: str = "init") -> list[str]:
+    path = Path(site.directory, name)
+    return sorted(path.read_text().split()) if path.exists() else []
+
+
+def yes(site: Site, **choices: Any) -> Any:
+    return site.lifecycle(confirm=lambda question: True, **choices)
+
+
+def status(site: Site) -> str:
+    recorded = state.load(site.home)
+    return recorded.status if recorded else "unknown"
+
+
+# -- killed ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "when", "record"),
+    [
+        ("create", "before", "begin"),
+        ("create", "after", "begin"),
+        ("apply", "before", "intend"),
+        ("create", "after", "settling"),
+        ("create", "before", "end"),
+        ("apply", "before", "end"),
+        ("create", "after", "end"),
+        ("apply", "after", "end"),
+    ],
+)
+def test_a_create_that_was_killed_is_finished_by_the_same_command(
+    ready: Site, command: str, when: Literal["before", "after"], record: str
+) -> None:
+    desired = ready.desired(machines=(1, 2))
+    ready.killed(when, record, lambda lifecycle: getattr(lifecycle, command)(desired))
+    if (command, when, record) == ("create", "after", "end"):
+        with pytest.raises(RefusedError, match="exists"):
+            ready.lifecycle().create(desired)
+    else:
+        getattr(ready.lifecycle(), command)(desired)
+    assert status(ready) == "running"
+    assert (ran(ready), ran(ready, "cmd")) == (["10.0.0.1", "10.0.0.2"], ["cmd"])
+    yes(ready).scale_down("here", ["10.0.0.2"])  # nothing is left in the way of what comes next
+    assert status(ready) == "running"
+
+
+def test_another_create_does_not_pass_for_the_one_that_lacks_a_word(ready: Site) -> None:
+    ready.killed("before", "end", lambda lifecycle: lifecycle.create(ready.desired()))
+    with pytest.raises(RefusedError, match="exists"):
+        ready.lifecycle().create(ready.desired(machines=(1, 2)))
+    assert ready.lifecycle().apply(ready.desired(machines=(1, 2))).kind == "scale"
+    assert ran(ready) == ["10.0.0.1", "10.0.0.2"]
+
+
+@pytest.mark.parametrize("record", ["begin", "intend", "settling"])
+def test_a_delete_that_was_killed_is_finished_by_the_same_command(ready: Site, record: str) -> None:
+    """After the last record, what is on this machine is removed; the password of the hosts was never recorded."""
+    ready.lifecycle().create(ready.desired(machines=(1, 2)))
+    ready.killed("after", record, lambda lifecycle: lifecycle.delete("here"))
+    yes(ready).delete("here")
+    assert not ready.home.directory.exists()
+    for number in (1, 2):
+        assert not list((ready.machine(number) / "disk").iterdir())
+
+
+@pytest.mark.parametrize("left", ["journal.jsonl", "Clusterfile.pending", "Clusterfile"])
+def test_what_a_killed_removal_of_the_records_left_is_no_cluster(ready: Site, left: str) -> None:
+    ready.killed("after", "intend", lambda lifecycle: lifecycle.create(ready.desired(env="[A=1]")))
+    ready.home.clusterfile.write_bytes(ready.home.pending_clusterfile.read_bytes())
+    for path in ready.home.directory.iterdir():
+        if path.is_file() and path.name != left:
+            path.unlink()
+    with pytest.raises(InputError):
+        ready.lifecycle().delete("here")
+    ready.lifecycle().create(ready.desired(machines=(2,)))
+    assert status(ready) == "running"
+
+
+def test_a_typing_mistake_that_was_killed_at_once_is_no_host_of_the_cluster(ready: Site) -> None:
+    """The host is off; whoever waits for it kills sealer and names another."""
+    (ready.machine(3) / "off").touch()
+    ready.killed("after", "begin", lambda lifecycle: lifecycle.create(ready.desired(machines=(3,))))
+    ready.lifecycle().create(ready.desired())
+    ready.killed("after", "begin", lambda lifecycle: lifecycle.apply(ready.desired(machines=(1, 3))))
+    assert ready.lifecycle().apply(ready.desired()).kind == "nothing"
+    assert ready.lifecycle().apply(ready.desired(machines=(1, 2))).kind == "scale"
+    recorded = state.load(ready.home)
+    assert recorded
+    assert [entry.host.address for entry in recorded.hosts] == ["10.0.0.1", "10.0.0.2"]
+
+
+def test_a_delete_goes_on_where_the_key_was_taken_away(ready: Site) -> None:
+    """There is nothing left to do on a host that has shut the door behind us, and no password is recorded."""
+    ready.lifecycle().create(ready.desired(machines=(1, 2)))
+    ready.killed("before", "settling", lambda lifecycle: lifecycle.delete("here"))
+    assert (ready.machine(1) / "revoked").exists()
+    yes(ready).delete("here")
+    assert not ready.home.directory.exists()
+
+
+# -- out of reach ----------------------------------------------------------------------------------------------------
+
+
+def test_a_host_that_is_gone_is_removed_with_force(ready: Site) -> None:
+    ready.lifecycle().create(ready.desired(machines=(1, 2, 3)))
+    (ready.machine(3) / "off").touch()
+    with pytest.raises(OperationFailedError):
+        yes(ready).scale_down("here", ["10.0.0.3"])
+    assert status(ready) == "running", "nothing was done, and nothing is in the way"
+    yes(ready, force=True).scale_down("here", ["10.0.0.3"])
+    recorded = state.load(ready.home)
+    assert recorded
+    assert [entry.host.address for entry in recorded.hosts] == ["10.0.0.1", "10.0.0.2"]
+    (ready.machine(2) / "off").touch()
+    with pytest.raises(OperationFailedError):
+        yes(ready).delete("here")
+    yes(ready, force=True).delete("here")
+    assert not ready.home.directory.exists()
+    assert not list((ready.machine(1) / "disk").iterdir())
+
+
+def test_a_kept_host_that_is_off_keeps_nobody_from_joining(ready: Site) -> None:
+    ready.lifecycle().create(ready.desired(machines=(1, 2)))
+    (ready.machine(2) / "off").touch()
+    ready.lifecycle().apply(ready.desired(machines=(1, 2, 3)))
+    assert ran(ready) == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+
+
+# -- records ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_damaged_journal_is_in_nobodys_way_who_deletes_with_force(ready: Site) -> None:
+    ready.lifecycle().create(ready.desired())
+    ready.home.journal.write_bytes(b"x\n" + ready.home.journal.read_bytes())
+    with pytest.raises(SealerError, match="journal is damaged"):
+        yes(ready).delete("here")
+    yes(ready, force=True).delete("here")
+    assert not ready.home.directory.exists()
