@@ -6,11 +6,12 @@ import hashlib
 import json
 import shlex
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from sealer.cluster.connections import Connections
 from sealer.cluster.lock import describe, holder
+from sealer.cluster.receipts import host_script
 from sealer.errors import LockHeldError, SealerError
 from sealer.events import EventStream
 from sealer.extension.context import StepContext
@@ -22,6 +23,7 @@ from sealer.hosts import Host
 STALE = 120  # seconds without a sign of life, by the host's clock
 RECEIPT_DAYS = 7  # how long a host keeps what scripts printed
 RENEW = 30.0  # seconds between signs of life
+HELD = 75  # what the hosts' side ends with when the lock is another's
 
 
 def operator_identity(home: Path) -> str:
@@ -37,10 +39,17 @@ class HostLocks:
     """The locks that one run holds.
 
     :param command: what we are doing, for others to read.
+    :param lost: called when another sealer has taken a lock of ours: we were not heard of for too long.
     """
 
-    def __init__(
-        self, home: Path, paths: HostPaths, command: str, connections: Connections, events: EventStream
+    def __init__(  # noqa: PLR0917  # all of it is what a run has
+        self,
+        home: Path,
+        paths: HostPaths,
+        command: str,
+        connections: Connections,
+        events: EventStream,
+        lost: Callable[[], object],
     ) -> None:
         self._identity = operator_identity(home)
         self._path, self._data, self._root = paths.lock, paths.data, paths.data_root
@@ -48,6 +57,7 @@ class HostLocks:
         self._holder = json.dumps(holder(command))
         self._connections = connections
         self._events = events
+        self._lost = lost
         self._held: dict[str, Host] = {}
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
@@ -57,18 +67,11 @@ class HostLocks:
         return Step("lock", "Lock the hosts", on, self._take, effect=Effect.QUERY, unreachable="skip", timeout=60)
 
     def _take(self, context: StepContext) -> None:
-        lock = shlex.quote(self._path)
-        script = f"""umask 077; mkdir -p "$(dirname {lock})" || exit 1
-if ! (set -C; cat > {lock}) 2>/dev/null; then
-    age=$(( $(date +%s) - $(stat -c %Y {lock} 2>/dev/null || echo 0) ))
-    [ "$(head -n 1 {lock})" = {self._identity} ] || [ $age -gt {STALE} ] || {{ sed -n 2p {lock}; echo $age; exit 75; }}
-    cat > {lock}.new && mv {lock}.new {lock}
-fi
-find {shlex.quote(self._receipts)} -mindepth 1 -maxdepth 1 -mtime +{RECEIPT_DAYS} -exec rm -rf {{}} + 2>/dev/null
-exit 0
-"""
-        result = context.query(script, stdin=f"{self._identity}\n{self._holder}\n".encode(), check=False)
-        if result.status == 75:
+        content = f"{self._identity}\n{self._holder}\n".encode()
+        settings = {"lock": self._path, "me": self._identity, "size": str(len(content)), "stale": str(STALE)}
+        more = {"receipts": self._receipts, "days": str(RECEIPT_DAYS)}
+        result = context.query(host_script("lock.sh"), env={**settings, **more}, stdin=content, check=False)
+        if result.status == HELD:
             who, _, age = result.stdout.strip().rpartition("\n")
             raise LockHeldError(
                 f"Another sealer works on the cluster '{context.operation.cluster}'",
@@ -91,8 +94,14 @@ exit 0
         self._thread.start()
 
     def _renew(self) -> None:
+        path = shlex.quote(self._path)
+        mine = f'[ "$(head -n 1 {path})" = {self._identity} ]'
         while not self._over.wait(RENEW):
-            self._on_each(f"touch -c {shlex.quote(self._path)}")
+            # A delete removes the lock together with all else.
+            command = f"[ ! -e {path} ] || {{ {mine} && touch -c {path}; }} || exit {HELD}"
+            for host in self._on_each(command, "its lock could not be renewed"):
+                self._events.warn("another sealer has taken the lock of this host: stopping", host=host.id)
+                self._lost()
 
     def release(self) -> None:
         """Give all locks back; a host that does not answer keeps a lock that goes stale."""
@@ -103,17 +112,21 @@ exit 0
         # A host on which nothing was done but this is left without a trace.
         directories = " ".join(shlex.quote(place) for place in (self._data, f"{self._root}/data", self._root))
         mine = f'[ "$(head -n 1 {path} 2>/dev/null)" != {self._identity} ]'
-        self._on_each(f"{mine} || {{ rm -f {path}; rmdir {directories} 2>/dev/null; true; }}")
+        command = f"{mine} || {{ rm -f {path}; rmdir {directories} 2>/dev/null; true; }}"
+        self._on_each(command, "its lock is left to go stale")
 
-    def _on_each(self, command: str) -> None:
-        hosts: Sequence[Host] = list(self._held.values())
-        for host in hosts:
+    def _on_each(self, command: str, failure: str) -> list[Host]:
+        """Run it on every host that is held; gives those on which another holds the lock."""
+        others = []
+        for host in list(self._held.values()):
             try:
                 with self._connections.noticing_loss(host):
-                    self._connections.to(host).execute(f"sh -c {shlex.quote(command)}", timeout=10)
+                    done = self._connections.to(host).execute(f"sh -c {shlex.quote(command)}", timeout=10)
+                if done.status == HELD:
+                    others.append(host)
             except SealerError as error:
-                self._held.pop(host.address, None)
-                self._events.info(f"its lock is left to go stale: {error}", host=host.id)
+                self._events.info(f"{failure}: {error}", host=host.id)
+        return others
 
 
 def _in_words(content: str) -> str:

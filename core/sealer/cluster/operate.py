@@ -179,7 +179,12 @@ class Run:
                 self._adopt_made_hosts()
                 self._read_facts(journal)
                 locks = HostLocks(
-                    self.settings.home, self.operation.paths, self.choices.command, self._connections, self.events
+                    self.settings.home,
+                    self.operation.paths,
+                    self.choices.command,
+                    self._connections,
+                    self.events,
+                    self.cancellation.stop.set,
                 )
                 self._stage(journal, self._composer().lock_stage(locks))
                 locks.keep_alive()

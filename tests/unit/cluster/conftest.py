@@ -54,7 +54,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 class Breaking(LocalTransport):
     """This machine by several addresses, over connections that break when they are told to.
 
-    :ivar breaks: by address how the next commands end: `before`: nothing ran; `after`: all of it did, unheard.
+    :ivar breaks: by address how the next commands end: `before`: nothing ran; `after`: all of it did, unheard;
+        `cut`: the end of its input was lost.
     """
 
     def __init__(self, home: Path) -> None:
@@ -78,10 +79,12 @@ class _BreakingConnection(LocalConnection):
 
     def execute(self, command: str, **more: Any) -> Exit:
         how = self._breaks.pop(0) if self._breaks else ""
+        if how == "cut":
+            more["stdin"] = [b"".join(more["stdin"])[:-9]]
         if how == "before":
             raise ConnectionLostError("the connection broke", where=self._where)
         exit_ = super().execute(command, **{**more, "stdout": None, "stderr": None} if how == "after" else more)
-        if how == "after":
+        if how in ("after", "cut"):
             raise ConnectionLostError("the connection broke", where=self._where)
         return exit_
 

@@ -269,7 +269,7 @@ def alive(number: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("name", ["launch.sh", "supervise.sh", "end.sh"])
+@pytest.mark.parametrize("name", ["launch.sh", "supervise.sh", "end.sh", "lock.sh"])
 def test_the_scripts_for_hosts_are_clean(name: str) -> None:
     checker = shutil.which("shellcheck")
     if not checker:
