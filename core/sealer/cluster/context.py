@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -326,8 +327,13 @@ class HostContext:
         if fact not in self.step.planned.step.gives:
             raise PluginError(f"{self.step.planned.id} gives the fact '{fact.name}' without declaring it")
         self.step.facts.put(fact, self.host.id, value)
-        if not fact.secret:
-            self.given[fact.name] = value
+        if fact.secret:
+            return
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError) as error:
+            raise PluginError(f"The fact '{fact.name}' of {self.step.planned.id} is not JSON: {error}") from None
+        self.given[fact.name] = value
 
     def left(self) -> float:
         """Seconds until the step's deadline."""

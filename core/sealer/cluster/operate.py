@@ -383,11 +383,11 @@ class Run:
         def addressed(host: Host) -> Host:
             if host.address:
                 return host
-            if host.placeholder not in made:
+            facts = made.get(host.placeholder)
+            if not isinstance(facts, dict) or not facts.get("address"):
                 raise PluginError(
                     f"The provider did not make {host.placeholder}", remedy="Report this to the provider's authors."
                 )
-            facts = made[host.placeholder]
             password = facts.get("password")
             ssh = Ssh(
                 user=facts.get("user", ""),

@@ -19,6 +19,7 @@ from sealer.clusterfile.model import ConfigDocument, PluginDocument
 from sealer.events import Json
 from sealer.extension.context import StepContext
 from sealer.extension.drivers import Provider, Registry, Runtime, Transport
+from sealer.extension.guarding import steps_of
 from sealer.extension.manager import PluginManager
 from sealer.extension.operation import Operation
 from sealer.extension.steps import Step
@@ -67,14 +68,14 @@ class Composer:
         """Make the hosts that have no address yet."""
         builder = StageBuilder("provider", self.known_facts)
         if any(not host.address for host in self.operation.added):
-            builder.add("Provide", self._name(self.drivers.provider), self.drivers.provider.reconcile(self.operation))
+            self._ask(builder, "Provide", self.drivers.provider.reconcile)
         return builder.build()
 
     def destroy_stage(self) -> Stage:
         """Take away what the provider made."""
         builder = StageBuilder("destroy", self.known_facts)
         if self.operation.removed or self.operation.kind == "delete":
-            builder.add("Destroy", self._name(self.drivers.provider), self.drivers.provider.destroy(self.operation))
+            self._ask(builder, "Destroy", self.drivers.provider.destroy)
         return builder.build()
 
     def lock_stage(self, locks: HostLocks) -> Stage:
@@ -104,44 +105,42 @@ class Composer:
         self._checks(builder)
         if operation.spec.authorize_key:
             for transport, mine in self._by_transport(operation.added):
-                builder.add("Access", self._name(transport), transport.authorize(replace(operation, added=mine)))
+                self._ask(builder, "Access", transport.authorize, replace(operation, added=mine))
         self._distribute(builder, ADDED, operation.added)
         self._phase(builder, Phase.PRE_INIT if create else Phase.PRE_JOIN)
         self._script(builder, "init", ADDED)
         if drivers.registry:
-            name = self._name(drivers.registry)
             if create:
-                builder.add("Registry", name, drivers.registry.deploy(operation))
-                builder.add("Registry", name, drivers.registry.publish(operation))
-            builder.add("Registry", name, drivers.registry.trust(operation))
+                self._ask(builder, "Registry", drivers.registry.deploy)
+                self._ask(builder, "Registry", drivers.registry.publish)
+            self._ask(builder, "Registry", drivers.registry.trust)
         if create:
-            builder.add("Install", self._name(drivers.runtime), drivers.runtime.install(operation))
+            self._ask(builder, "Install", drivers.runtime.install)
             self._guest(builder)
         else:
-            builder.add("Join", self._name(drivers.runtime), drivers.runtime.join(operation))
+            self._ask(builder, "Join", drivers.runtime.join)
             self._phase(builder, Phase.POST_JOIN)
 
     def _removal(self, builder: StageBuilder) -> None:
         operation, drivers = self.operation, self.drivers
         self._phase(builder, Phase.PRE_CLEAN)
-        builder.add("Leave", self._name(drivers.runtime), drivers.runtime.forget(operation))
-        builder.add("Leave", self._name(drivers.runtime), drivers.runtime.clean(operation))
+        self._ask(builder, "Leave", drivers.runtime.forget)
+        self._ask(builder, "Leave", drivers.runtime.clean)
         if drivers.registry and operation.kind == "delete":
-            builder.add("Leave", self._name(drivers.registry), drivers.registry.remove(operation))
+            self._ask(builder, "Leave", drivers.registry.remove)
         self._phase(builder, Phase.POST_CLEAN)
         self._script(builder, "clean", REMOVED, "Clean")
         builder.add("Remove", KERNEL, [self._remove_files()])
         # Last of all: a run that is continued after it may find no way in any more.
         for transport, mine in self._by_transport(operation.removed):
-            builder.add(REVOKE, self._name(transport), transport.revoke(replace(operation, removed=mine)))
+            self._ask(builder, REVOKE, transport.revoke, replace(operation, removed=mine))
 
     def _application(self, builder: StageBuilder) -> None:
         self._checks(builder)
         self._distribute(builder, ALL, self.operation.hosts)
         if self.drivers.registry:
-            name = self._name(self.drivers.registry)
-            builder.add("Registry", name, self.drivers.registry.publish(self.operation))
-            builder.add("Registry", name, self.drivers.registry.trust(self.operation))
+            self._ask(builder, "Registry", self.drivers.registry.publish)
+            self._ask(builder, "Registry", self.drivers.registry.trust)
         self._guest(builder)
 
     def _update(self, builder: StageBuilder) -> None:
@@ -157,6 +156,18 @@ class Composer:
         steps = commands(cmds, operation.paths.rootfs, arguments, image.digest if image else "")
         builder.add("Guest", KERNEL, steps)
         self._phase(builder, Phase.POST_INSTALL)
+
+    def _ask(
+        self,
+        builder: StageBuilder,
+        phase: str,
+        method: Callable[[Operation], Sequence[Step]],
+        operation: Operation | None = None,
+    ) -> None:
+        """Add what a driver's method wants done."""
+        name = self._name(method.__self__)  # type: ignore[attr-defined]  # the method of a driver
+        about = operation or self.operation
+        builder.add(phase, name, steps_of(name, method.__name__, lambda: method(about)))
 
     def _checks(self, builder: StageBuilder) -> None:
         for name, steps in self.plugins.preflight_checks(self.operation):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -9,6 +11,7 @@ from sealer.errors import PluginError
 from sealer.extension.hookspecs import ImageReference
 from sealer.extension.plugin_types import PluginType
 from sealer.extension.steps import Effect, Step
+from sealer.extension.targets import Targets
 
 T = TypeVar("T")
 
@@ -27,17 +30,43 @@ def listed(answer: object, kind: type[T]) -> tuple[T, ...]:
 
 
 def check_steps(steps: Sequence[Step]) -> None:
-    """See that ids are unique and that `after` names steps of the same list.
+    """See that each step can be run, that ids are unique, and that `after` names steps of the same list.
 
-    :raises ValueError: which id is wrong.
+    :raises ValueError: which step is wrong.
     """
     ids = [step.id for step in steps]
     for step in steps:
+        if wrong := _wrong(step):
+            raise ValueError(f"step {step.id!r}: {wrong}")
         if ids.count(step.id) > 1:
             raise ValueError(f"two steps have the id '{step.id}'")
         for earlier in sorted(step.after or ()):
             if earlier not in ids:
                 raise ValueError(f"step '{step.id}' comes after '{earlier}', which is not in the same list")
+
+
+def _wrong(step: Step) -> str:
+    """What type checkers would have told the step's author, and would else be told in the middle of a run."""
+    waited = inspect.iscoroutinefunction(step.run) or inspect.isgeneratorfunction(step.run)
+    seconds = isinstance(step.timeout, int | float) and step.timeout > 0
+    checks = (
+        (isinstance(step.id, str) and step.id, "its id must be a text"),
+        (isinstance(step.on, Targets), f"`on` must be targets such as ALL, not {step.on!r}"),
+        (callable(step.run), f"`run` must be a function, not {step.run!r}"),
+        (not waited, "`run` must be a plain function: nobody would wait for this one"),
+        (seconds, f"`timeout` must be a number of seconds, not {step.timeout!r}"),
+        (not (wrong := _unwritable(step.inputs)), f"`inputs` must be JSON: {wrong}"),
+    )
+    return next((message for right, message in checks if not right), "")
+
+
+def _unwritable(value: object) -> str:
+    """Why a value cannot be written as JSON; empty: it can."""
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        return str(error)
+    return ""
 
 
 def check_queries(steps: Sequence[Step]) -> None:

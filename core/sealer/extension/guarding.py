@@ -18,6 +18,22 @@ from sealer.redaction import redactor
 T = TypeVar("T")
 
 
+def steps_of(driver: str, method: str, ask: Callable[[], object]) -> tuple[Step, ...]:
+    """What a driver wants done, checked as the answers of hooks are.
+
+    :raises PluginError: it failed, or answered with something else than steps.
+    """
+    try:
+        steps = listed(ask(), Step)
+        check_steps(steps)
+    except SealerError as error:
+        error.add_note(f"from driver '{driver}', {method}")
+        raise
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"driver '{driver}' failed in {method}", why=redactor(reason(error))) from error
+    return steps
+
+
 class GuardedType(PluginType[object]):
     """Asks another type, and turns what is no error for users into one that names the plugin.
 
@@ -59,6 +75,6 @@ class GuardedType(PluginType[object]):
         except SealerError as error:
             error.add_note(f"from plugin '{self.plugin}', type {self.type}")
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a plugin's exit must not be sealer's
             what = f"plugin '{self.plugin}' failed in {method} of type {self.type}"
             raise PluginError(what, where=str(position), why=redactor(reason(error))) from error

@@ -96,7 +96,7 @@ def load_driver(
         return driver(settings, events, given)
     except SealerError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(f"the {kind} '{name}' cannot be made", why=reason(error)) from error
 
 

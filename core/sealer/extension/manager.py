@@ -160,12 +160,12 @@ class PluginManager:
         if getattr(self._reporting, "active", False):
             return  # what an observer itself reports is not reported to observers: it would never end
         self._reporting.active = True
-        failed: list[tuple[str, Exception]] = []
+        failed: list[tuple[str, BaseException]] = []
         try:
             for name, call in self._callers_of("event"):
                 try:
                     self._traced(name, "event", call, event=event)
-                except Exception as error:
+                except (Exception, SystemExit) as error:
                     failed.append((name, error))
             for name, failure in failed:
                 self._warn_once(name, failure)
@@ -181,7 +181,7 @@ class PluginManager:
                 hint = did_you_mean(name, sorted(names))
                 self._events.warn(f"SEALER_DISABLE_PLUGINS: no installed plugin is called '{name}'{hint}")
 
-    def _warn_once(self, name: str, error: Exception) -> None:
+    def _warn_once(self, name: str, error: BaseException) -> None:
         if name in self._deaf or not self._events:
             return
         self._deaf.add(name)
@@ -226,7 +226,7 @@ class PluginManager:
                 if not error.where and self._places[name] == "installed":
                     error.where = f"plugin '{name}'"
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:  # a plugin's exit must not be sealer's
                 raise PluginError(f"plugin '{name}' failed in hook {hook}", why=redactor(reason(error))) from error
             if answer:
                 yield name, answer

@@ -49,6 +49,10 @@ class Retry:
     delay: float = 1.0
     most: float = 30.0
 
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise ValueError(f"{self.attempts} attempts: the first is one, too")
+
 
 @dataclass(frozen=True)
 class Step:

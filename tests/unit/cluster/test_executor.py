@@ -130,6 +130,12 @@ def test_a_fact_that_is_promised_is_given(bench: Bench) -> None:
     assert "is a int, and was given a str" in str(found["1/test/wrong", "127.0.0.1"])
 
 
+def test_a_fact_that_could_not_be_taken_up_again_is_refused(bench: Bench) -> None:
+    fact: Fact[Any] = Fact("odd", dict)
+    found = failures(bench, [action("odd", lambda c: c.give(fact, {"a": {1}}), gives=frozenset({fact}), on=ONE)])
+    assert "The fact 'odd' of 1/test/odd is not JSON" in str(found["1/test/odd", "127.0.0.1"])
+
+
 # -- failures --------------------------------------------------------------------------------------------------------
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
 from sealer.cluster import state
-from sealer.errors import InputError, OperationFailedError, RefusedError, SealerError
+from sealer.errors import InputError, OperationFailedError, PluginError, RefusedError, SealerError
+from sealer.extension import ALL, Fact, Operation, Step, hookimpl
 
 Site = Any  # the fixture's class lives in conftest.py, which cannot be imported
 COUNT = "#!/bin/sh\necho $HostIP >> {}/init\n"
@@ -159,3 +161,59 @@ def test_a_damaged_journal_is_in_nobodys_way_who_deletes_with_force(ready: Site)
         yes(ready).delete("here")
     yes(ready, force=True).delete("here")
     assert not ready.home.directory.exists()
+
+
+# -- strangers -------------------------------------------------------------------------------------------------------
+
+RUNTIME = """
+from sealer.extension import ALL, Fact, Step
+from sealer_plugin_standalone import Standalone
+
+class Odd(Standalone):
+    def install(self, operation):
+        {body}
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("return None", "a sequence of Step is expected, not NoneType"),
+        ("return (step for step in ())", "a sequence of Step is expected, not generator"),
+        ("return ['a']", "it has 'a'"),
+        ("return [Step('a', 'a', ALL, print), Step('a', 'a', ALL, print)]", "two steps have the id 'a'"),
+        ("return [Step('a', 'a', 'all', print)]", "`on` must be targets"),
+        ("raise SystemExit(0)", "SystemExit: 0"),
+        ("return {}['a']", "KeyError: 'a'"),
+    ],
+)
+def test_a_driver_that_breaks_its_promise_is_named_and_nothing_is_done(site: Site, body: str, words: str) -> None:
+    site.build({"scripts/init.sh": COUNT.format(site.directory)})
+    package = site.directory / "site/sealer_test_odd-1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: sealer-test-odd\nVersion: 1\n")
+    module = f"sealer_test_odd_{abs(hash(body))}"
+    (package / "entry_points.txt").write_text(f"[sealer.runtimes]\nodd = {module}:Odd\n")
+    (site.directory / f"site/{module}.py").write_text(RUNTIME.format(body=body))
+    importlib.invalidate_caches()
+    with pytest.raises(PluginError) as error:
+        site.lifecycle().create(site.desired(runtime="odd"))
+    assert "failed in install" in str(error.value)
+    assert words in error.value.why
+    assert not ran(site)
+    assert not site.home.exists
+
+
+def test_steps_in_a_circle_are_named(ready: Site) -> None:
+    class Circular:
+        @hookimpl
+        def pre_init(self, operation: Operation) -> list[Step]:
+            fact: Fact[int] = Fact("circle", int)
+            first = Step("a", "a", ALL, lambda context: None, needs=frozenset({fact}))
+            return [first, Step("b", "b", ALL, lambda context: None, gives=frozenset({fact}))]
+
+    ready.hooks.append(Circular())
+    with pytest.raises(PluginError, match=r"wait for each other: .*PreInit/hook-0/a"):
+        ready.lifecycle().create(ready.desired())
+    assert not ran(ready)
+    assert not ready.home.exists

@@ -10,7 +10,7 @@ import pytest
 from sealer.clusterfile.model import Clusterfile, PluginDocument
 from sealer.errors import InputError, PluginError, Position
 from sealer.events import Event, EventStream, State
-from sealer.extension import ALL, Effect, Operation, PluginType, Step, hookimpl
+from sealer.extension import ALL, Effect, Operation, PluginType, Retry, Step, StepContext, hookimpl
 from sealer.extension.hookspecs import ImageReference
 from sealer.extension.manager import PluginManager
 from sealer.phases import Phase
@@ -452,3 +452,61 @@ def test_trace_says_who_was_asked_and_what_came(settings: Settings, capsys: pyte
     captured = capsys.readouterr()
     assert captured.err.startswith("sealer: hook pre_init: plugin talker: 2 given in ")
     assert captured.out == ""
+
+
+async def later(context: StepContext) -> None:
+    await wait_for_it(context)
+
+
+async def wait_for_it(context: StepContext) -> None:
+    raise AssertionError("nobody waits")
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"id": ""}, "its id must be a text"),
+        ({"id": 3}, "its id must be a text"),
+        ({"on": "all"}, "`on` must be targets such as ALL, not 'all'"),
+        ({"run": "true"}, "`run` must be a function"),
+        ({"run": later}, "`run` must be a plain function"),
+        ({"timeout": 0}, "`timeout` must be a number of seconds"),
+        ({"timeout": None}, "`timeout` must be a number of seconds"),
+        ({"inputs": {"a": {1, 2}}}, "`inputs` must be JSON: Object of type set"),
+        ({"inputs": {"a": b"b"}}, "`inputs` must be JSON: Object of type bytes"),
+        ({"inputs": {("a", "b"): 1}}, "`inputs` must be JSON: keys must be"),
+    ],
+)
+def test_a_step_that_cannot_be_run_is_refused_before_anything_is(
+    more: dict[str, Any], words: str, manager: PluginManager
+) -> None:
+    manager.register(Plugin(replace(step("odd"), **more)), "vendor")
+    with pytest.raises(PluginError, match="plugin 'vendor' failed in hook pre_init") as error:
+        manager.lifecycle(Phase.PRE_INIT, OPERATION)
+    assert words in error.value.why
+
+
+def test_a_retry_has_a_first_attempt() -> None:
+    with pytest.raises(ValueError, match="0 attempts"):
+        Retry(0)
+
+
+def test_a_plugins_exit_is_not_sealers(settings: Settings) -> None:
+    class Leaving:
+        @hookimpl
+        def pre_init(self) -> Sequence[Step]:
+            raise SystemExit(0)
+
+        @hookimpl
+        def event(self) -> None:
+            raise SystemExit(0)
+
+    events = EventStream()
+    told: list[Event] = []
+    events.subscribe(told.append)
+    manager = PluginManager(settings, events)
+    manager.register(Leaving(), "vendor")
+    with pytest.raises(PluginError, match="plugin 'vendor' failed in hook pre_init"):
+        manager.lifecycle(Phase.PRE_INIT, OPERATION)
+    manager.event(Event(State.INFO))
+    assert "plugin 'vendor' fails to listen" in told[0].message
