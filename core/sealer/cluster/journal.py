@@ -3,9 +3,10 @@
 JSON lines. A record is on disk before anything it announces happens; a torn last line is the mark of a crash and is
 dropped. Records, by their field `record`:
 
-`begin` (an operation), `intend` (a step on a host, with the attempt's name), `done` and `failed` (an attempt, with its
-facts or its error), `completed` (a step on all its hosts), `settling` (all steps are done, only the recorded state has
-yet to say so), `end` (the operation: `completed` or `abandoned`).
+`begin` (an operation), `locked` and `released` (from here on there are locks on the hosts, and no more), `intend` (a step
+on a host, with the attempt's name), `done` and `failed` (an attempt, with its facts or its error), `completed` (a step on
+all its hosts), `settling` (all steps are done, only the recorded state has yet to say so), `end` (the operation:
+`completed` or `abandoned`).
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class JournalState:
     operation: dict[str, Any] | None = None
     ended: str = ""
     settling: bool = False
+    locked: bool = False
     attempts: dict[tuple[str, str], Attempt] = field(default_factory=dict)  # (step, host): the last one
     completed: dict[str, str] = field(default_factory=dict)  # step: fingerprint
     by_name: dict[str, Attempt] = field(default_factory=dict)
@@ -50,6 +52,11 @@ class JournalState:
     def unfinished(self) -> dict[str, Any] | None:
         """The operation that began and has not ended."""
         return self.operation if self.operation and not self.ended else None
+
+    @property
+    def untouched(self) -> bool:
+        """Whether the operation that has not ended has done nothing on any host."""
+        return self.unfinished is not None and not (self.attempts or self.settling or self.locked)
 
     @property
     def settled(self) -> bool:
@@ -73,6 +80,8 @@ class JournalState:
             self.completed[record["step"]] = record["fingerprint"]
         elif kind == "settling":
             self.settling = True
+        elif kind in ("locked", "released"):
+            self.locked = kind == "locked"
         elif kind == "end":
             self.ended = record["outcome"]
 
@@ -125,6 +134,14 @@ class Journal:
             with writing(archive):
                 self.path.rename(archive / self.path.name)
         self._append({"record": "begin", "operation": dict(operation)})
+
+    def lock(self) -> None:
+        """Locks are taken on the hosts from now on; on disk when this returns."""
+        self._append({"record": "locked"})
+
+    def release(self) -> None:
+        """All locks on the hosts were given back."""
+        self._append({"record": "released"})
 
     def intend(self, step: str, fingerprint: str, host: str, attempt: str) -> None:
         """`step` is about to be done on `host`; on disk when this returns."""

@@ -34,7 +34,7 @@ def before(recorded: Recorded | None) -> Json:
 def undo_nothing(home: ClusterHome, journal: Journal) -> None:
     """An operation that ended before it changed anything leaves no unfinished one in anybody's way."""
     unfinished = journal.state.unfinished
-    if not unfinished or journal.state.attempts or journal.state.settling:
+    if unfinished is None or not journal.state.untouched:
         return
     then: dict[str, Any] | None = unfinished.get("before")
     recorded = state.load(home)

@@ -188,7 +188,10 @@ class Lifecycle:
         home = self._home(name)
         self.recorded(name)
         with self._locked(home, force=self._choices.force):
-            recorded = self.recorded(name)
+            recorded = state.load(home)
+            if recorded is None:  # nothing of it had been begun on a host, so that it was just forgotten
+                home.remove()
+                return Outcome(name, "delete")
             hosts = tuple(_with_ssh(recorded_ssh(entry.host, recorded), ssh) for entry in recorded.hosts)
             if not (self._choices.dry_run or self._choices.confirm(_question(home.name, hosts, everything=True))):
                 raise RefusedError("Nothing was deleted", remedy="Add --yes to delete without being asked.")

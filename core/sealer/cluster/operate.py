@@ -186,6 +186,7 @@ class Run:
                     self.events,
                     self.cancellation.stop.set,
                 )
+                journal.lock()
                 self._stage(journal, self._composer().lock_stage(locks))
                 locks.keep_alive()
                 self._stage(journal, self._composer().main_stage())
@@ -197,12 +198,14 @@ class Run:
             self._tell(State.DONE, f"{self.operation.kind} of {self.home.name}: done", time.monotonic() - started)
         except BaseException as error:
             state_ = State.CANCELLED if isinstance(error, InterruptedRunError) else State.FAILED
+            if locks:
+                self._release(locks)
+                if not journal.state.attempts:
+                    journal.release()
             undo_nothing(self.home, journal)
             self._tell(state_, str(error), time.monotonic() - started)
             raise self._advised(error) from error.__cause__
         finally:
-            if locks:
-                self._release(locks)
             journal.close()
             self._connections.close()
 

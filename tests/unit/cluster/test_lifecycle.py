@@ -88,6 +88,13 @@ def test_a_delete_that_was_killed_is_finished_by_the_same_command(ready: Site, r
         assert not list((ready.machine(number) / "disk").iterdir())
 
 
+def test_a_create_that_was_killed_before_it_touched_a_host_is_deleted_without_one(ready: Site) -> None:
+    ready.killed("after", "begin", lambda lifecycle: lifecycle.create(ready.desired()))
+    (ready.machine(1) / "off").touch()
+    assert yes(ready).delete("here").kind == "delete"
+    assert not ready.home.directory.exists()
+
+
 @pytest.mark.parametrize("left", ["journal.jsonl", "Clusterfile.pending", "Clusterfile"])
 def test_what_a_killed_removal_of_the_records_left_is_no_cluster(ready: Site, left: str) -> None:
     ready.killed("after", "intend", lambda lifecycle: lifecycle.create(ready.desired(env="[A=1]")))
