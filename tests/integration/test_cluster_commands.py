@@ -186,6 +186,69 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_continues(site: Site) -> None
     site.done("delete", "--all", "--yes")
 
 
+def test_the_image_of_a_cluster_stays(site: Site) -> None:
+    """While a run reads it, after the run was killed, and when the cluster runs: only --force removes it."""
+    apply = ("apply", "-f", str(site.clusterfile))
+    slow = site.work / "slow"
+    slow.touch()
+    process = subprocess.Popen(
+        site.command(*apply), env=site.environment, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert any("| waiting" in line for line in process.stdout)
+    refused = site.call("rmi", "demo:1")
+    assert refused.returncode == 3
+    assert f"'demo:1' is in use by the cluster 'here' (creating), process {process.pid}" in refused.stderr
+    process.kill()
+    process.communicate()
+    assert "in use by the cluster 'here' (creating)\n" in site.call("rmi", "demo:1").stderr
+    slow.unlink()
+    site.done(*apply)
+    assert "in use by the cluster 'here' (running)\n" in site.call("rmi", "demo:1").stderr
+    context = str(site.work / "context")
+    site.done("build", "-q", "--type", "app-installer", "-f", f"{context}/Kubefile.app", "-t", "app:1", context)
+    site.done("run", "app:1")
+    assert "in use by the cluster 'here' (running)\n" in site.call("rmi", "app:1").stderr
+    site.done("rmi", "--force", "app:1")
+    site.done("delete", "--all", "--name", "here", "--yes")
+    site.done("rmi", "demo:1")
+
+
+def test_an_unfinished_application_keeps_its_image(site: Site) -> None:
+    site.done("apply", "-f", str(site.clusterfile))
+    context = site.work / "context"
+    (context / "Kubefile.app").write_text("FROM scratch\nCMD false\n")
+    site.done("build", "-q", "--type", "app-installer", "-f", f"{context}/Kubefile.app", "-t", "app:1", str(context))
+    assert site.call("run", "app:1").returncode == 1
+    assert "in use by the cluster 'here' (changing)\n" in site.call("rmi", "app:1").stderr
+    site.done("delete", "--all", "--name", "here", "--yes")
+    site.done("rmi", "app:1")
+
+
+def test_an_image_removed_by_force_serves_the_run_that_has_begun(site: Site) -> None:
+    slow = site.work / "slow"
+    slow.touch()
+    process = subprocess.Popen(
+        site.command("apply", "-f", str(site.clusterfile)),
+        env=site.environment,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert process.stdout is not None
+    assert any("| waiting" in line for line in process.stdout)
+    blobs = site.work / "home" / "images" / "blobs" / "sha256"
+    before = {path.name for path in blobs.iterdir()}
+    site.done("rmi", "-f", "demo:1")
+    assert {path.name for path in blobs.iterdir()} == before
+    slow.unlink()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert not list(blobs.iterdir())
+    site.done("delete", "--all", "--name", "here", "--yes")
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [

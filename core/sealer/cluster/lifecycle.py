@@ -337,7 +337,10 @@ class Lifecycle:
         kind: Literal["create", "scale", "application", "delete"] = run.intention.kind  # type: ignore[assignment]
         if self._choices.dry_run:
             return Outcome(name, kind, plan=run.plan(), recorded=run.recorded)
-        run.execute()
+        image = run.intention.image
+        # It stays whole meanwhile, whatever is removed from the store.
+        with self._store.using(image.digest) if image else nullcontext():
+            run.execute()
         return Outcome(name, kind, recorded=state.load(run.home))
 
     def _parsed(self, intention: Intention) -> tuple[Parsed, ...]:

@@ -265,6 +265,7 @@ class Run:
                 hosts=tuple(known.values()),
                 image=image.reference if create and image else base.image,
                 image_digest=image.digest if create and image else base.image_digest,
+                pending_image=image.digest if image else "",
             )
         )
 
@@ -291,7 +292,7 @@ class Run:
             self.home.pending_clusterfile.unlink(missing_ok=True)
         else:
             state.settle_pending(self.home)
-        self._save(replace(recorded, status="running", hosts=hosts, applications=applications))
+        self._save(replace(recorded, status="running", hosts=hosts, applications=applications, pending_image=""))
         journal.end("completed")
 
     # -- stages --------------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ def save(home: ClusterHome, recorded: Recorded) -> None:
         "image": recorded.image,
         "imageDigest": recorded.image_digest,
         "applications": dict(recorded.applications),
+        "pendingImage": recorded.pending_image,
         "hosts": [_host_as_json(host) for host in recorded.hosts],
     }
     write_atomically(home.state, json.dumps(content, indent=2).encode())
@@ -71,6 +72,7 @@ def load(home: ClusterHome) -> Recorded | None:
             image=content["image"],
             image_digest=content["imageDigest"],
             applications=content["applications"],
+            pending_image=content.get("pendingImage", ""),
         )
     except FileNotFoundError:
         return None

@@ -71,6 +71,7 @@ class Recorded:
     :param image: reference, and digest of the index, of the cluster image.
     :param clusterfile: as applied, without secrets.
     :param applications: digest by name of the application images installed.
+    :param pending_image: digest of the image that an unfinished operation works with; empty if there is none.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Recorded:
     image: str = ""
     image_digest: str = ""
     applications: Mapping[str, str] = field(default_factory=dict)
+    pending_image: str = ""
 
 
 @dataclass(frozen=True)

@@ -45,9 +45,11 @@ def save(store: Store, references: Sequence[str], target: Path) -> tuple[Descrip
     :raises ImageNotFoundError: an image is not in the store; nothing is written.
     :raises ImageError: the store or the target failed; a file that was there before is still the old one.
     """
-    found = [store.descriptor(reference) for reference in references]
-    for reference in references:
-        store.find(reference)
+    with store.using(*references):
+        return _save(store, [store.descriptor(reference) for reference in references], target)
+
+
+def _save(store: Store, found: Sequence[Descriptor], target: Path) -> tuple[Descriptor, ...]:
     parts = store.closure(*found)
     entries = {(entry.annotations.get(REF_NAME, ""), entry.digest): entry for entry in map(_undated, found)}
     index: dict[str, Json] = {
@@ -90,12 +92,11 @@ def load(store: Store, source: Path) -> tuple[tuple[str, str], ...]:
             staged.require(entry)
             for rootfs in image.rootfs:
                 lay_over(rootfs.layers)  # all members are checked: a host unpacks them without looking
-        loaded = []
-        for entry in entries:
-            name = entry.annotations.get(REF_NAME, "")
-            store.commit(staging, replace(entry, annotations={}), [name] if name else [])
-            loaded.append((Reference.parse(name).tagged if name else "", entry.digest))
-    return tuple(loaded)
+        names = [entry.annotations.get(REF_NAME, "") for entry in entries]
+        store.commit_all(staging, [(entry, [name] if name else []) for entry, name in zip(entries, names, strict=True)])
+    return tuple(
+        (Reference.parse(name).tagged if name else "", entry.digest) for entry, name in zip(entries, names, strict=True)
+    )
 
 
 class _Staged(Store):

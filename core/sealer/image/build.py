@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import sealer
@@ -163,16 +163,14 @@ class _Build:
             self._variables.enter_stage({})
             return
         rootfs = self._base(name)
-        for layer in rootfs.layers:
-            self._staging.hold(layer.path)
-        self._layers = [replace(layer, path=self._staging.blobs / layer.path.name) for layer in rootfs.layers]
+        self._layers = list(rootfs.layers)
         self._labels = dict(rootfs.labels)
         self._cmds = list(rootfs.cmds)
         self._history = list(read_history(self._store, rootfs.digest))
         self._variables.enter_stage(rootfs.env)
 
     def _base(self, name: str) -> Rootfs:
-        image = self._store.find(name)
+        image = self._store.use(self._staging, name)
         for rootfs in image.rootfs:
             if f"{rootfs.platform}/".startswith(f"{self._platform}/"):  # linux/arm64/v8 will do for linux/arm64
                 return rootfs

@@ -54,6 +54,11 @@ class Catalogue:
         """By name, those without one last."""
         return tuple(sorted(self.entries, key=lambda entry: (_name(entry) == "", _name(entry), entry.digest)))
 
+    @property
+    def digests(self) -> frozenset[str]:
+        """Of all images."""
+        return frozenset(entry.digest for entry in self.entries)
+
     def names(self, digest: str) -> tuple[str, ...]:
         """All names of an image."""
         return tuple(_name(entry) for entry in self.sorted() if entry.digest == digest and _name(entry))

@@ -1,7 +1,8 @@
 """Where blobs are made before the store gets them: a directory of its own for each build, load or pull.
 
 A staging area lives on the store's file system, so its blobs enter the store by rename. It is locked as long as its
-process lives; one whose lock is free belonged to a process that died, and is removed by the next.
+process lives; one whose lock is free belonged to a process that died, and is removed by the next. It also says which
+images of the store its process reads: as long as it lives, their blobs stay.
 """
 
 from __future__ import annotations
@@ -12,17 +13,27 @@ import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
 from sealer.errors import ImageError
 from sealer.events import Json
-from sealer.image.oci import Descriptor, encode
+from sealer.image.oci import Descriptor, decode, encode, items
 from sealer.image.storage import remove_tree, storage_errors, sync_directory
 
 LOCK = "lock"
 BLOBS = "blobs"
+USES = "uses"
+
+
+@dataclass(frozen=True)
+class Use:
+    """A process that reads an image of the store."""
+
+    image: Descriptor
+    process: int
 
 
 class Staging:
@@ -34,6 +45,7 @@ class Staging:
 
     def __init__(self, directory: Path, lock: int) -> None:
         self.directory = directory
+        self.uses: list[Descriptor] = []
         self._lock = lock
 
     @property
@@ -66,6 +78,12 @@ class Staging:
             os.close(self._lock)
             self._lock = -1
 
+    def use(self, image: Descriptor) -> None:
+        """Say that an image of the store is read; the caller holds the store's lock."""
+        self.uses.append(image)
+        document: dict[str, Json] = {"process": os.getpid(), "images": [image.as_json() for image in self.uses]}
+        (self.directory / USES).write_bytes(encode(document))
+
     def add(self, chunks: Iterable[bytes], media_type: str, *, digest: str = "", size: int = -1) -> Descriptor:
         """Write a blob while hashing it.
 
@@ -88,13 +106,6 @@ class Staging:
     def add_document(self, document: Mapping[str, Json], media_type: str) -> Descriptor:
         """Write a JSON document."""
         return self.add([encode(document)], media_type)
-
-    def hold(self, source: Path) -> None:
-        """Keep a blob of the store alive, whatever is removed from the store meanwhile (a hard link, no copy)."""
-        with storage_errors("a blob of the store cannot be read", source):
-            target = self.blobs / source.name
-            if not target.exists():
-                target.hardlink_to(source)
 
 
 class BlobWriter:
@@ -180,8 +191,39 @@ def dead_stagings(directory: Path) -> list[Staging]:
         if os.fstat(lock).st_nlink == 0:  # its owner removed it since it was opened
             os.close(lock)
             continue
-        dead.append(Staging(area, lock))
+        staging = Staging(area, lock)
+        staging.uses += (use.image for use in _uses(area / USES))
+        dead.append(staging)
     return dead
+
+
+def living_uses(directory: Path) -> list[Use]:
+    """What living processes read; the caller holds the store's lock."""
+    found: list[Use] = []
+    for file in sorted(directory.glob(f"*/{USES}")):
+        try:
+            lock = os.open(file.with_name(LOCK), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue  # its process has just ended
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            found += _uses(file)
+        finally:
+            os.close(lock)
+    return found
+
+
+def _uses(file: Path) -> list[Use]:
+    try:
+        document = decode(file.read_bytes(), str(file))
+        process = document.get("process")
+        return [
+            Use(Descriptor.from_json(image, str(file)), process if isinstance(process, int) else 0)
+            for image in items(document.get("images"))
+        ]
+    except (FileNotFoundError, ImageError):
+        return []  # its process has just ended, or died before all of it was on disk
 
 
 def take(staging: Staging, blobs: Path) -> None:

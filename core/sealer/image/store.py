@@ -2,14 +2,17 @@
 
 Blobs are made in a staging area, made durable, renamed into `blobs/sha256`, and only then does `index.json` name them,
 all under a lock that is held for moments. A blob that no image names is harmless and goes with the next removal.
+
+Whoever reads an image for longer says so in a staging area of its own (:meth:`Store.using`): until it ends, however it
+ends, no removal takes a blob of that image.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,10 +38,12 @@ from sealer.image.oci import (
 )
 from sealer.image.oci_image import read_cluster_image
 from sealer.image.reference import Reference
-from sealer.image.staging import Staging, dead_stagings, open_staging, take
+from sealer.image.staging import Staging, dead_stagings, living_uses, open_staging, take
 from sealer.image.storage import storage_errors, sync_directory, write_durably
 
 LAYOUT = {"imageLayoutVersion": "1.0.0"}
+
+Users = Callable[[], Mapping[str, Sequence[str]]]
 
 
 class Store:
@@ -152,14 +157,37 @@ class Store:
 
     # Writing
 
-    def stage(self) -> Staging:
+    @contextmanager
+    def stage(self) -> Iterator[Staging]:
         """A place for new blobs; what dead processes left behind is removed first."""
         with self._locked():
             dead = dead_stagings(self._temporary)
             staging = open_staging(self._temporary)
-        for area in dead:
-            area.close()
-        return staging
+        try:
+            for area in dead:
+                area.close()
+            self._forget([image for area in dead for image in area.uses])
+            yield staging
+        finally:
+            staging.close()
+            self._forget(staging.uses)
+
+    def use(self, staging: Staging, reference: str) -> ClusterImage:
+        """Find an image, and keep its blobs until the staging area is closed. For the errors see :meth:`find`."""
+        with self._locked():
+            entry = self.descriptor(reference)
+            image = read_cluster_image(self, reference, entry)
+            with storage_errors("the image store cannot be used", self.root):
+                staging.use(entry)
+        return image
+
+    @contextmanager
+    def using(self, *references: str) -> Iterator[None]:
+        """Keep images whole while they are read. For the errors see :meth:`find`."""
+        with self.stage() as staging:
+            for reference in references:
+                self.use(staging, reference)
+            yield
 
     def commit(self, staging: Staging, image: Descriptor, names: Sequence[str] = ()) -> Descriptor:
         """Take over the staged blobs and name the image.
@@ -168,14 +196,24 @@ class Store:
         :param names: may be empty: the image can then be found by its digest.
         :raises ImageError: a blob that the image leads to is neither staged nor here.
         """
-        tags = [Reference.parse(name).tagged for name in names]
-        entry = replace(image, annotations={CREATED: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")})
+        self.commit_all(staging, [(image, names)])
+        return image
+
+    def commit_all(self, staging: Staging, images: Sequence[tuple[Descriptor, Sequence[str]]]) -> None:
+        """The same for several images: all of them are named, or none."""
+        created = {CREATED: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+        added = [
+            (replace(image, annotations=created), [Reference.parse(name).tagged for name in names])
+            for image, names in images
+        ]
         with self._locked():
             with storage_errors("the image could not be stored", self.root):
                 take(staging, self.blobs)
-            self._require(image)
-            self._write(self.catalogue().with_image(entry, tags))
-        return image
+            catalogue = self.catalogue()
+            for entry, tags in added:
+                self._require(entry)
+                catalogue = catalogue.with_image(entry, tags)
+            self._write(catalogue)
 
     def tag(self, source: str, names: Sequence[str]) -> str:
         """Give an image more names; its digest is returned. For the errors see :meth:`find`."""
@@ -186,34 +224,63 @@ class Store:
             self._write(catalogue.with_image(entry, tags))
         return entry.digest
 
-    def remove(self, reference: str, *, force: bool = False) -> Removal:
-        """Take a name away; with its last name goes the image, with its last image each blob.
+    def remove(self, *references: str, force: bool = False, users: Users = dict) -> tuple[Removal, ...]:
+        """Take names away; with its last name goes the image, with its last image each blob. All of them, or none.
 
-        :param force: remove an image given by digest even if it has several names.
+        :param force: remove an image that is used, and one given by digest that has several names.
+        :param users: who needs an image, in words, by its digest; asked under the store's lock.
         :raises ImageNotFoundError: there is no such image.
-        :raises RefusedError: a digest was given, the image has several names, and there is no `force`.
+        :raises RefusedError: it would be removed with `force` only.
         """
         with self._locked():
-            catalogue = self.catalogue()
-            entry = catalogue.find(reference)
-            names = catalogue.names(entry.digest)
-            tagged = entry.annotations.get(REF_NAME, "")
-            by_name = bool(tagged) and catalogue.is_name(reference)
-            if not by_name and len(names) > 1 and not force:
-                raise RefusedError(
-                    f"'{reference}' has {len(names)} names: {', '.join(names)}",
-                    remedy="remove it by name, or all of them at once with --force",
-                )
-            remaining = catalogue.without_name(tagged) if by_name else catalogue.without_digest(entry.digest)
-            self._write(remaining)
-            deleted = self._sweep(remaining)
-        gone = entry.digest not in {other.digest for other in remaining.entries}
-        return Removal((tagged,) if by_name else names, entry.digest if gone else "", deleted)
+            before = remaining = self.catalogue()
+            planned: list[tuple[tuple[str, ...], str, Catalogue]] = []
+            for reference in references:
+                entry = before.find(reference)
+                if entry not in remaining.entries:
+                    continue  # named twice
+                names = remaining.names(entry.digest)
+                if before.is_name(reference):
+                    names = (entry.annotations[REF_NAME],)
+                    remaining = remaining.without_name(names[0])
+                elif len(names) > 1 and not force:
+                    raise RefusedError(
+                        f"'{reference}' has {len(names)} names: {', '.join(names)}",
+                        remedy="remove it by name, or all of them at once with --force",
+                    )
+                else:
+                    remaining = remaining.without_digest(entry.digest)
+                gone = "" if entry.digest in remaining.digests else entry.digest
+                planned.append((names, gone, remaining))
+                if gone and not force:
+                    self._refuse_used(reference, gone, users)
+            return tuple(self._remove(*step) for step in planned)
 
     def prune(self) -> tuple[str, ...]:
         """Delete the blobs that no image leads to; their digests are returned."""
         with self._locked():
             return self._sweep(self.catalogue())
+
+    def _remove(self, names: tuple[str, ...], gone: str, remaining: Catalogue) -> Removal:
+        self._write(remaining)
+        return Removal(names, gone, self._sweep(remaining))
+
+    def _refuse_used(self, reference: str, digest: str, users: Users) -> None:
+        processes = [f"process {use.process}" for use in living_uses(self._temporary) if use.image.digest == digest]
+        if found := [*users().get(digest, ()), *processes]:
+            raise RefusedError(
+                f"'{reference}' is in use by {', '.join(found)}",
+                remedy="wait for a process to end, or delete the cluster; --force removes the image all the same",
+            )
+
+    def _forget(self, used: Sequence[Descriptor]) -> None:
+        """Delete the blobs of images that were removed while they were used."""
+        if not used:
+            return
+        with self._locked(), suppress(ImageError):  # with a document unread they stay until the next removal
+            catalogue = self.catalogue()
+            if any(image.digest not in catalogue.digests for image in used):
+                self._sweep(catalogue)
 
     @property
     def _temporary(self) -> Path:
@@ -254,7 +321,8 @@ class Store:
                 raise ImageError("a part of the image is missing", where=digest, remedy="run the same command again")
 
     def _sweep(self, catalogue: Catalogue) -> tuple[str, ...]:
-        needed = {self.path(digest).name for digest in self.closure(*catalogue.entries)}
+        used = [use.image for use in living_uses(self._temporary)]
+        needed = {self.path(digest).name for digest in self.closure(*catalogue.entries, *used)}
         deleted = []
         with storage_errors("unused blobs could not be deleted", self.blobs):
             for path in sorted(self.blobs.iterdir()):

@@ -20,6 +20,7 @@ import pytest
 
 from sealer.errors import ImageError
 from sealer.events import EventStream
+from sealer.image.archive import load, save
 from sealer.image.build import BuildRequest, build
 from sealer.image.store import Store
 
@@ -188,8 +189,6 @@ def test_a_full_disk_is_said_and_the_store_stays_valid(tmp_path: Path, small_dis
     image = build(store, BuildRequest(small, names=("small",)), EventStream())
     noise = random.Random(1).randbytes(6 * MIB)
     if where == "load":
-        from sealer.image.archive import load, save
-
         other = Store(tmp_path / "other")
         build(
             other,
@@ -266,3 +265,79 @@ def test_ctrl_c_ends_the_command_and_cleans_up(tmp_path: Path) -> None:
     process.stdout.close()
     assert process.wait(timeout=30) == 130
     assert not list((home / "images" / "tmp").iterdir())
+
+
+@pytest.mark.parametrize("ending", ["done", "killed"])
+def test_a_base_that_is_removed_while_a_build_needs_it(tmp_path: Path, ending: str) -> None:
+    """Refused as long as the build lives; by force the name goes, and the build has all of the base to its end."""
+    home = tmp_path / "home"
+    store = Store(home / "images")
+    base = build(
+        store,
+        BuildRequest(context(tmp_path / "base", "FROM scratch\nCOPY a .", a=b"a"), names=("base",)),
+        EventStream(),
+    )
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    directory = context(tmp_path / "context", f"FROM base\nRUN echo begun; cat {gate}; cat a > b")
+    process = sealer(home, "build", "-t", "app", str(directory))
+    assert process.stdout is not None
+    assert any("begun" in line and "RUN" not in line for line in iter(process.stdout.readline, ""))
+    refused = sealer(home, "rmi", "base")
+    said, _ = refused.communicate(timeout=60)
+    assert refused.returncode == 3, said
+    assert f"'base' is in use by process {process.pid}" in said
+    if ending == "killed":
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+        assert store.remove("base")[0].digest == base.digest  # a lease ends with its process
+        assert not list(store.blobs.iterdir())
+        return
+    forced = sealer(home, "rmi", "--force", "base")
+    said, _ = forced.communicate(timeout=60)
+    assert forced.returncode == 0, said
+    assert base.first.layers[0].path.exists()
+    gate.write_bytes(b"")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert_valid(store)
+    image = store.find("app")
+    assert image.first.layers[0] == base.first.layers[0]
+    assert {path.name for path in store.blobs.iterdir()} == {
+        digest.removeprefix("sha256:") for digest in store.closure(store.descriptor("app"))
+    }
+
+
+LOADED_WHILE_REMOVED = textwrap.dedent("""
+    import sys
+    from pathlib import Path
+    from sealer.image.archive import load
+    from sealer.image.store import Store
+    class Watched(Store):
+        def _write(self, catalogue):
+            super()._write(catalogue)
+            print(len(catalogue.entries), flush=True)
+            sys.stdin.readline()
+    print(load(Watched(Path(sys.argv[1])), Path(sys.argv[2])), flush=True)
+""")
+
+
+def test_images_of_one_archive_enter_together(tmp_path: Path) -> None:
+    """Nobody ever sees some of them: so no removal finds blobs that are only about to be named."""
+    store = Store(tmp_path / "images")
+    for name in ("one", "two"):
+        directory = context(tmp_path / name, "FROM scratch\nCOPY a .", a=name.encode())
+        build(store, BuildRequest(directory, names=(name,)), EventStream())
+    save(store, ["one", "two"], tmp_path / "x.tar")
+    target = Store(tmp_path / "target")
+    target.prune()
+    command = [sys.executable, "-c", LOADED_WHILE_REMOVED, str(target.root), str(tmp_path / "x.tar")]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout.readline() == "2\n"
+    process.stdin.close()
+    assert "one:latest" in process.stdout.read()
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0
+    assert [image.reference for image in target.list()] == ["one:latest", "two:latest"]

@@ -10,7 +10,7 @@ import pytest
 
 from sealer.errors import ImageError, ImageNotFoundError, InputError, RefusedError
 from sealer.image.model import ClusterImage
-from sealer.image.oci import INDEX
+from sealer.image.oci import INDEX, Descriptor
 from sealer.image.store import Store
 
 Build = Callable[..., ClusterImage]
@@ -87,13 +87,13 @@ def test_the_layout_is_the_standard_one(store: Store, two: tuple[ClusterImage, C
 
 def test_removing_keeps_what_others_use(store: Store, two: tuple[ClusterImage, ClusterImage]) -> None:
     first, second = two
-    removal = store.remove("app:v2")
+    (removal,) = store.remove("app:v2")
     assert (removal.names, removal.digest, removal.blobs) == (("app:v2",), "", ())
-    removal = store.remove("r.io:5000/ns/app")
+    (removal,) = store.remove("r.io:5000/ns/app")
     assert removal.digest == second.digest
     assert blobs(store) == {digest.removeprefix("sha256:") for digest in store.closure(store.descriptor("app:v1"))}
     assert store.find("app:v1") == first
-    assert store.remove(first.digest[:20]).names == ("app:v1",)
+    assert store.remove(first.digest[:20])[0].names == ("app:v1",)
     assert blobs(store) == set()
     assert store.list() == ()
 
@@ -103,7 +103,7 @@ def test_a_digest_with_several_names_is_removed_by_force_alone(
 ) -> None:
     with pytest.raises(RefusedError, match="has 2 names"):
         store.remove(two[1].digest)
-    assert store.remove(two[1].digest, force=True).names == ("app:v2", "r.io:5000/ns/app:latest")
+    assert store.remove(two[1].digest, force=True)[0].names == ("app:v2", "r.io:5000/ns/app:latest")
     assert [image.reference for image in store.list()] == ["app:v1"]
 
 
@@ -192,12 +192,55 @@ def test_an_image_whose_parts_are_not_there_is_not_named(store: Store, build_ima
     assert [image.reference for image in store.list()] == ["app:v1"]
 
 
+def test_several_images_are_removed_together_or_not_at_all(
+    store: Store, two: tuple[ClusterImage, ClusterImage]
+) -> None:
+    before = store.list()
+    for wrong, error in (("none", ImageNotFoundError), (two[1].digest, RefusedError)):
+        with pytest.raises(error):
+            store.remove("app:v1", wrong)
+        assert store.list() == before
+    done = store.remove("app:v2", "r.io:5000/ns/app", "r.io:5000/ns/app:latest", "app:v1", two[0].digest)
+    assert [removal.names for removal in done] == [("app:v2",), ("r.io:5000/ns/app:latest",), ("app:v1",)]
+    assert [removal.digest for removal in done] == ["", two[1].digest, two[0].digest]
+    assert blobs(store) == set()
+
+
+def test_an_image_that_somebody_needs_is_removed_by_force_alone(
+    store: Store, two: tuple[ClusterImage, ClusterImage]
+) -> None:
+    first, second = two
+    needed = {
+        first.digest: ("the cluster 'a' (running)", "the cluster 'b' (creating)"),
+        second.digest: ("the cluster",),
+    }
+    with pytest.raises(RefusedError, match=r"'app:v1' is in use by the cluster 'a' \(running\), the cluster 'b'"):
+        store.remove("app:v2", "app:v1", users=lambda: needed)
+    assert store.remove("app:v2", users=lambda: needed)[0].digest == ""  # one name of two
+    assert store.remove("app:v1", users=lambda: needed, force=True)[0].digest == first.digest
+
+
+def test_an_image_stays_whole_while_it_is_used(store: Store, two: tuple[ClusterImage, ClusterImage]) -> None:
+    first, second = two
+    with store.using("app:v1"):
+        with pytest.raises(RefusedError, match=f"in use by process {os.getpid()}"):
+            store.remove("app:v1")
+        store.remove("app:v1", second.digest, force=True)
+        assert store.list() == ()
+        assert first.first.layers[0].path.exists()
+        assert not second.first.layers[1].path.exists()
+    assert blobs(store) == set()
+    with pytest.raises(ImageNotFoundError), store.using("app:v1"):
+        pass
+
+
 def test_a_base_that_is_removed_during_the_build_stays_usable(store: Store, build_image: Build, context: Path) -> None:
     (context / "a").write_text("a")
     base = build_image("FROM scratch\nCOPY a .", names=("base",))
+    before = blobs(store)
     with store.stage() as staging:
-        for layer in base.first.layers:
-            staging.hold(layer.path)
-        assert store.remove("base").digest == base.digest
-        assert blobs(store) == set()
-        assert [path.name for path in staging.blobs.iterdir()] == [base.first.layers[0].path.name]
+        assert store.use(staging, "base") == base
+        assert store.remove("base", force=True)[0].digest == base.digest
+        assert blobs(store) == before
+        store.commit(staging, Descriptor(INDEX, base.digest, store.path(base.digest).stat().st_size), ["again"])
+    assert store.find("again").first == base.first

@@ -11,19 +11,19 @@ from sealer.image.catalogue import Removal
 
 @click.command("rmi")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@click.option("-f", "--force", is_flag=True, help="Remove an image given by its digest with all its names.")
+@click.option("-f", "--force", is_flag=True, help="Also an image in use, and one given by digest that has several names.")
 @pass_app
 def command(app: App, images: tuple[str, ...], force: bool) -> None:
     """Remove images: each is a name, a digest, or the beginning of one.
 
-    An image goes with its last name. What other images use stays.
+    An image goes with its last name. What other images use stays. An image that a recorded cluster needs, or that a
+    running sealer reads, is removed by --force alone; whoever reads it then still reads it to the end.
     """
+    from sealer.cluster.images import users_of_images  # noqa: PLC0415
     from sealer.image.store import Store  # noqa: PLC0415
 
-    store = Store(app.settings.images)
-    for image in dict.fromkeys(images):
-        store.descriptor(image)  # all of them must be there before the first one goes
-    done = [store.remove(image, force=force) for image in dict.fromkeys(images)]
+    clusters = app.settings.clusters
+    done = Store(app.settings.images).remove(*images, force=force, users=lambda: users_of_images(clusters))
     app.show({"removed": [_record(removal) for removal in done]}, lambda: "\n".join(filter(None, map(_text, done))))
 
 
