@@ -67,16 +67,20 @@ class Staging:
             return
         try:
             with storage_errors("temporary files could not be removed", self.directory):
-                for entry in self.directory.iterdir():
-                    if entry.name != LOCK:
-                        remove_tree(entry)
-                # Last of all: an area without its lock is taken for one of a process that died.
-                (self.directory / LOCK).unlink(missing_ok=True)
-                with suppress(FileNotFoundError):
-                    self.directory.rmdir()
+                self._remove()
         finally:
             os.close(self._lock)
             self._lock = -1
+
+    def _remove(self) -> None:
+        """The lock file goes last: without it, others would take the area for one whose process died."""
+        lock = self.directory / LOCK
+        for path in list(self.directory.glob("*")):
+            if path != lock:
+                remove_tree(path)
+        lock.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.directory.rmdir()  # or somebody found it without its lock just now, and removes it
 
     def use(self, image: Descriptor) -> None:
         """Say that an image of the store is read; the caller holds the store's lock."""

@@ -244,3 +244,24 @@ def test_a_base_that_is_removed_during_the_build_stays_usable(store: Store, buil
         assert blobs(store) == before
         store.commit(staging, Descriptor(INDEX, base.digest, store.path(base.digest).stat().st_size), ["again"])
     assert store.find("again").first == base.first
+
+
+def test_an_area_that_is_being_removed_is_nobody_elses(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lock must be there to the last: whoever finds an area without one takes its process for dead."""
+    unlink = os.unlink
+
+    def unlink_and_look(path: str, **options: int) -> None:
+        unlink(path, **options)
+        with monkeypatch.context() as other:
+            other.setattr(os, "unlink", unlink)
+            with store.stage():  # another process begins its work
+                pass
+
+    with store.stage() as staging:
+        area = staging.directory
+        for name in ("a", "b", "c"):
+            (area / "build" / name).mkdir(parents=True)
+            (area / "build" / name / "file").touch()
+        monkeypatch.setattr(os, "unlink", unlink_and_look)
+    assert not area.exists()
+    assert not list((store.root / "tmp").iterdir())

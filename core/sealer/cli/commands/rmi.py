@@ -11,7 +11,9 @@ from sealer.image.catalogue import Removal
 
 @click.command("rmi")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@click.option("-f", "--force", is_flag=True, help="Also an image in use, and one given by digest that has several names.")
+@click.option(
+    "-f", "--force", is_flag=True, help="Also an image in use, and one given by digest that has several names."
+)
 @pass_app
 def command(app: App, images: tuple[str, ...], force: bool) -> None:
     """Remove images: each is a name, a digest, or the beginning of one.
