@@ -78,17 +78,29 @@ class Host:
 
 
 def canonical_address(text: str) -> str:
-    """The one spelling of an IP address: `::0:1` and `::1` are the same host.
+    """The one spelling of an IP address: `::0:1` and `::1` are the same host, as are `::ffff:10.0.0.1` and `10.0.0.1`.
 
     :raises ValueError: it is no IP address; the message says so in one line.
     """
+    text = text.strip()
     try:
-        return str(ipaddress.ip_address(text.strip().strip("[]")))
+        return str(_address(text[1:-1] if text.startswith("[") and text.endswith("]") else text))
     except ValueError:
-        raise ValueError(f"'{text.strip()}' is not an IP address") from None
+        raise ValueError(f"'{text}' is not an IP address") from None
 
 
-_PORT = re.compile(r"^(?:\[(?P<six>[0-9a-fA-F:.%]+)\]|(?P<four>[0-9.]+)):(?P<port>[0-9]+)$")
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    address = ipaddress.ip_address(text)
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address.scope_id is not None and not _ZONE.match(address.scope_id):
+        raise ValueError
+    return address.ipv4_mapped or address
+
+
+_ZONE = re.compile(r"[0-9A-Za-z_.-]{1,15}\Z")  # a network interface, by its name or number; Python takes any text
+_PORT = re.compile(r"^(?:\[(?P<six>[^\[\]]+)\]|(?P<four>[0-9.]+)):(?P<port>[0-9]+)$")
+_BROADCAST = ipaddress.ip_address("255.255.255.255")
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -97,20 +109,26 @@ def parse_address(text: str) -> tuple[str, int]:
     :returns: the canonical address, and the port or 0.
     :raises ValueError: with a message that says what is wrong.
     """
-    text = text.strip()
-    if match := _PORT.match(text):
+    text, port = text.strip(), 0
+    match = _PORT.match(text)
+    if match:
         port = int(match["port"])
         if not 0 < port < 65_536:
             raise ValueError(f"'{text}': a port lies between 1 and 65535")
-        return canonical_address(match["six"] or match["four"]), port
-    return canonical_address(text), 0
+    address = canonical_address((match["six"] or match["four"]) if match else text)
+    number = ipaddress.ip_address(address)
+    if number.is_unspecified or number.is_multicast or number == _BROADCAST:
+        raise ValueError(f"{address} is no address that a host can have")
+    return address, port
 
 
 def parse_range(first: str, last: str) -> Iterator[str]:
     """Every address from `first` to `last`, both included.
 
-    :raises ValueError: mixed families, backwards, or more than 65,536 addresses.
+    :raises ValueError: mixed families, a zone, backwards, or more than 65,536 addresses.
     """
+    if "%" in first + last:
+        raise ValueError(f"'{first}-{last}': addresses with a zone (%) form no range; name them one by one")
     low, high = ipaddress.ip_address(canonical_address(first)), ipaddress.ip_address(canonical_address(last))
     if low.version != high.version:
         raise ValueError(f"'{first}-{last}': a range has one address family, this one has IPv4 and IPv6")
@@ -134,7 +152,7 @@ def parse_addresses(text: str) -> list[tuple[str, int]]:
         if not item:
             continue
         first, dash, last = item.partition("-")
-        if not dash:
+        if not dash or _is_address(item):  # an interface, too, may have a dash in its name: fe80::1%br-lan
             found.append(parse_address(item))
             continue
         start, start_port = parse_address(first)
@@ -144,3 +162,12 @@ def parse_addresses(text: str) -> list[tuple[str, int]]:
         port = end_port or start_port
         found.extend((address, port) for address in parse_range(start, end))
     return found
+
+
+def _is_address(text: str) -> bool:
+    match = _PORT.match(text)
+    try:
+        canonical_address((match["six"] or match["four"]) if match else text)
+    except ValueError:
+        return False
+    return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -149,9 +148,6 @@ class HostSections:
             if not part.strip():
                 raise ValueError("an address is missing")
             found = parse_addresses(part)
-            for address in (ipaddress.ip_address(found[end][0]) for end in (0, -1)):
-                if address.is_multicast or address.is_unspecified:
-                    raise ValueError(f"{address} is no address that a host can have")
         except ValueError as error:
             self.report.error(value, value.path, str(error))
             self.unclear = True

@@ -16,7 +16,7 @@ from sealer.clusterfile.plugin_documents import PluginChecker, PluginReader
 from sealer.clusterfile.report import Report, not_one_of, quoted
 from sealer.clusterfile.tables import DOCUMENTS
 from sealer.clusterfile.values import Value
-from sealer.errors import InputError, Problem
+from sealer.errors import InputError, Position, Problem
 from sealer.events import Json
 
 Warn = Callable[[Problem], None]
@@ -80,8 +80,11 @@ def decoded(content: bytes, file: str) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise InputError("it is no UTF-8", where=f"{file}:{line}", why=f"byte 0x{content[error.start]:02x}") from None
+        read, wrong = error.object[: error.start], error.object[error.start]  # without a byte order mark
+        column = len(read[read.rfind(b"\n") + 1 :].decode()) + 1
+        position = Position(file, read.count(b"\n") + 1, column)
+        problem = Problem(position, "", f"the byte 0x{wrong:02x} is no UTF-8; save the file as UTF-8")
+        raise InputError("it is no UTF-8", where=file, problems=[problem]) from None
 
 
 def read_plugins(
@@ -149,7 +152,10 @@ class _Reading:
             return
         api_version, kind = _word(root, "apiVersion"), _word(root, "kind")
         if kind is None:
-            self._report.error(root, "kind", f"is missing; a kind is one of {', '.join(kinds)}")
+            given = root.entries["kind"][1] if "kind" in root.entries else nodes.NOTHING
+            message = "is missing" if isinstance(given, Scalar) else f"a text is needed, not {described(given)}"
+            at = root if isinstance(given, Scalar) else given
+            self._report.error(at, "kind", f"{message}; a kind is one of {', '.join(kinds)}")
             return
         group = api_version.text.partition("/")[0] if api_version else ""
         if group in kubeadm.KINDS and "Cluster" in kinds:

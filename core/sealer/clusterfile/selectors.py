@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from sealer.clusterfile.kubernetes_names import wrong_label_key, wrong_label_value
@@ -76,7 +77,9 @@ def parse(text: str) -> Selector:
         return FirstMaster()
     if "=" in text or "/" in text:
         return _label(text)
-    if any(char.isdigit() for char in text) and all(char in "0123456789abcdefABCDEF.:,-[]% " for char in text):
+    # Behind a '%' stands the name of a network interface, which may have any letters.
+    addresses = re.sub("%[^],]*", "", text)
+    if any(char.isdigit() for char in text) and all(char in "0123456789abcdefABCDEF.:,-[] " for char in addresses):
         return _addresses(text)
     rule = "on takes nothing (all hosts), 'master', 'node', addresses or a label key=value"
     raise ValueError(not_one_of(rule, text, _WORDS))

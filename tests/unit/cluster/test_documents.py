@@ -41,7 +41,8 @@ def test_two_files_of_an_image_with_one_name_are_both_named() -> None:
 def test_a_file_that_is_no_text_is_refused_with_its_place() -> None:
     with pytest.raises(InputError, match="no UTF-8") as caught:
         image_documents(["plugins/a.yaml"], lambda _: b"kind: Plugin\nname: \xff\n")
-    assert caught.value.where == "plugins/a.yaml:2"
+    [problem] = caught.value.problems
+    assert str(problem.position) == "plugins/a.yaml:2:7"
 
 
 def test_the_clusterfile_replaces_a_document_of_its_name() -> None:

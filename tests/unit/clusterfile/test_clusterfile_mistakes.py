@@ -304,10 +304,20 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read_file(directory / "Clusterfile")
     with pytest.raises(InputError, match="Is a directory"):
         read_file(directory)
-    (directory / "latin").write_bytes(b"kind: Cluster\nname: \xe9\n")
-    with pytest.raises(InputError, match=r"latin:2: it is no UTF-8: byte 0xe9"):
-        read_file(directory / "latin")
+    for mark in (b"", b"\xef\xbb\xbf"):
+        (directory / "latin").write_bytes(mark + "kind: Cluster\nä: ".encode() + b"\xe9\n")
+        with pytest.raises(InputError) as caught:
+            read_file(directory / "latin")
+        assert [str(problem).partition("latin:")[2] for problem in caught.value.problems] == [
+            "2:4: the byte 0xe9 is no UTF-8; save the file as UTF-8"
+        ]
     (directory / "marked").write_bytes(b"\xef\xbb\xbf" + CLUSTER.encode() + b"  image: a\n")
     cluster = read_file(directory / "marked").cluster
     assert cluster is not None
     assert cluster.image == "a"
+
+
+def test_a_kind_that_is_no_text_is_not_called_missing() -> None:
+    assert problems("apiVersion: [a]\nkind: {a: b}\n") == [
+        "F:2:7: kind: a text is needed, not a mapping; a kind is one of Cluster, Plugin, Config, Infra"
+    ]
