@@ -43,6 +43,8 @@ from sealer.image.storage import storage_errors, sync_directory, write_durably
 
 LAYOUT = {"imageLayoutVersion": "1.0.0"}
 
+RESERVE = 64 * 1024  # bytes that a full disk still has for whoever holds the lock: enough to remove an image
+
 Users = Callable[[], Mapping[str, Sequence[str]]]
 
 
@@ -160,7 +162,7 @@ class Store:
     @contextmanager
     def stage(self) -> Iterator[Staging]:
         """A place for new blobs; what dead processes left behind is removed first."""
-        with self._locked():
+        with self._locked(), storage_errors("the image store cannot be used", self.root):
             dead = dead_stagings(self._temporary)
             staging = open_staging(self._temporary)
         try:
@@ -275,9 +277,7 @@ class Store:
 
     def _forget(self, used: Sequence[Descriptor]) -> None:
         """Delete the blobs of images that were removed while they were used."""
-        if not used:
-            return
-        with self._locked(), suppress(ImageError):  # with a document unread they stay until the next removal
+        with suppress(ImageError), self._locked():  # with a document unread they stay until the next removal
             catalogue = self.catalogue()
             if any(image.digest not in catalogue.digests for image in used):
                 self._sweep(catalogue)
@@ -294,10 +294,24 @@ class Store:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             with storage_errors("the image store cannot be used", self.root):
+                self._reserve.unlink(missing_ok=True)
                 self._lay_out()
             yield
         finally:
+            with suppress(OSError):
+                self._refill_reserve()
             os.close(lock)
+
+    @property
+    def _reserve(self) -> Path:
+        return self.root / "reserve"
+
+    def _refill_reserve(self) -> None:
+        try:
+            self._reserve.write_bytes(os.urandom(RESERVE))  # what a file system cannot compress
+        except OSError:
+            self._reserve.unlink(missing_ok=True)
+            raise
 
     def _lay_out(self) -> None:
         if not (self.root / "oci-layout").exists():

@@ -14,6 +14,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -209,6 +210,28 @@ def test_a_full_disk_is_said_and_the_store_stays_valid(tmp_path: Path, small_dis
     assert_valid(store)
     assert store.find("small") == image
     assert not list((store.root / "tmp").iterdir())
+
+
+@needs_root
+def test_on_a_full_disk_images_can_be_saved_elsewhere_and_removed(tmp_path: Path, small_disk: Path) -> None:
+    """What the message about a full disk advises must work on one."""
+    home = small_disk
+    store = Store(home / "images")
+    noise = random.Random(1)
+    for name in ("one", "two"):
+        directory = context(tmp_path / name, "FROM scratch\nCOPY a .", a=noise.randbytes(MIB))
+        build(store, BuildRequest(directory, names=(name,)), EventStream())
+    with suppress(OSError), (home / "rest").open("wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+    assert os.statvfs(home).f_bavail == 0
+    for arguments in (("save", "-o", str(tmp_path / "one.tar"), "one"), ("rmi", "one"), ("rmi", "two")):
+        process = sealer(home, *arguments)
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, output
+    assert store.list() == ()
+    assert not list(store.blobs.iterdir())
+    assert load(Store(tmp_path / "other"), tmp_path / "one.tar")[0][0] == "one:latest"
 
 
 RSS = textwrap.dedent("""
