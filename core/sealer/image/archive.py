@@ -82,7 +82,7 @@ def load(store: Store, source: Path) -> tuple[tuple[str, str], ...]:
     :returns: name (empty: none) and digest of each image.
     :raises ImageError: it is no such archive, is damaged, or holds what no image may; the store is as before.
     """
-    with store.stage() as staging:
+    with store.stage() as staging, _blamed(source):
         with _opened(source) as file:
             index = _stage_members(staging, file)
         entries = _entries(index, source)
@@ -91,7 +91,7 @@ def load(store: Store, source: Path) -> tuple[tuple[str, str], ...]:
             image = read_cluster_image(staged, entry.annotations.get(REF_NAME, "") or entry.digest, entry)
             staged.require(entry)
             for rootfs in image.rootfs:
-                lay_over(rootfs.layers)  # all members are checked: a host unpacks them without looking
+                lay_over(rootfs.layers, verify=True)  # a host unpacks them without looking
         names = [entry.annotations.get(REF_NAME, "") for entry in entries]
         store.commit_all(staging, [(entry, [name] if name else []) for entry, name in zip(entries, names, strict=True)])
     return tuple(
@@ -162,10 +162,18 @@ def _opened(source: Path) -> Iterator[IO[bytes]]:
         raise ImageError("the archive is damaged", where=str(source), why=str(error)) from error
     except OSError as error:
         raise ImageError("the archive cannot be read", where=str(source), why=error.strerror or str(error)) from error
+
+
+@contextmanager
+def _blamed(source: Path) -> Iterator[None]:
+    """Say of every error which archive it is about."""
+    try:
+        yield
     except ImageError as error:
-        if error.where:
+        if error.where == str(source):
             raise
-        raise ImageError(error.what, where=str(source), why=error.why, remedy=error.remedy) from error
+        why = ": ".join(filter(None, (error.where, error.why)))
+        raise ImageError(error.what, where=str(source), why=why, remedy=error.remedy) from error
 
 
 def _stage_members(staging: Staging, file: IO[bytes]) -> dict[str, Json]:

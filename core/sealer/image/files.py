@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sealer.errors import ImageError
 from sealer.image.links import LeadsOutError
 from sealer.image.model import Layer, Rootfs
-from sealer.image.tarstream import Content, Kind, Member, gunzip, members
+from sealer.image.tarstream import Content, Hashed, Kind, Member, gunzip, members
 from sealer.image.tree import Tree
 
 LARGEST_FILE = 16 * 1024 * 1024
@@ -67,22 +67,30 @@ class RootfsFiles:
         return self._tree
 
 
-def lay_over(layers: Iterable[Layer], kept: dict[tuple[int, Member], bytes] | None = None) -> Tree:
+def lay_over(
+    layers: Iterable[Layer], kept: dict[tuple[int, Member], bytes] | None = None, *, verify: bool = False
+) -> Tree:
     """Read layers, check all their members, and lay them over each other.
 
     :param kept: gets the content of small files, by number of the layer and member.
+    :param verify: see that each is what its diff id says.
     :raises ImageError: a layer is damaged, or holds what no layer may.
     """
     tree = Tree()
     room = LARGEST_CACHE if kept is not None else 0
     for number, layer in enumerate(layers):
         tree.begin()
-        with gunzip(layer.path) as stream:
+        with gunzip(layer.path) as unpacked:
+            stream = Hashed(unpacked) if verify else unpacked
             for member, content in members(stream):
                 tree.add(member)
                 if kept is not None and member.kind is Kind.FILE and member.size <= min(room, LARGEST_KEPT_FILE):
                     kept[number, member] = _join(content)
                     room -= member.size
+            if isinstance(stream, Hashed) and stream.digest != layer.diff_id:
+                raise ImageError(
+                    "a layer is not what the config says", where=layer.digest, why=f"it is {stream.digest}"
+                )
     tree.end()
     return tree
 

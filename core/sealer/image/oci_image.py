@@ -57,7 +57,10 @@ def read_cluster_image(store: Store, reference: str, entry: Descriptor) -> Clust
     document = decode(store.read(entry), entry.digest)
     if document.get("artifactType", entry.artifact_type) != CLUSTER_IMAGE:
         raise _no_cluster_image(reference)
-    manifests = [part for part in children(INDEX, document, entry.digest) if part.platform]
+    parts = list(children(INDEX, document, entry.digest))
+    if nested := next((part for part in parts if part.media_type in INDEXES), None):
+        raise ImageError("an index within the index", where=reference, why=f"{nested.digest} is one: no tool copies it")
+    manifests = [part for part in parts if part.platform]
     if not manifests:
         raise ImageError("the image has no rootfs", where=reference)
     return ClusterImage(reference, entry.digest, tuple(_rootfs(store, part) for part in manifests))

@@ -10,6 +10,7 @@ Formats: POSIX ustar, pax and GNU headers (https://pubs.opengroup.org/onlinepubs
 from __future__ import annotations
 
 import enum
+import hashlib
 import lzma
 import zlib
 from collections.abc import Iterator
@@ -77,6 +78,25 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes:
         """At most `size` bytes, empty at the end."""
         ...
+
+
+class Hashed:
+    """A stream whose bytes are hashed as they are read."""
+
+    def __init__(self, stream: Readable) -> None:
+        self._stream = stream
+        self._hash = hashlib.sha256()
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes, empty at the end."""
+        chunk = self._stream.read(size)
+        self._hash.update(chunk)
+        return chunk
+
+    @property
+    def digest(self) -> str:
+        """Of what was read so far."""
+        return "sha256:" + self._hash.hexdigest()
 
 
 class Content:

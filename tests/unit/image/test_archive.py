@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import hashlib
 import io
@@ -12,6 +13,7 @@ import pytest
 
 from sealer.errors import ImageError, ImageNotFoundError, SealerError
 from sealer.image.archive import load, save
+from sealer.image.files import RootfsFiles
 from sealer.image.model import ClusterImage, Layer
 from sealer.image.store import Store
 
@@ -180,36 +182,76 @@ def test_links_and_devices_are_refused(archive: Path, tmp_path: Path) -> None:
             load(Store(tmp_path / "other"), tmp_path / "x.tar")
 
 
-def test_a_hostile_layer_is_refused(store: Store, image: ClusterImage, make_layer: MakeLayer, tmp_path: Path) -> None:
-    """Every digest is right; what is in the layer is not."""
-    hostile = make_layer("a -> /etc", "a/passwd=x")
-    replaced = {image.first.layers[0].digest: hostile.path.read_bytes()}
-    documents = [image.first.digest, image.digest]
-    for digest in documents:
-        text = store.path(digest).read_text()
-        for old, new in replaced.items():
-            size = len(store.path(old).read_bytes())
-            text = text.replace(f'{old}","mediaType"', f'sha256:{hashlib.sha256(new).hexdigest()}","mediaType"')
-            text = text.replace(f'"size":{size}', f'"size":{len(new)}')
-        replaced[digest] = text.encode()
-    top = replaced[image.digest]
-    with tarfile.open(tmp_path / "x.tar", "w") as tar:
-        entry = {
-            "mediaType": "application/vnd.oci.image.index.v1+json",
-            "digest": f"sha256:{hashlib.sha256(top).hexdigest()}",
-            "size": len(top),
-        }
-        parts = {
-            "index.json": json.dumps({"manifests": [entry]}).encode(),
-            "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
-            **{f"blobs/sha256/{name}": content for name, content in blobs(store).items()},
-            **{f"blobs/sha256/{hashlib.sha256(content).hexdigest()}": content for content in replaced.values()},
-        }
+def reassembled(store: Store, image: ClusterImage, target: Path, layer: Layer, **index: object) -> Path:
+    """An archive of the image with another layer: every digest is right.
+
+    :param index: what is changed in the image's index.
+    """
+    documents = {digest: store.path(digest).read_text() for digest in (image.first.digest, image.digest)}
+    old, new = image.first.layers[0], layer.path.read_bytes()
+    made = {f"sha256:{name}": content for name, content in blobs(store).items()} | {layer.digest: new}
+    manifest = json.loads(documents[image.first.digest])
+    config = json.loads(store.path(manifest["config"]["digest"]).read_text())
+    config["rootfs"]["diff_ids"] = [layer.diff_id]
+    assert manifest["layers"][0]["digest"] == old.digest
+    manifest["config"] |= described(config, made)
+    manifest["layers"][0] |= {"digest": layer.digest, "size": len(new)}
+    top = json.loads(documents[image.digest])
+    top["manifests"][0] |= described(manifest, made)
+    top |= index
+    entry = {"mediaType": "application/vnd.oci.image.index.v1+json", **described(top, made)}
+    parts = {
+        "index.json": json.dumps({"manifests": [entry]}).encode(),
+        "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
+        **{f"blobs/{digest.replace(':', '/')}": content for digest, content in made.items()},
+    }
+    with tarfile.open(target, "w") as tar:
         for name, content in parts.items():
             info = tarfile.TarInfo(name)
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
+    return target
+
+
+def described(document: object, made: dict[str, bytes]) -> dict[str, object]:
+    """Digest and size of a document, which is put among the others."""
+    content = json.dumps(document).encode()
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    made[digest] = content
+    return {"digest": digest, "size": len(content)}
+
+
+def test_an_image_with_another_layer_is_loaded(
+    store: Store, image: ClusterImage, make_layer: MakeLayer, tmp_path: Path
+) -> None:
     other = Store(tmp_path / "other")
-    with pytest.raises(ImageError, match="a layer is refused"):
-        load(other, tmp_path / "x.tar")
+    (loaded,) = load(other, reassembled(store, image, tmp_path / "x.tar", make_layer("a=b")))
+    assert RootfsFiles(other.find(loaded[1]).first).read("a") == b"b"
+
+
+def test_a_hostile_layer_is_refused(store: Store, image: ClusterImage, make_layer: MakeLayer, tmp_path: Path) -> None:
+    """Every digest is right; what is in the layer is not."""
+    other = Store(tmp_path / "other")
+    hostile = make_layer("a -> /etc", "a/passwd=x")
+    with pytest.raises(ImageError, match=r"x\.tar: a layer is refused: a: a link that leads out of the rootfs"):
+        load(other, reassembled(store, image, tmp_path / "x.tar", hostile))
     assert other.list() == ()
+    assert not list(other.blobs.iterdir())
+
+
+def test_a_layer_that_is_another_than_the_config_says_is_refused(
+    store: Store, image: ClusterImage, make_layer: MakeLayer, tmp_path: Path
+) -> None:
+    wrong = dataclasses.replace(make_layer("a=b"), diff_id=image.first.layers[0].diff_id)
+    with pytest.raises(ImageError, match=r"x\.tar: a layer is not what the config says"):
+        load(Store(tmp_path / "other"), reassembled(store, image, tmp_path / "x.tar", wrong))
+
+
+def test_an_index_within_the_index_is_refused(
+    store: Store, image: ClusterImage, make_layer: MakeLayer, tmp_path: Path
+) -> None:
+    own = json.loads(store.path(image.digest).read_text())
+    nested = {"mediaType": own["mediaType"], "digest": image.digest, "size": store.path(image.digest).stat().st_size}
+    archive = reassembled(store, image, tmp_path / "x.tar", make_layer("a=b"), manifests=[*own["manifests"], nested])
+    with pytest.raises(ImageError, match="an index within the index"):
+        load(Store(tmp_path / "other"), archive)
