@@ -242,6 +242,7 @@ class _Build:
             with storage_errors("the rootfs could not be prepared", self._work):
                 self._work.mkdir()
                 self._unpacked = Unpacked(self._work / "rootfs")
+            self._tree = Tree()  # from now on the unpacked rootfs has one
         for layer in self._layers[self._applied :]:
             self._unpacked.apply(layer)
         self._applied = len(self._layers)

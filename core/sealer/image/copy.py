@@ -127,7 +127,7 @@ class CopyPlan:
         self._tree = tree
         self._chmod = chmod
         self._unpack_into = unpack_into
-        self._found: dict[str, Path] = {}
+        self._found: dict[str, str] = {}  # where each path of the rootfs comes from
 
     def entries(self, sources: Sequence[str], destination: str) -> list[Entry]:
         """All entries, in the order of a layer.
@@ -144,10 +144,12 @@ class CopyPlan:
         scanner = Scanner()  # sees the files in the layer's order: a hard link comes after what it links to
         entries = self._parents()
         for path in sorted(self._found, key=order):
-            entry = scanner.entry(self._found[path], path, mode=self._mode(self._found[path]))
+            source = Path(self._found[path])
+            entry = scanner.entry(source, path, mode=self._mode(source))
             if entry is not None:
                 entries.append(contained(entry, self._context.directory))
-        return sorted(entries, key=lambda entry: order(entry.path))
+        entries.sort(key=lambda entry: order(entry.path))
+        return entries
 
     def _destination(self, destination: str) -> str:
         path = os.path.normpath(destination.lstrip("/") or ".")
@@ -180,9 +182,9 @@ class CopyPlan:
 
     def _add(self, source: Path, path: str) -> None:
         old = self._found.get(path)
-        if old is not None and _is_directory(old) != _is_directory(source):
+        if old is not None and _is_directory(Path(old)) != _is_directory(source):
             raise BuildError(f"two sources are to become '{path}', and only one is a directory")
-        self._found[path] = source
+        self._found[path] = os.fspath(source)
 
     def _mode(self, source: Path) -> int | None:
         if self._chmod is None or not _is_directory(source):

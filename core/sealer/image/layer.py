@@ -33,9 +33,9 @@ _TYPES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """What goes into a layer under one name.
+    """What goes into a layer under one name. There may be hundreds of thousands of them in memory.
 
     :param path: relative to the rootfs.
     :param mode: permission bits.
@@ -46,7 +46,7 @@ class Entry:
     path: str
     kind: Kind
     mode: int
-    source: Path | None = None
+    source: str | None = None
     link: str = ""
 
 
@@ -56,9 +56,9 @@ def whiteout(path: str) -> Entry:
     return Entry(f"{directory}{slash}{WHITEOUT}{name}", Kind.FILE, 0o644)
 
 
-def order(path: str) -> list[str]:
+def order(path: str) -> str:
     """The key by which entries are sorted: a directory comes right before what it holds."""
-    return path.split("/")
+    return path.replace("/", "\0")
 
 
 def check_depth(path: str) -> None:
@@ -113,7 +113,7 @@ def _write_entry(tar: _Compressor, entry: Entry) -> None:
     if entry.source is None:
         tar.write(_header(entry, 0))
         return
-    with storage_errors("a file could not be read", entry.source), entry.source.open("rb", buffering=0) as file:
+    with storage_errors("a file could not be read", entry.source), Path(entry.source).open("rb", buffering=0) as file:
         size = left = os.fstat(file.fileno()).st_size
         tar.write(_header(entry, size))
         while left and (chunk := file.read(min(left, CHUNK))):
@@ -172,4 +172,4 @@ class Scanner:
             first = self._first.setdefault((status.st_dev, status.st_ino), path)
             if first != path:
                 return Entry(path, Kind.HARDLINK, mode, link=first)
-        return Entry(path, Kind.FILE, mode, source)
+        return Entry(path, Kind.FILE, mode, os.fspath(source))
