@@ -2,10 +2,13 @@
 
 Every member goes through :class:`~sealer.image.tree.Tree` first, which knows where each name really lies and refuses
 what would leave the rootfs; the directory on disk is the tree's image, and nobody else writes there.
+
+All files have one time, so that a RUN that packs some of them (tar, zip, helm package) gives the same bytes each time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from sealer.image.storage import remove_tree, storage_errors
 from sealer.image.tarstream import Content, Kind, Member, Readable, gunzip, members
 from sealer.image.tree import Tree
 
+TIME = 315_532_800  # 1980-01-01, seconds: a zip archive knows no time before
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -40,42 +44,55 @@ class Unpacked:
     def apply_tar(self, stream: Readable) -> None:
         """The same for a tar that is no blob of the store. For the errors see :meth:`apply`."""
         modes: dict[str, int] = {}
+        changed: set[str] = set()  # directories
         self.tree.begin()
         for member, content in members(stream):
             path = self.tree.add(member)
             with storage_errors("a layer could not be unpacked", self.directory / path):
-                self._remove_hidden()
+                changed |= self._remove_hidden()
                 if path:
-                    self._write(path, member, content, modes)
+                    changed |= self._write(path, member, content, modes)
+        for path in changed:
+            with contextlib.suppress(FileNotFoundError):  # removed by the same layer
+                os.utime(self.directory / path, (TIME, TIME))
         for path in sorted(modes, reverse=True):  # last, and the deepest first: a directory may forbid writing
             (self.directory / path).chmod(modes[path])
 
-    def _remove_hidden(self) -> None:
+    def _remove_hidden(self) -> set[str]:
+        """The directories in which something was removed."""
         for path in self.tree.hidden:
             target = self.directory / path
             if os.path.lexists(target):
                 remove_tree(target)
+        changed = {path.rpartition("/")[0] for path in self.tree.hidden}
         self.tree.hidden.clear()
+        return changed
 
-    def _write(self, path: str, member: Member, content: Content, modes: dict[str, int]) -> None:
+    def _write(self, path: str, member: Member, content: Content, modes: dict[str, int]) -> set[str]:
+        """The directories in which something was written."""
         target = self.directory / path
-        self._make_parents(target.parent)
+        changed = {path.rpartition("/")[0], *self._make_parents(target.parent)}
         if member.kind is Kind.DIRECTORY:
             target.mkdir(mode=0o755, exist_ok=True)
             modes[path] = member.mode
-            return
+            return {path, *changed}
         target.unlink(missing_ok=True)
         if member.kind is Kind.SYMLINK:
             target.symlink_to(member.link)
+            os.utime(target, (TIME, TIME), follow_symlinks=False)
         elif member.kind is Kind.HARDLINK:
             target.hardlink_to(self.directory / resolve(member.link, self.tree.readlink, last=False))
         else:
             _write_file(target, member, content)
+        return changed
 
-    def _make_parents(self, directory: Path) -> None:
-        if not directory.is_dir():
-            self._make_parents(directory.parent)
-            directory.mkdir(mode=0o755)
+    def _make_parents(self, directory: Path) -> set[str]:
+        if directory.is_dir():
+            return set()
+        changed = self._make_parents(directory.parent)
+        directory.mkdir()
+        directory.chmod(0o755)  # whatever the umask is
+        return {os.path.relpath(path, self.directory) for path in (directory, directory.parent)} | changed
 
 
 def _write_file(target: Path, member: Member, content: Content) -> None:
@@ -86,5 +103,6 @@ def _write_file(target: Path, member: Member, content: Content) -> None:
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
         os.fchmod(descriptor, member.mode)
+        os.utime(descriptor, (TIME, TIME))
     finally:
         os.close(descriptor)

@@ -308,6 +308,24 @@ def test_variables_that_must_be_set(build_image: Build, text: str, message: str)
 
 
 @pytest.mark.parametrize("overlay", [None, False])
+def test_a_run_sees_one_time_on_all_files(build_image: Build, context: Path, overlay: bool | None) -> None:
+    """Else an archive that it makes of them would differ from build to build."""
+    (context / "d" / "e").mkdir(parents=True)
+    (context / "d" / "file").write_text("x")
+    (context / "d" / "hard").hardlink_to(context / "d" / "file")
+    (context / "d" / "soft").symlink_to("file")
+    (context / "d" / "gone").write_text("x")
+    image = build_image(
+        "FROM scratch\nCOPY d d\nRUN echo x > d/e/new && rm d/gone\n"
+        "RUN find d -exec stat -c %Y {} + | sort -u > times && find d | wc -l > count",
+        overlay=overlay,
+    )
+    content = files(image)
+    assert content["times"] == "315532800\n"
+    assert content["count"].strip() == "6"
+
+
+@pytest.mark.parametrize("overlay", [None, False])
 def test_a_failing_run_shows_its_last_lines(
     build_image: Build, store: Store, events: tuple[EventStream, list[Event]], overlay: bool | None
 ) -> None:
