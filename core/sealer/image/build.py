@@ -89,7 +89,7 @@ def build(store: Store, request: BuildRequest, events: EventStream) -> ClusterIm
             store=store, staging=staging, request=request, platform=platform, kubefile=kubefile, events=events
         ).run()
         store.commit(staging, index, request.names)
-    return read_cluster_image(store, request.names[0] if request.names else index.digest, index)
+        return read_cluster_image(store, request.names[0] if request.names else index.digest, index)
 
 
 class _Build:

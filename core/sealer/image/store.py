@@ -192,7 +192,7 @@ class Store:
             yield
 
     def commit(self, staging: Staging, image: Descriptor, names: Sequence[str] = ()) -> Descriptor:
-        """Take over the staged blobs and name the image.
+        """Take over the staged blobs and name the image, which is kept until the staging area is closed.
 
         :param image: its index, staged or already here.
         :param names: may be empty: the image can then be found by its digest.
@@ -209,12 +209,13 @@ class Store:
             for image, names in images
         ]
         with self._locked():
+            catalogue = self.catalogue()
             with storage_errors("the image could not be stored", self.root):
                 take(staging, self.blobs)
-            catalogue = self.catalogue()
-            for entry, tags in added:
-                self._require(entry)
-                catalogue = catalogue.with_image(entry, tags)
+                for entry, tags in added:
+                    self._require(entry)
+                    staging.use(entry)
+                    catalogue = catalogue.with_image(entry, tags)
             self._write(catalogue)
 
     def tag(self, source: str, names: Sequence[str]) -> str:

@@ -246,6 +246,15 @@ def test_a_base_that_is_removed_during_the_build_stays_usable(store: Store, buil
     assert store.find("again").first == base.first
 
 
+def test_a_new_image_stays_whole_until_its_build_has_ended(store: Store, build_image: Build) -> None:
+    image = build_image("FROM scratch", names=("app",))
+    with store.stage() as staging:
+        store.commit(staging, store.descriptor("app"), ["again"])
+        store.remove("app", "again", force=True)
+        assert store.path(image.digest).exists()
+    assert blobs(store) == set()
+
+
 def test_an_area_that_is_being_removed_is_nobody_elses(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its lock must be there to the last: whoever finds an area without one takes its process for dead."""
     unlink = os.unlink
