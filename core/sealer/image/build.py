@@ -12,7 +12,7 @@ import sealer
 from sealer.errors import BuildError, ImageError, InputError, Position, SealerError
 from sealer.events import EventStream, State
 from sealer.image.copy import Context, CopyPlan
-from sealer.image.layer import Entry, write_layer
+from sealer.image.layer import Entry, has_capabilities, write_layer
 from sealer.image.model import (
     APP_INSTALLER,
     CMDS_LABEL,
@@ -29,7 +29,7 @@ from sealer.image.platforms import host_platform, platform_object
 from sealer.image.reference import Reference
 from sealer.image.run import Runner
 from sealer.image.staging import Staging
-from sealer.image.storage import remove_tree, storage_errors
+from sealer.image.storage import remove_tree, shown, storage_errors
 from sealer.image.store import Store
 from sealer.image.tree import Tree
 from sealer.image.unpack import Unpacked
@@ -221,6 +221,11 @@ class _Build:
         self._add_layer(self._runner.run(run.command, self._variables.environment, show))
 
     def _add_layer(self, entries: list[Entry]) -> None:
+        for entry in filter(has_capabilities, entries):
+            self._events.warn(
+                f"{shown(entry.path)}: its file capabilities do not go into the image; "
+                "let scripts/init.sh run setcap on the hosts"
+            )
         layer, diff_id = write_layer(self._staging, entries)
         self._layers.append(
             Layer(layer.digest, layer.size, diff_id, self._staging.blobs / layer.digest.removeprefix("sha256:"))

@@ -70,6 +70,16 @@ def check_depth(path: str) -> None:
         raise ImageError("a directory lies too deep for a layer", where=shown(path), why=f"below {DEEPEST} others")
 
 
+def has_capabilities(entry: Entry) -> bool:
+    """Whether a program has rights of its own (`setcap`), which no layer keeps."""
+    if entry.source is None or not entry.mode & 0o111 or not hasattr(os, "getxattr"):
+        return False
+    try:
+        return bool(os.getxattr(entry.source, "security.capability", follow_symlinks=False))
+    except OSError:
+        return False
+
+
 def write_layer(staging: Staging, entries: Iterable[Entry]) -> tuple[Descriptor, str]:
     """Write a layer; its descriptor and diff id are returned.
 

@@ -6,7 +6,9 @@ import io
 import lzma
 import os
 import socket
+import struct
 import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -148,6 +150,22 @@ def test_links_sockets_modes_and_empty_directories(build_image: Build, context: 
         "755 s/hard=x",
         "755 s/run => s/hard",
         "777 s/soft -> run",
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="setting capabilities needs root on Linux")
+def test_a_program_that_loses_its_capabilities_is_named(
+    build_image: Build, context: Path, events: tuple[EventStream, list[Event]]
+) -> None:
+    for name in ("ping", "plain"):
+        (context / name).write_text("x")
+        (context / name).chmod(0o755)
+    net_raw = struct.pack("<5I", 0x02000001, 1 << 13, 0, 0, 0)  # vfs_cap_data of linux/capability.h
+    os.setxattr(context / "ping", "security.capability", net_raw)
+    build_image("FROM scratch\nCOPY . bin/")
+    warnings = [event.message for event in events[1] if event.state is State.WARNING]
+    assert warnings == [
+        "bin/ping: its file capabilities do not go into the image; let scripts/init.sh run setcap on the hosts"
     ]
 
 
