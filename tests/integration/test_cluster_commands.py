@@ -225,6 +225,22 @@ def test_an_unfinished_application_keeps_its_image(site: Site) -> None:
     site.done("rmi", "app:1")
 
 
+def test_an_operation_is_finished_with_the_image_it_was_begun_with(site: Site) -> None:
+    """Although the image was built anew meanwhile and has its name."""
+    apply = ("apply", "-f", str(site.clusterfile))
+    (site.work / "broken").touch()
+    assert site.call(*apply).returncode == 1
+    (site.work / "broken").unlink()
+    kubefile = site.work / "context" / "Kubefile"
+    kubefile.write_text(kubefile.read_text().replace("the answer", "another answer"))
+    site.done("build", "-q", "-t", "demo:1", str(kubefile.parent))
+    refused = site.call(*apply)
+    assert refused.returncode == 3
+    assert "--continue" in refused.stderr
+    assert "| the answer is 42" in site.done(*apply, "--continue")
+    site.done("delete", "--all", "--name", "here", "--yes")
+
+
 def test_an_image_removed_by_force_serves_the_run_that_has_begun(site: Site) -> None:
     slow = site.work / "slow"
     slow.touch()

@@ -109,7 +109,7 @@ class Lifecycle:
         home = self._home(cluster.name)
         with self._locked(home):
             recorded = state.load(home)
-            image = self._image(cluster.image)
+            image = self._begun_with(recorded, self._image(cluster.image))
             if image.first.type == APP_INSTALLER:
                 return self._application(home, recorded, image, desired)
             if recorded is not None and recorded.status != "creating" and not self._lacks_a_word(home, recorded):
@@ -238,7 +238,8 @@ class Lifecycle:
     def _apply(self, home: ClusterHome, desired: Clusterfile) -> Outcome:
         recorded = state.load(home)
         if recorded is None or recorded.status == "creating":
-            return self._create(home, recorded, self._image(_cluster(desired).image), desired)
+            image = self._begun_with(recorded, self._image(_cluster(desired).image))
+            return self._create(home, recorded, image, desired)
         if recorded.status == "deleting":
             raise RefusedError(
                 f"The cluster '{home.name}' is being deleted",
@@ -421,6 +422,12 @@ class Lifecycle:
         if not reference:
             raise InputError("No image", why="neither the command line nor spec.image names one")
         return self._store.find(reference)
+
+    def _begun_with(self, recorded: Recorded | None, image: ClusterImage) -> ClusterImage:
+        """Where an operation is to be finished as it was begun, its image: the name may be another image's by now."""
+        if self._choices.unfinished != "continue" or recorded is None or not recorded.pending_image:
+            return image
+        return replace(self._store.find(recorded.pending_image), reference=image.reference)
 
     def _image_of(self, recorded: Recorded) -> ClusterImage | None:
         """The cluster's image, by digest: its name may be another image's by now."""
