@@ -8,7 +8,6 @@ All files have one time, so that a RUN that packs some of them (tar, zip, helm p
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
 
@@ -53,7 +52,8 @@ class Unpacked:
                 if path:
                     changed |= self._write(path, member, content, modes)
         for path in changed:
-            with contextlib.suppress(FileNotFoundError):  # removed by the same layer
+            node = self.tree.get(path)
+            if node is not None and node.member.kind is Kind.DIRECTORY:  # the same layer may have made a link of it
                 os.utime(self.directory / path, (TIME, TIME))
         for path in sorted(modes, reverse=True):  # last, and the deepest first: a directory may forbid writing
             (self.directory / path).chmod(modes[path])
@@ -71,7 +71,8 @@ class Unpacked:
     def _write(self, path: str, member: Member, content: Content, modes: dict[str, int]) -> set[str]:
         """The directories in which something was written."""
         target = self.directory / path
-        changed = {path.rpartition("/")[0], *self._make_parents(target.parent)}
+        parent = path.rpartition("/")[0]
+        changed = {parent, *self._make_parents(parent)}
         if member.kind is Kind.DIRECTORY:
             target.mkdir(mode=0o755, exist_ok=True)
             modes[path] = member.mode
@@ -86,13 +87,15 @@ class Unpacked:
             _write_file(target, member, content)
         return changed
 
-    def _make_parents(self, directory: Path) -> set[str]:
+    def _make_parents(self, path: str) -> set[str]:
+        directory = self.directory / path
         if directory.is_dir():
             return set()
-        changed = self._make_parents(directory.parent)
+        parent = path.rpartition("/")[0]
+        changed = self._make_parents(parent)
         directory.mkdir()
         directory.chmod(0o755)  # whatever the umask is
-        return {os.path.relpath(path, self.directory) for path in (directory, directory.parent)} | changed
+        return {path, parent, *changed}
 
 
 def _write_file(target: Path, member: Member, content: Content) -> None:

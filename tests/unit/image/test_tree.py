@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import tarfile
 from collections.abc import Callable
@@ -176,3 +177,15 @@ def test_reading_a_file(make_layer: MakeLayer) -> None:
             files.read(missing)
     with pytest.raises(ImageError, match="too large"):
         files.read("etc/large", limit=1000)
+
+
+def test_nothing_outside_is_touched_when_times_are_set(make_layer: MakeLayer, tmp_path: Path) -> None:
+    """A directory in which something was removed becomes a link, whose way out only other links make."""
+    outside = tmp_path / "deep" / "out"
+    outside.mkdir(parents=True)
+    os.utime(outside, (7, 7))
+    unpacked = Unpacked(tmp_path / "deep" / "rootfs")
+    unpacked.apply(make_layer("t/", "p/", "p/q/", "p/q/s -> ../../t", "p/q/d/", "p/q/d/x=1"))
+    unpacked.apply(make_layer("p/q/d/.wh.x", "p/q/d -> s/../../out"))
+    assert (unpacked.directory / "p" / "q" / "d").resolve() == outside
+    assert outside.stat().st_mtime == 7
