@@ -125,3 +125,33 @@ def test_a_failing_command_is_shown_with_its_place(sealer: Shell, tmp_path: Path
     said = sealer("build", "-t", "app", status=1)
     assert "Kubefile:2:1" in said
     assert "| said by it" in said
+
+
+def test_the_same_input_gives_the_same_digest_wherever_and_whenever(tmp_path: Path) -> None:
+    """In another directory and home, under another umask, with other times, and with a RUN that looks at the times."""
+    digests = set()
+    for number, umask in enumerate((0o022, 0o077)):
+        place = tmp_path / "/".join("abc"[: number + 1])
+        directory = place / "context"
+        for name in ("d/e/ä", "d/" + "n" * 200, "z"):
+            path = directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(name)
+            path.chmod(0o644)
+            path.parent.chmod(0o755)
+            os.utime(path, (number + 1, number + 1))
+        (directory / "Kubefile").write_text(
+            "FROM scratch\nCOPY d z x/y/\nRUN mkdir n && cp -r x n && rm x/y/z\n"
+            "RUN find n x -exec stat -c '%y %a %n' {} + | sort > list && tar cf x.tar x\n"
+        )
+        result = subprocess.run(
+            [sys.executable, "-m", "sealer", "build", "-q", "-t", "app", str(directory)],
+            env={**os.environ, "SEALER_HOME": str(place / "home")},
+            cwd=place,
+            umask=umask,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        digests.add(result.stdout.split()[-1])
+    assert len(digests) == 1
