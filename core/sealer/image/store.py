@@ -234,6 +234,7 @@ class Store:
         :param users: who needs an image, in words, by its digest; asked under the store's lock.
         :raises ImageNotFoundError: there is no such image.
         :raises RefusedError: it would be removed with `force` only.
+        :raises ImageError: another image is damaged: the names are gone, and all blobs are there.
         """
         with self._locked():
             before = remaining = self.catalogue()
@@ -257,16 +258,31 @@ class Store:
                 planned.append((names, gone, remaining))
                 if gone and not force:
                     self._refuse_used(reference, gone, users)
-            return tuple(self._remove(*step) for step in planned)
+            return self._remove(planned)
 
     def prune(self) -> tuple[str, ...]:
         """Delete the blobs that no image leads to; their digests are returned."""
         with self._locked():
             return self._sweep(self.catalogue())
 
-    def _remove(self, names: tuple[str, ...], gone: str, remaining: Catalogue) -> Removal:
-        self._write(remaining)
-        return Removal(names, gone, self._sweep(remaining))
+    def _remove(self, planned: Sequence[tuple[tuple[str, ...], str, Catalogue]]) -> tuple[Removal, ...]:
+        done: list[Removal] = []
+        left: ImageError | None = None
+        for names, gone, remaining in planned:
+            self._write(remaining)
+            deleted: tuple[str, ...] = ()
+            try:
+                deleted, left = self._sweep(remaining), None
+            except ImageError as error:
+                left = error
+            done.append(Removal(names, gone, deleted))
+        if left:
+            raise ImageError(
+                "what was to be removed has no name any more, but its blobs stay",
+                why=f"nobody can say which of them other images need: {left}",
+                remedy="remove the damaged image, too (`sealer images` names it): then all unused blobs go",
+            ) from left
+        return tuple(done)
 
     def _refuse_used(self, reference: str, digest: str, users: Users) -> None:
         processes = [f"process {use.process}" for use in living_uses(self._temporary) if use.image.digest == digest]

@@ -154,6 +154,20 @@ def test_a_damaged_image_is_named(store: Store, build_image: Build, context: Pat
         assert rootfs.layers[0].path.exists()
 
 
+def test_a_damaged_image_is_no_obstacle_to_a_removal(store: Store, build_image: Build) -> None:
+    for number in range(3):
+        image = build_image(f"FROM scratch\nLABEL a={number}", names=(f"app:{number}",))
+        if number:
+            store.path(image.first.digest).unlink()
+    with pytest.raises(ImageError, match="has no name any more, but its blobs stay") as caught:
+        store.remove("app:0")
+    assert "remove the damaged image, too" in caught.value.remedy
+    assert [image.reference for image in store.list()] == ["app:1", "app:2"]
+    assert blobs(store)
+    store.remove("app:1", "app:2")
+    assert blobs(store) == set()
+
+
 def test_an_index_that_is_no_json_is_an_error(store: Store, build_image: Build) -> None:
     build_image("FROM scratch")
     (store.root / "index.json").write_text("{")
