@@ -27,9 +27,19 @@ grep -qF "$key" "$file" && exit 0
 echo "$key" >> "$file"
 ! command -v restorecon > /dev/null || restorecon -R "$home/.ssh"
 """
+# A full disk must not cost the user the keys that let him in: the file is replaced, once what stays of it is written.
 _REVOKE = """[ -e "$file" ] || exit 0
+file=$(readlink -f "$file")
 left=$(grep -vF "$key" "$file")
-if [ -n "$left" ]; then printf '%s\\n' "$left" > "$file"; else rm -f "$file"; rmdir "$home/.ssh" 2>/dev/null; fi
+if [ -n "$left" ]; then
+    new=$file.sealer
+    cp -p "$file" "$new" && (printf '%s\\n' "$left" > "$new") && mv -f "$new" "$file" && exit 0
+    rm -f "$new"
+    echo "cannot write $file: the cluster's key is still in it"
+    exit 1
+fi
+rm -f "$file"
+rmdir "$home/.ssh" 2>/dev/null
 exit 0
 """
 
