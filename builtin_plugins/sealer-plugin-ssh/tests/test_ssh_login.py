@@ -99,6 +99,41 @@ def test_the_default_keys(sshd: LoopbackSshd, connect: Connect, output_of: Outpu
 
 
 @pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate beside a new key `tmp_path / "key"`, out of date; nobody trusts its authority either."""
+    for name in ("key", "authority"):
+        make_key(tmp_path / name)
+    sign = ("ssh-keygen", "-q", "-s", tmp_path / "authority", "-I", "root", "-n", "root", "-V", "-2w:-1w")
+    subprocess.run((*sign, tmp_path / "key.pub"), check=True)
+    return tmp_path / "key-cert.pub"
+
+
+def test_a_key_whose_certificate_is_refused(
+    sshd: LoopbackSshd, connect: Connect, output_of: Output, tmp_path: Path, certificate: Path
+) -> None:
+    authorize(sshd, tmp_path / "key")
+    assert output_of(connect(with_ssh(sshd, private_key=str(tmp_path / "key"))), "id -un") == "root\n"
+
+
+@pytest.mark.parametrize("content", [b"", b"rubbish", b"ssh-ed25519-cert-v01@openssh.com AAAA", b"\xff\xfe"])
+def test_a_key_whose_certificate_is_damaged(
+    sshd: LoopbackSshd, connect: Connect, output_of: Output, tmp_path: Path, certificate: Path, content: bytes
+) -> None:
+    authorize(sshd, tmp_path / "key")
+    certificate.write_bytes(content)
+    assert output_of(connect(with_ssh(sshd, private_key=str(tmp_path / "key"))), "id -un") == "root\n"
+
+
+def test_a_certificate_is_enough(start_sshd: Start, connect: Connect, output_of: Output, tmp_path: Path) -> None:
+    for name in ("key", "authority"):
+        make_key(tmp_path / name)
+    sign = ("ssh-keygen", "-q", "-s", tmp_path / "authority", "-I", "root", "-n", "root")
+    subprocess.run((*sign, tmp_path / "key.pub"), check=True)
+    server = start_sshd(f"TrustedUserCAKeys {tmp_path}/authority.pub")
+    assert output_of(connect(with_ssh(server, private_key=str(tmp_path / "key"))), "id -un") == "root\n"
+
+
+@pytest.fixture
 def agent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     path = tmp_path / "agent"
     with subprocess.Popen(("ssh-agent", "-D", "-a", path), stdout=subprocess.PIPE) as process:
@@ -148,11 +183,18 @@ def test_a_password_that_is_asked_for_interactively(
     assert output_of(connect(host), "id -un") == "root\n"
 
 
+@pytest.mark.parametrize("methods", ["publickey,password", "password,publickey"])
 def test_a_key_and_a_password_together(
-    start_sshd: Start, connect: Connect, user: str, password: str, sudoers: Callable[..., None], output_of: Output
+    start_sshd: Start,
+    connect: Connect,
+    user: str,
+    password: str,
+    sudoers: Callable[..., None],
+    output_of: Output,
+    methods: str,
 ) -> None:
     sudoers(f"{user} ALL=(ALL) NOPASSWD: ALL")
-    server = start_sshd("AuthenticationMethods publickey,password")
+    server = start_sshd(f"AuthenticationMethods {methods}")
     assert output_of(connect(with_ssh(server, user=user, password=Secret(password))), "id -un") == "root\n"
     with pytest.raises(AuthenticationError):
         connect(with_ssh(server, user=user))

@@ -1,7 +1,9 @@
 """Becoming root by sudo: every way it can go wrong has its own message."""
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +37,43 @@ def test_the_password_is_wrong(host: Host, user: str, sudoers: Sudoers, connect:
     sudoers(f"Defaults:{user} passwd_tries=1", f"{user} ALL=(ALL) ALL")
     with pytest.raises(HostError, match="sudo refused the password"):
         connect(with_password(host, "wrong horse"))
+
+
+# sudo as ever, but for what it says: that is sudo-rs's.
+RUST = """#!/bin/sh
+said=$(mktemp)
+/usr/bin/sudo "$@" 2>"$said"
+status=$?
+sed -e 's/a password is required/interactive authentication is required/' \\
+    -e 's/.*incorrect password attempts*/sudo: Maximum 3 incorrect authentication attempts/' "$said" >&2
+rm "$said"
+exit $status
+"""
+
+
+def test_sudo_in_other_words(
+    start_sshd: Callable[..., LoopbackSshd],
+    user: str,
+    password: str,
+    sudoers: Sudoers,
+    connect: Connect,
+) -> None:
+    """Ubuntu's sudo is another program since 25.10."""
+    with tempfile.TemporaryDirectory() as directory:  # which the user may look into
+        program = Path(directory) / "sudo"
+        program.write_text(RUST)
+        for path in (program, program.parent):
+            path.chmod(0o755)
+        server = start_sshd(f"SetEnv SHLVL=2 PATH={directory}:/usr/bin:/bin")
+        host = replace(server.host, ssh=Ssh(user=user, private_key=str(server.key), port=server.port))
+        sudoers(f"Defaults:{user} passwd_tries=1", f"{user} ALL=(ALL) ALL")
+        with pytest.raises(HostError, match="sudo asks for a password and none was given"):
+            connect(host)
+        with pytest.raises(HostError, match="sudo refused the password"):
+            connect(with_password(host, "wrong horse"))
+        output = bytearray()
+        connect(with_password(host, password)).execute("id -un; cat", stdin=[b"input\n"], stdout=output.extend)
+        assert output == b"root\ninput\n"
 
 
 def test_the_user_may_not(host: Host, user: str, password: str, sudoers: Sudoers, connect: Connect) -> None:

@@ -41,9 +41,11 @@ def credentials(host: Host, cluster_key: Path | None = None) -> Iterator[list[Cr
     user = host.ssh.user
     found = []
     if cluster_key is not None and cluster_key.exists():
-        found.append(_by_key(user, "the cluster's key", keys.load(str(cluster_key), None, host.address)[1]))
+        ((_, key),) = keys.load(str(cluster_key), None, host.address)
+        found.append(_by_key(user, "the cluster's key", key))
     if host.ssh.private_key:
-        found.append(_by_key(user, *keys.load(host.ssh.private_key, host.ssh.private_key_password, host.address)))
+        own = keys.load(host.ssh.private_key, host.ssh.private_key_password, host.address)
+        found.extend(_by_key(user, name, key) for name, key in own)
     with contextlib.closing(_agent()) as agent:
         with contextlib.suppress(paramiko.SSHException, OSError):
             found.extend(_by_key(user, f"agent key {key.comment or key.get_name()}", key) for key in agent.get_keys())
@@ -72,15 +74,18 @@ class Login:
         :raises DroppedError: the host hung up, with credentials left to try.
         """
         offered = self._ask(transport)
-        while self._waiting and not transport.is_authenticated():
-            credential = self._waiting.pop(0)
-            method = next((name for name in credential.methods if name in offered), None)
-            if method is None:
-                continue
+        while not transport.is_authenticated() and (choice := self._next(offered)):
+            credential, method = choice
+            self._waiting.remove(credential)  # what does not suit now may, once this one was accepted
             self._tried.append(credential.name)
             offered = self._use(transport, credential, method) or offered
         if not transport.is_authenticated():
             raise self._refused()
+
+    def _next(self, offered: Sequence[str]) -> tuple[Credential, str] | None:
+        """The first one left that the host takes, and by which method."""
+        suiting = ((one, name) for one in self._waiting for name in one.methods if name in offered)
+        return next(suiting, None)
 
     def _ask(self, transport: Multiplexer) -> Sequence[str]:
         """The methods that the host offers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import os
 from pathlib import Path
@@ -17,8 +18,8 @@ from sealer.redaction import Secret
 DEFAULT_NAMES = ("id_ed25519", "id_ecdsa", "id_rsa")
 
 
-def load(given: str, passphrase: Secret | None, where: str) -> tuple[str, paramiko.PKey]:
-    """The key that a user named or pasted, and what to call it in messages.
+def load(given: str, passphrase: Secret | None, where: str) -> list[tuple[str, paramiko.PKey]]:
+    """The key that a user named or pasted, and what to call it in messages; first with the certificate beside it.
 
     :param given: a path, or the key itself in PEM or OpenSSH format.
     :param where: the host it is for.
@@ -26,9 +27,8 @@ def load(given: str, passphrase: Secret | None, where: str) -> tuple[str, parami
     """
     if "-----BEGIN" in given:
         Secret(given)  # from now on no output shows a line of it
-        return "the given private key", _parse(
-            given.strip().encode() + b"\n", passphrase, "the given private key", where
-        )
+        name = "the given private key"
+        return [(name, _parse(given.strip().encode() + b"\n", passphrase, name, where))]
     path = Path(given).expanduser()
     name = f"private key {path}"
     try:
@@ -38,10 +38,8 @@ def load(given: str, passphrase: Secret | None, where: str) -> tuple[str, parami
             f"{name} cannot be read", where=where, why=error.strerror or str(error), remedy="name a file that is there"
         ) from error
     key = _parse(content, passphrase, name, where)
-    certificate = path.with_name(path.name + "-cert.pub")
-    if certificate.exists():
-        key.load_certificate(str(certificate))
-    return name, key
+    certified = _certified(key, path.with_name(path.name + "-cert.pub"))
+    return [*((f"{name} with its certificate", one) for one in certified), (name, key)]
 
 
 def load_defaults() -> list[tuple[str, paramiko.PKey]]:
@@ -51,10 +49,21 @@ def load_defaults() -> list[tuple[str, paramiko.PKey]]:
         path = Path.home() / ".ssh" / name
         if path.is_file() and os.access(path, os.R_OK):
             try:
-                found.append(load(str(path), None, ""))
+                found.extend(load(str(path), None, ""))
             except AuthenticationError:
                 continue
     return found
+
+
+def _certified(key: paramiko.PKey, certificate: Path) -> list[paramiko.PKey]:
+    """The key with its certificate, if that is there and whole; like ssh, one goes on without one that is not."""
+    with_certificate = copy.copy(key)
+    try:
+        certificate.read_bytes()
+        with_certificate.load_certificate(str(certificate))
+    except (OSError, ValueError):
+        return []
+    return [with_certificate]
 
 
 def _parse(content: bytes, passphrase: Secret | None, name: str, where: str) -> paramiko.PKey:

@@ -31,7 +31,7 @@ def find_privileges(connection: SshConnection, host: Host) -> Privileges:
         return Privileges(sudo=True)
     if status == _NO_SUDO:
         raise _refused(host, "sudo is not installed", "log in as root, or install sudo and allow the user to use it")
-    if "password" in said and host.ssh.password:
+    if host.ssh.password:  # whatever it said: sudo-rs, Ubuntu's since 25.10, speaks of authentication instead
         first = host.ssh.password.reveal().encode() + b"\n"
         status, said = _try(connection, _WITH_PASSWORD, first)
         if status == 0:
@@ -61,9 +61,9 @@ def _explained(host: Host, said: str) -> HostError:
         return _refused(
             host, "the user may not use sudo", f"allow {user} to run all commands in the sudoers file", said
         )
-    if "incorrect password" in said or "try again" in said:
+    if any(words in said for words in ("incorrect password", "incorrect authentication", "try again")):
         return _refused(host, "sudo refused the password", f"check the password of {user}: sudo asks for it", said)
-    if "password" in said:
+    if "password" in said or "interactive authentication" in said:
         return _refused(
             host,
             "sudo asks for a password and none was given",
