@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,6 +154,25 @@ def test_a_killed_host_boots_again_with_its_files(machines: Machines, known: Pat
     assert on_host(other, "echo back", known) == "back"
 
 
+def test_a_host_with_a_paused_container_is_killed_too(machines: Machines) -> None:
+    (host,) = make(machines, 1)
+    pause = """cd /sys/fs/cgroup; [ ! -d freezer ] || cd freezer
+    mkdir paused
+    sleep 1000 </dev/null >/dev/null 2>&1 &
+    echo $! >paused/cgroup.procs
+    if [ -e paused/freezer.state ]; then echo FROZEN >paused/freezer.state; else echo 1 >paused/cgroup.freeze; fi"""
+    on_host(host, pause)
+    machines.kill("master-0")
+    assert [state.running for state in machines.list()] == [False]
+
+
+def test_a_dead_host_is_not_connected(machines: Machines) -> None:
+    make(machines, 1)
+    machines.kill("master-0")
+    with pytest.raises(SealerError, match="master-0 cannot be connected: it does not run"):
+        machines.mend("master-0")
+
+
 def test_after_the_machine_restarted(machines: Machines, options: Options, known: Path) -> None:
     hosts = make(machines, 2)
     (lab,) = Records(options.state).all()
@@ -206,12 +228,36 @@ def test_two_sealers_at_the_same_moment(options: Options) -> None:
     assert [on_host(state.host, "hostname") for state in two.list()] == ["master-0", "node-0"]
 
 
+def test_all_may_take_a_cluster_away_at_once(options: Options) -> None:
+    """Two test runs begin at the same moment, say, and both find what a third one left."""
+    machines = [Machines("shared", owner="here", options=options) for _ in range(6)]
+    together = threading.Barrier(len(machines))
+
+    def down(one: Machines) -> None:
+        together.wait()
+        one.down()
+
+    for _ in range(5):
+        machines[0].reserve(wanted(1))
+        with ThreadPoolExecutor(len(machines)) as threads:
+            list(threads.map(down, machines))
+        assert Records(options.state).all() == []
+
+
+def two_free_networks() -> ipaddress.IPv4Network:
+    """Room for two clusters, far from where others look for theirs first."""
+    used = network.networks_in_use()
+    candidates = ipaddress.IPv4Network("198.19.0.0/16").subnets(new_prefix=23)
+    return next(one for one in reversed(list(candidates)) if not any(one.overlaps(other) for other in used))
+
+
 def test_networks_of_the_machine_are_left_alone(options: Options) -> None:
-    small = replace(options, subnet=type(options.subnet)("198.19.254.0/23"))
+    both = two_free_networks()
+    small = replace(options, subnet=both)
     first, second = (Machines(name, owner="here", options=small) for name in ("first", "second"))
     first.reserve(wanted(1))
     second.reserve(wanted(1))
-    assert {str(lab.subnet) for lab in Records(options.state).all()} == {"198.19.254.0/24", "198.19.255.0/24"}
+    assert {lab.subnet for lab in Records(options.state).all()} == set(both.subnets(new_prefix=24))
     elsewhere = replace(small, state=options.state.parent / "elsewhere")
     with pytest.raises(SealerError, match="no free network"):
         Machines("third", owner="here", options=elsewhere).reserve(wanted(1))

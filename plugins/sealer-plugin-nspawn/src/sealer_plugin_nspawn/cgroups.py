@@ -128,6 +128,7 @@ class HostGroups:
         """
         deadline = time.monotonic() + PATIENCE
         while remaining := self.processes():
+            self._thaw()
             for process in sorted(remaining, key=lambda number: not _is_init(number)):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
@@ -135,6 +136,14 @@ class HostGroups:
                 raise SealerError(
                     f"processes of {self.host} do not end", why=f"{sorted(self.processes())} ignore SIGKILL"
                 )
+
+    def _thaw(self) -> None:
+        """Let go what the host has frozen, a paused container: with v1 not even SIGKILL ends that."""
+        for hierarchy, group in zip(self.hierarchies, self.groups, strict=True):
+            if "freezer" in hierarchy.controllers and hierarchy.version == 1:
+                for directory, _, _ in os.walk(group):
+                    with contextlib.suppress(OSError):
+                        Path(directory, "freezer.state").write_text("THAWED")
 
     def remove(self) -> None:
         """Remove the groups, which hold no process any more."""

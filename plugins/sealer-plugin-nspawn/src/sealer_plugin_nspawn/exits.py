@@ -17,8 +17,11 @@ PREFERENCE = 18190
 def close_exit(bridge: str) -> None:
     """Nothing leads out, also where this machine forwards for others, now or later."""
     _remove_translation(bridge)
+    command = ["ip", "-4", "rule", "add", *_rule(bridge)]
     if not _has_rule(bridge):
-        run(["ip", "-4", "rule", "add", *_rule(bridge)], doing="closing the hosts' network")
+        run(command, doing="closing the hosts' network", accept=(0, 2))  # 2: another process was faster
+    if not _has_rule(bridge):
+        run(command, doing="closing the hosts' network")
 
 
 def open_exit(bridge: str, subnet: ipaddress.IPv4Network) -> None:
@@ -56,8 +59,11 @@ def _has_rule(bridge: str) -> bool:
 
 
 def _remove_rule(bridge: str) -> None:
+    command = ["ip", "-4", "rule", "del", *_rule(bridge)]
     if _has_rule(bridge):
-        run(["ip", "-4", "rule", "del", *_rule(bridge)], doing="opening the hosts' network")
+        run(command, doing="opening the hosts' network", accept=(0, 2))  # 2: another process was faster
+    if _has_rule(bridge):
+        run(command, doing="opening the hosts' network")
 
 
 def _remove_translation(bridge: str) -> None:

@@ -19,6 +19,10 @@ from sealer_plugin_nspawn.record import Lab, Machine, Records
 from sealer_plugin_nspawn.tools import ensure_tools, require_machine
 
 
+class GoneError(InputError):
+    """There is no such cluster: it never was, or another process took it away meanwhile."""
+
+
 @dataclass(frozen=True)
 class Wanted:
     """A host to be made.
@@ -171,7 +175,7 @@ class Machines:
         require_machine()
         if not self._lab():
             return
-        with self._changing() as (lab, _):
+        with contextlib.suppress(GoneError), self._changing() as (lab, _):
             for machine in [found for name in names if (found := lab.machine(name))]:
                 self._remove(lab, machine)
                 self._update(operator.methodcaller("without_machine", machine.name))
@@ -180,7 +184,7 @@ class Machines:
         """Take everything of the cluster away: hosts, network, key and record."""
         require_machine()
         if self._lab():
-            with self._changing() as (lab, _):
+            with contextlib.suppress(GoneError), self._changing() as (lab, _):
                 for machine in lab.machines.values():
                     self._remove(lab, machine)
                 network.remove_bridge(lab)
@@ -212,7 +216,7 @@ class Machines:
     def _existing(self) -> Lab:
         if lab := self._lab():
             return lab
-        raise InputError(
+        raise GoneError(
             f"there is no cluster {self.cluster} with hosts of NSPAWN", why=f"none of {self.owner} is recorded"
         )
 
@@ -252,7 +256,7 @@ class Machines:
             if not lab or lab.number != number:
                 with self._records.locked():
                     pass  # sweeps the lock just made
-                raise InputError(f"{self.cluster} was taken away by another process")
+                raise GoneError(f"{self.cluster} was taken away by another process")
             yield lab, lock
 
     def _update(self, change: Callable[[Lab], Lab]) -> Lab:

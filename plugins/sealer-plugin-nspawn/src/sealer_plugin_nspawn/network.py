@@ -101,6 +101,8 @@ def remove_bridge(lab: Lab) -> None:
     """Take the bridge away, and before it what refers to it."""
     if owns_bridge(lab):
         exits.remove_exit(lab.bridge)
+        run(["ip", "link", "del", lab.bridge], doing="removing a bridge", accept=(0, *GONE))
+    if owns_bridge(lab):  # it was not that it had gone
         run(["ip", "link", "del", lab.bridge], doing="removing a bridge")
 
 
@@ -117,9 +119,13 @@ def plug(lab: Lab, machine: Machine) -> None:
 
     :raises SealerError: the host does not run.
     """
+    command = ["ip", "link", "set", cable(lab, machine), "master", lab.bridge]
+    if exists(cable(lab, machine)):
+        run(command, doing=f"connecting {machine.name}", accept=(0, *GONE))
     if not exists(cable(lab, machine)):
         raise SealerError(f"{machine.name} cannot be connected", why="it does not run", remedy="boot it first")
-    run(["ip", "link", "set", cable(lab, machine), "master", lab.bridge], doing=f"connecting {machine.name}")
+    if not plugged(lab, machine):
+        run(command, doing=f"connecting {machine.name}")
 
 
 def plugged(lab: Lab, machine: Machine) -> bool:

@@ -143,9 +143,10 @@ class Records:
 
     def all(self) -> list[Lab]:
         """Every lab recorded, by number."""
-        if not self.state.is_dir():
+        try:
+            directories = [entry for entry in self.state.iterdir() if entry.name.isdigit()]
+        except FileNotFoundError:  # no lab, or the last one just went
             return []
-        directories = [entry for entry in self.state.iterdir() if entry.name.isdigit()]
         labs = (self._read(directory) for directory in sorted(directories, key=lambda entry: int(entry.name)))
         return [lab for lab in labs if lab]
 

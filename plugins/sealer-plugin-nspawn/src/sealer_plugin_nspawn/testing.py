@@ -58,7 +58,7 @@ def real_machines(
 ) -> Iterator[Machines]:
     """As :func:`real_hosts`; gives what can also cut, kill and boot them."""
     clear_stale(options)
-    machines = Machines(name, owner=_owner(os.getpid()), options=options, known=known_hosts)
+    machines = Machines(name, owner=owner_of(os.getpid()), options=options, known=known_hosts)
     try:
         machines.up(wanted(count, masters))
         yield machines
@@ -93,12 +93,12 @@ def clear_stale(options: Options | None = None) -> None:
     options = options or Options()
     for lab in Records(options.state).all():
         kind, _, process = lab.owner.partition(" ")
-        if kind == OWNER and lab.owner != _owner(int(process.split()[0])):
+        if kind == OWNER and lab.owner != owner_of(int(process.split()[0])):
             Machines(lab.cluster, owner=lab.owner, options=options).down()
 
 
-def _owner(process: int) -> str:
-    """A process, told apart from a later one of the same number by the time it began."""
+def owner_of(process: int) -> str:
+    """Whose the hosts of a test run are: its process, told from a later one of that number by the time it began."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except OSError:
