@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sealer.testing.context import Call, RecordedContext
     from sealer.testing.operator_context import OperatorContext, run_on_operator
     from sealer.testing.provider_contract import ProviderContract
+    from sealer.testing.real_hosts import RealHosts
     from sealer.testing.running import Recording, run_steps
     from sealer.testing.runtime_contract import RuntimeContract
     from sealer.testing.sshd import LoopbackSshd
@@ -30,6 +31,7 @@ _MODULES = {
     "OperatorContext": "operator_context",
     "PluginTypeContract": "type_contract",
     "ProviderContract": "provider_contract",
+    "RealHosts": "real_hosts",
     "RecordedConnection": "transport",
     "RecordedContext": "context",
     "RecordedTransport": "transport",
@@ -52,6 +54,7 @@ __all__ = [
     "OperatorContext",
     "PluginTypeContract",
     "ProviderContract",
+    "RealHosts",
     "RecordedConnection",
     "RecordedContext",
     "RecordedTransport",

@@ -14,12 +14,14 @@ pytest.register_assert_rewrite(
     "sealer.testing.expectations",
     "sealer.testing.provider_contract",
     "sealer.testing.runtime_contract",
+    "sealer.testing.transport_contract",
     "sealer.testing.type_contract",
 )
 
 from sealer.events import Event, EventStream  # noqa: E402  # after assertions are told to explain themselves
 from sealer.redaction import redactor  # noqa: E402
 from sealer.settings import Settings  # noqa: E402
+from sealer.testing.real_hosts import RealHosts, why_no_hosts  # noqa: E402
 from sealer.testing.transport import RecordedTransport  # noqa: E402
 
 
@@ -63,3 +65,15 @@ def sealer_events() -> SeenEvents:
 def recorded_transport(sealer_settings: Settings, sealer_events: SeenEvents) -> RecordedTransport:
     """A transport without hosts."""
     return RecordedTransport(sealer_settings, sealer_events)
+
+
+@pytest.fixture(scope="module")
+def real_hosts() -> Iterator[RealHosts]:
+    """Hosts that are really booted: `real_hosts(3)` gives three of them; after the module's tests they are taken away.
+
+    Where none can be made the test is skipped, with the reason.
+    """
+    if reason := why_no_hosts():
+        pytest.skip(reason)
+    with RealHosts() as hosts:
+        yield hosts
