@@ -80,6 +80,26 @@ def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
 
 
+def test_what_a_host_is_given(site: Site) -> None:
+    """Names that are none to a shell reach the image's script; every Plugin document lies in `plugins/`."""
+    document = "apiVersion: sealer.io/v2\nkind: Plugin\nmetadata: {{name: {0}}}\n"
+    document += "spec: {{type: SHELL, action: PreInit, data: 'echo {0}'}}\n"
+    context = site.work / "given"
+    for directory in ("scripts", "plugin", "plugins"):
+        (context / directory).mkdir(parents=True)
+    (context / "scripts" / "init.sh").write_text(f"#!/bin/bash\nenv | grep ^disk | sort >{site.work}/seen\n")
+    (context / "plugin" / "a.yaml").write_text(document.format("first") + "---\n" + document.format("second"))
+    (context / "plugins" / "b.yaml").write_text(document.format("third"))
+    (context / "Kubefile").write_text("FROM scratch\nCOPY . .\n")
+    site.done("build", "-q", "-t", "demo:1", str(context))
+    clusterfile = site.clusterfile.read_text().replace("[Answer=42]", "['disk-size=9 GB']")
+    site.clusterfile.write_text(f"{clusterfile}---\n{document.format('fourth')}")
+    site.done("apply", "-f", str(site.clusterfile))
+    assert (site.work / "seen").read_text() == "disk-size=9 GB\ndisk_size=9 GB\n"
+    there = site.work / "data" / "data" / "here" / "rootfs" / "plugins"
+    assert sorted(path.name for path in there.iterdir()) == ["b.yaml", "first.yaml", "fourth.yaml", "second.yaml"]
+
+
 @pytest.fixture(scope="module")
 def untouched_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """A site on which nothing is ever done."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -125,7 +126,14 @@ class RealContext(RecordedContext):
     def sh(
         self, script: str, *, env: object = None, stdin: bytes | None = None, cwd: str = "/", check: bool = True
     ) -> Result:
-        done = subprocess.run(["/bin/sh", "-c", script], input=stdin or b"", capture_output=True, cwd=cwd, check=False)
+        done = subprocess.run(
+            ["/bin/sh", "-c", script],
+            input=stdin or b"",
+            capture_output=True,
+            cwd=cwd,
+            check=False,
+            env={**os.environ, **self.environment},
+        )
         return self._checked(Result(done.returncode, (done.stdout + done.stderr).decode()), script, check)
 
 
@@ -136,9 +144,9 @@ class TestInterpreter:
         Path(operation.paths.rootfs).mkdir(parents=True)
         return operation
 
-    def run(self, operation: Operation, script: str) -> None:
+    def run(self, operation: Operation, script: str, **environment: str) -> None:
         [step] = Shell().steps(operation, Phase.POST_INSTALL, make_document("SHELL", script), script)
-        context: StepContext = RealContext(operation, operation.added[0])
+        context: StepContext = RealContext(operation, operation.added[0], environment=environment)
         step.run(context)
 
     @pytest.mark.parametrize("first", ["#!/bin/bash", "#!/usr/bin/env bash", "\n#! /bin/bash -e"])
@@ -152,6 +160,12 @@ class TestInterpreter:
     def test_else_it_is_sh(self, operation: Operation, first: str) -> None:
         self.run(operation, f"{first}echo $PPID >answer; echo ok >>answer")
         assert (Path(operation.paths.rootfs) / "answer").read_text().endswith("ok\n")
+
+    def test_it_sees_names_that_are_none_to_a_shell(self, operation: Operation) -> None:
+        environment = {"docker-dir": "/var/lib/it's docker", "docker_dir": "legal"}
+        self.run(operation, "#!/bin/bash\nenv | grep ^docker | sort >answer\n", **environment)
+        answer = (Path(operation.paths.rootfs) / "answer").read_text()
+        assert answer == "docker-dir=/var/lib/it's docker\ndocker_dir=legal\n"
 
     def test_its_status_counts_and_no_file_stays(self, operation: Operation, monkeypatch: pytest.MonkeyPatch) -> None:
         temporary = Path(operation.paths.data) / "tmp"

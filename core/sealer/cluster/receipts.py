@@ -29,6 +29,12 @@ def host_script(name: str) -> str:
     return "".join(line for line in text.splitlines(keepends=True) if not line.lstrip().startswith("#"))
 
 
+def passing_on(env: Mapping[str, str]) -> str:
+    """Words to put before a program's: they give it the names that a shell like dash drops, as none of its own."""
+    raw = [shlex.quote(f"{key}={value}") for key, value in env.items() if not _SHELL_NAME.match(key)]
+    return f"env {' '.join(raw)} " if raw else ""
+
+
 @dataclass(frozen=True)
 class Script:
     """A script with all that decides what it does.
@@ -60,10 +66,9 @@ class Script:
     @property
     def run(self) -> str:
         """The shell text that becomes the script: environment, directory, interpreter."""
-        raw = [shlex.quote(f"{key}={value}") for key, value in self.env.items() if not _SHELL_NAME.match(key)]
         first = self.text.split("\n", 1)[0]
         interpreter = first[2:].strip() if first.startswith("#!") else "/bin/sh"
-        start = f'exec {"env " + " ".join(raw) + " " if raw else ""}{interpreter} "${{0%/run}}/script"\n'
+        start = f'exec {passing_on(self.env)}{interpreter} "${{0%/run}}/script"\n'
         return f"{self.exports}cd {shlex.quote(self.cwd)} || exit 1\n{start}"
 
     def archive(self) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from sealer.cluster.environment import FIELDS
+from sealer.cluster.receipts import passing_on
 from sealer.events import Json
 from sealer.extension.context import StepContext
 from sealer.extension.steps import Effect, Step
@@ -28,10 +29,10 @@ def host_script(
     path = f"scripts/{name}.sh"
     if path not in paths:
         return []
-    text = f"cd {shlex.quote(rootfs)}/scripts || exit 1\nchmod +x ./{name}.sh\nexec ./{name}.sh\n"
+    text = f"cd {shlex.quote(rootfs)}/scripts || exit 1\nchmod +x ./{name}.sh\n"
 
     def run(context: StepContext) -> None:
-        context.sh(text)
+        context.sh(f"{text}exec {passing_on(context.environment)}./{name}.sh\n")
 
     unreachable: Literal["fail", "skip"] = "fail" if name == "init" else "skip"
     # It gets the new environment, and is there to make of it what the host needs.

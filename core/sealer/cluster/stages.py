@@ -198,7 +198,7 @@ class Composer:
         common = {
             f"plugins/{document.name}.yaml": plugin_file(document)
             for document in self.documents
-            if document.source == "Clusterfile"
+            if not document.source.startswith("plugins/")  # those lie there as they are
         }
 
         def files_of(host: str) -> Mapping[str, bytes | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 
@@ -21,6 +22,7 @@ trap 'rm -f "$script"' EXIT
 cat >"$script" || exit
 {interpreter} "$script" </dev/null
 """
+_SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Shell(PluginType[str]):
@@ -83,6 +85,10 @@ def run_script(context: StepContext, script: str, *, cleaning: bool) -> None:
         return
     interpreter = _interpreter(script)
     if interpreter:
+        # The /bin/sh in between may drop what is no name to it, as dash does.
+        dropped = [f"{name}={value}" for name, value in context.environment.items() if not _SHELL_NAME.fullmatch(name)]
+        if dropped:
+            interpreter = f"env {shlex.join(dropped)} {interpreter}"
         context.sh(_BY_INTERPRETER.format(interpreter=interpreter), stdin=script.encode(), cwd=rootfs)
     else:
         context.sh(script, cwd=rootfs)
