@@ -1,6 +1,9 @@
 """A real SSH server for the tests, and a user to log in to it."""
 
 import os
+import pwd
+import re
+import secrets
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -16,7 +19,7 @@ from sealer.testing.sshd import LoopbackSshd, why_not
 from sealer_plugin_ssh.transport import SshTransport
 
 Connect = Callable[..., Connection]
-PASSWORD = "Wal-Nuss 7'\"$x"
+PASSWORD = f"Wal-Nuss 7'\"$x{secrets.token_hex(8)}"  # nobody can log in to what a killed run leaves
 
 
 @pytest.fixture(autouse=True)
@@ -74,14 +77,27 @@ def connect(tmp_path: Path) -> Iterator[Connect]:
 @pytest.fixture(scope="session")
 def user(needs_sshd: None) -> Iterator[str]:
     """A user of this machine with a password, and no right to anything."""
-    name = f"sealer{os.getpid() % 100_000}"
+    for entry in pwd.getpwall():
+        made_by = re.fullmatch(r"sealer(\d+)", entry.pw_name)
+        if made_by and not Path("/proc", made_by[1]).exists():  # a run that was killed
+            remove_user(entry.pw_name)
+    name = f"sealer{os.getpid()}"
     subprocess.run(("useradd", "-M", "-d", "/", "-s", "/bin/sh", name), check=True)
     try:
         subprocess.run(("chpasswd",), input=f"{name}:{PASSWORD}\n", text=True, check=True)
         yield name
     finally:
-        # -f: a command given up by a test may still hold a session of the user.
-        subprocess.run(("userdel", "-f", name), check=True, capture_output=True)
+        remove_user(name)
+
+
+def remove_user(name: str) -> None:
+    sudoers_file(name).unlink(missing_ok=True)
+    # -f: a command given up by a test may still hold a session of the user.
+    subprocess.run(("userdel", "-f", name), check=True, capture_output=True)
+
+
+def sudoers_file(user: str) -> Path:
+    return Path("/etc/sudoers.d") / user
 
 
 @pytest.fixture
@@ -89,7 +105,7 @@ def sudoers(user: str) -> Iterator[Callable[..., None]]:
     """Write a sudoers file for the user."""
     if not shutil.which("sudo"):
         pytest.skip("sudo is not installed (apt-get install sudo)")
-    file = Path("/etc/sudoers.d") / user
+    file = sudoers_file(user)
 
     def write(*lines: str) -> None:
         file.write_text("".join(f"{line}\n" for line in lines))

@@ -68,8 +68,13 @@ class LoopbackSshd:
         configuration.write_text("\n".join((*self._settings, *self._defaults(authorized))) + "\n")
         program = _program()
         assert program, why_not()
+        # Ends with whoever started it, also when that one is killed.
+        tied = ("setpriv", "--pdeathsig", "TERM") if shutil.which("setpriv") else ()
         self._process = subprocess.Popen(
-            (program, "-D", "-e", "-f", configuration), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            (*tied, program, "-D", "-e", "-f", configuration),
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         listening = threading.Event()
         self._reader = threading.Thread(target=self._read_log, args=(listening,), daemon=True)
