@@ -3,26 +3,30 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from sealer.errors import CommandError, SealerError
+from sealer.events import EventStream
 from sealer.hosts import Host
 from sealer.redaction import Secret
+from sealer.settings import Settings
 from sealer_plugin_nspawn import boot, network
 from sealer_plugin_nspawn.cgroups import HostGroups
 from sealer_plugin_nspawn.footprint import footprint_of_hosts
 from sealer_plugin_nspawn.machines import Machines, Wanted, wanted
 from sealer_plugin_nspawn.options import Options
+from sealer_plugin_nspawn.provider import NspawnProvider
 from sealer_plugin_nspawn.record import Records
 from sealer_plugin_nspawn.testing import clear_stale, on_host, real_hosts
 
@@ -210,6 +214,59 @@ def test_hosts_outlive_whoever_made_them(options: Options) -> None:
     (state,) = Machines("hosts", owner="here", options=options).list()
     assert (state.address, state.running) == (address, True)
     assert on_host(state.host, "echo here") == "here"
+
+
+@dataclass
+class SlowMachine:
+    """A machine on which a process that is to boot a host comes to nothing until it is told to go on."""
+
+    directory: Path
+
+    def __post_init__(self) -> None:
+        os.mkfifo(self.directory / "began")
+        os.mkfifo(self.directory / "go")
+        program = self.directory / "unshare"
+        real = shutil.which("unshare")
+        program.write_text(f'#!/bin/sh\ncd {self.directory}\n: >began\nread line <go\nexec {real} "$@"\n')
+        program.chmod(0o755)
+
+    def await_start(self) -> None:
+        (self.directory / "began").read_text()
+
+    def go_on(self) -> None:
+        (self.directory / "go").write_text("on\n")
+
+
+@pytest.fixture
+def slow(tmp_path: Path, machines: Machines, monkeypatch: pytest.MonkeyPatch) -> SlowMachine:
+    machines.prepare()  # which calls the same program
+    slow = SlowMachine(tmp_path)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    return slow
+
+
+def test_a_host_that_is_slow_to_start_is_waited_for(machines: Machines, slow: SlowMachine) -> None:
+    with ThreadPoolExecutor() as threads:
+        making = threads.submit(make, machines, 1)
+        slow.await_start()
+        done, _ = wait([making], timeout=1.0)  # a host that does not run is found out after 0.3 s
+        slow.go_on()
+        assert not done
+        assert on_host(making.result()[0], "hostname") == "master-0"
+
+
+def test_a_host_is_found_right_after_its_maker_was_killed(options: Options, slow: SlowMachine) -> None:
+    command = [sys.executable, "-m", "sealer_plugin_nspawn", "--owner", "/here", "--state", str(options.state)]
+    with ThreadPoolExecutor() as threads, subprocess.Popen([*command, "up", "hosts", "1"]) as maker:
+        slow.await_start()
+        maker.kill()
+        maker.wait(30)
+        provider = NspawnProvider(Settings(home=Path("/here")), EventStream(), {"stateDir": str(options.state)})
+        finding = threads.submit(provider.find, "hosts")
+        done, _ = wait([finding], timeout=0.5)
+        slow.go_on()
+        assert not done
+        assert [host.placeholder for host in finding.result()] == ["master-0"]
 
 
 def test_two_sealers_at_the_same_moment(options: Options) -> None:

@@ -139,6 +139,7 @@ class Machines:
             kept = [machine for name in also if (machine := lab.machine(name)) and machine.name not in names]
             machines = [*(lab.machines[name] for name in names), *kept]
             self._start(lab, machines, lock)
+        self.settle()
         boot.await_answers(lab, machines, tick)
         return [self._state(lab, machine) for machine in machines if machine.name in names]
 
@@ -148,6 +149,7 @@ class Machines:
             machines = [self._machine(lab, name)] if name else list(lab.machines.values())
             network.ensure_bridge(lab, self.options.nat)
             self._start(lab, machines, lock)
+        self.settle()
         boot.await_answers(lab, machines, _silent)
         return [self._state(lab, machine) for machine in machines]
 
@@ -202,6 +204,12 @@ class Machines:
         lab = self._lab()
         machines = sorted(lab.machines.values(), key=lambda machine: machine.index) if lab else []
         return [self._state(lab, machine) for machine in machines] if lab else []
+
+    def settle(self) -> None:
+        """Wait for whoever changes the hosts right now: until then one that boots does not count as running."""
+        if self._lab():
+            with contextlib.suppress(GoneError), self._changing():
+                pass
 
     def console(self, name: str) -> str:
         """What a host printed on its console."""

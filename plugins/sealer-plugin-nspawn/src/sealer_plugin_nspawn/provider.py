@@ -110,7 +110,9 @@ class NspawnProvider(Provider):
 
     def find(self, cluster: str) -> Sequence[Host]:
         """The hosts of a cluster that run now."""
-        return [state.host for state in self.machines(cluster).list() if state.running]
+        machines = self.machines(cluster)
+        machines.settle()
+        return [state.host for state in machines.list() if state.running]
 
     def _wanted(self, operation: Operation) -> list[Wanted]:
         groups = {group.role: group for group in operation.spec.groups}
