@@ -48,16 +48,26 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """Read the `SEALER_*` variables.
 
-        :raises InputError: `SEALER_PARALLEL` is no positive number.
+        :raises InputError: `SEALER_PARALLEL` is no positive number, or `SEALER_HOME` leads nowhere.
         """
         parallel = environment.get("SEALER_PARALLEL", "") or str(DEFAULT_PARALLEL_HOSTS)
         if not parallel.isdigit() or int(parallel) < 1:
             raise InputError("SEALER_PARALLEL", why=f"a whole number from 1 is needed, not '{parallel}'")
         return cls(
-            home=Path(environment.get("SEALER_HOME", "") or "~/.sealer").expanduser().absolute(),
+            home=_home(environment.get("SEALER_HOME", "") or "~/.sealer"),
             parallel_hosts=int(parallel),
             disabled_plugins=frozenset(
                 name.strip() for name in environment.get("SEALER_DISABLE_PLUGINS", "").split(",") if name.strip()
             ),
             trace_plugins=environment.get("SEALER_TRACE_PLUGINS", "") not in ("", "0"),
         )
+
+
+def _home(text: str) -> Path:
+    try:
+        return Path(text).expanduser().absolute()
+    except (OSError, RuntimeError) as error:  # the working directory is gone, or nobody knows this user's home
+        why = (isinstance(error, OSError) and error.strerror) or str(error)
+        raise InputError(
+            f"SEALER_HOME {text}", why=why, remedy="set SEALER_HOME to the absolute path of a directory of yours"
+        ) from None

@@ -9,9 +9,12 @@ def main() -> None:
     """Run the command `sealer` with the arguments of this process, and exit."""
     from sealer.cli.version import answer  # noqa: PLC0415
 
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        from sealer.cli.streams import replace_closed  # noqa: PLC0415  # hardly ever needed
+
+        replace_closed()
     quick = answer(sys.argv[1:])  # takes no option that could hold a password
-    if quick is not None:
-        sys.stdout.write(quick + "\n")
+    if quick is not None and _printed(quick):
         return
     from sealer.cli.process_title import wipe_secrets  # noqa: PLC0415
 
@@ -19,3 +22,13 @@ def main() -> None:
     from sealer.cli.entry import run  # noqa: PLC0415  # 80 ms, that `sealer version` need not wait for
 
     sys.exit(run(sys.argv[1:]))
+
+
+def _printed(line: str) -> bool:
+    """Print a line now. False: it cannot be printed, and the slow way knows how to tell that."""
+    try:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+    except OSError:
+        return False
+    return True

@@ -7,9 +7,9 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import cached_property, wraps
-from typing import TYPE_CHECKING, Concatenate, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, Literal, ParamSpec, TextIO, TypeVar
 
 import click
 
@@ -97,7 +97,8 @@ class App:
     def tell(self, text: str) -> None:
         """Print something for a person to stderr; its colours are left out where they are not wanted."""
         wanted = {"auto": False if os.environ.get("NO_COLOR") else None, "always": True, "never": False}
-        click.echo(text, err=True, color=wanted[self.options.color])
+        with suppress(OSError):  # nobody reads it, or its disk is full: the exit status tells all the same
+            click.echo(text, err=True, color=wanted[self.options.color])
 
     def confirm(self, question: str, stop: threading.Event) -> bool:
         """Ask a yes-or-no question; no is the default.
@@ -152,7 +153,10 @@ class App:
             if self._view:
                 self._view(event)
         except BrokenPipeError:  # `| head` has seen enough; that must not end a run in the middle
-            abandon_stdout()
+            abandon(sys.stdout)
+        except OSError as error:  # nor must a full disk below the log that stdout goes to
+            abandon(sys.stdout)
+            self.tell(f"sealer: warning: what happens is no longer printed: {error.strerror or error}")
 
     @contextmanager
     def _terminal_for_us(self) -> Iterator[None]:
@@ -173,10 +177,10 @@ class App:
             self.tell(click.style("sealer: warning:", fg="yellow") + f" {where}{event.message}")
 
 
-def abandon_stdout() -> None:
+def abandon(stream: TextIO) -> None:
     """Whoever read our output has left: let all further output, and what is still buffered, go nowhere."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 

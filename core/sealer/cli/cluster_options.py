@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Literal, TypedDict, TypeVar, cast
 
 import click
 
 from sealer.cli.app import App
-from sealer.cli.passwords import from_environment, password
+from sealer.cli.passwords import expanded, from_environment, password
+from sealer.cli.typed import as_text, filled, named
 from sealer.errors import InputError
 from sealer.hosts import Ssh
 from sealer.redaction import Secret
@@ -42,22 +42,28 @@ def host_options(function: C) -> C:
     """`--masters` and `--nodes`, each given once or several times."""
     return _apply(
         function,
-        click.option("-m", "--masters", multiple=True, metavar="HOSTS", help="Masters: a,b:2222,c-d; or how many."),
-        click.option("-n", "--nodes", multiple=True, metavar="HOSTS", help="Nodes: a,b:2222,c-d; or how many."),
+        _hosts("-m", "--masters", help="Masters: a,b:2222,c-d; or how many."),
+        _hosts("-n", "--nodes", help="Nodes: a,b:2222,c-d; or how many."),
     )
+
+
+def _hosts(*names: str, help: str) -> Callable[[C], C]:
+    return click.option(*names, multiple=True, metavar="HOSTS", help=help, callback=filled)
 
 
 def login_options(function: C) -> C:
     """How to log in to hosts that do not know the cluster's own key."""
     return _apply(
         function,
-        click.option("-u", "--user", help="Login name; default root."),
-        click.option("-p", "--passwd", help="SSH password; also what sudo asks for. Or set SEALER_PASSWD."),
+        click.option("-u", "--user", callback=as_text, help="Login name; default root."),
+        click.option(
+            "-p", "--passwd", callback=as_text, help="SSH password; also what sudo asks for. Or set SEALER_PASSWD."
+        ),
         click.option("--passwd-file", metavar="FILE", help="File with the password; - is stdin."),
         click.option("--ask-passwd", is_flag=True, help="Ask for the password."),
         click.option("--port", type=click.IntRange(1, 65535), help="SSH port; default 22."),
         click.option("--pk", metavar="FILE", help="Private key."),
-        click.option("--pk-passwd", help="Passphrase of that key. Or set SEALER_PK_PASSWD."),
+        click.option("--pk-passwd", callback=as_text, help="Passphrase of that key. Or set SEALER_PK_PASSWD."),
     )
 
 
@@ -65,7 +71,12 @@ def name_option(function: C) -> C:
     """Which cluster, by its name."""
     return _apply(
         function,
-        click.option("-c", "--name", "--cluster-name", "--cluster", "name", default="", help="Name of the cluster."),
+        click.option(
+            *("-c", "--name", "--cluster-name", "--cluster", "name"),
+            default="",
+            callback=filled,
+            help="Name of the cluster.",
+        ),
     )
 
 
@@ -78,7 +89,7 @@ def file_option(default: str = "") -> Callable[[C], C]:
 
     def decorate(function: C) -> C:
         names = ("-f", "--Clusterfile", "--clusterfile", "clusterfile")
-        return _apply(function, click.option(*names, metavar="FILE", help="Clusterfile.", **shown))
+        return _apply(function, click.option(*names, metavar="FILE", help="Clusterfile.", callback=named, **shown))
 
     return decorate
 
@@ -113,7 +124,7 @@ def login(values: Mapping[str, Any]) -> Login:
 
 def joined(values: tuple[str, ...]) -> str:
     """`-m a -m b` is the same as `-m a,b`."""
-    return ",".join(value for value in values if value)
+    return ",".join(values)
 
 
 def ssh(app: App, given: Login) -> Ssh:
@@ -152,7 +163,7 @@ def _passphrase(typed: str | None) -> Secret | None:
 def _key(name: str | None) -> str:
     if not name:
         return ""
-    path = Path(name).expanduser().absolute()
+    path = expanded(name).absolute()
     if not path.is_file():
         raise InputError("there is no such private key", where=name, remedy="Check --pk.")
     return str(path)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 from sealer.cli import failures
-from sealer.cli.app import App, abandon_stdout
+from sealer.cli.app import App, abandon
 from sealer.cli.root import root
 
 
@@ -19,23 +19,33 @@ def run(arguments: Sequence[str], app: App | None = None) -> int:
     :returns: the exit status.
     """
     app = app or App()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a host may print what this terminal cannot show
     try:
         return _invoke(arguments, app)
     except BrokenPipeError:
-        abandon_stdout()
         return 1
+    finally:
+        _let_go()
+
+
+def _let_go() -> None:
+    """Give out what is still buffered; where that cannot be, python must not try again at its end, and complain."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            abandon(stream)
 
 
 def _invoke(arguments: Sequence[str], app: App) -> int:
     try:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # a host may print what this terminal cannot show
         status = root.main(list(arguments), prog_name="sealer", standalone_mode=False, obj=app)
         sys.stdout.flush()
     except BrokenPipeError:
         raise
     except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
+        app.tell(error.format_message())
         status = error.exit_code
     except click.UsageError as error:
         status = failures.report_usage(error, app, arguments)

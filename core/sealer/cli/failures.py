@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import click
 
@@ -13,6 +16,11 @@ from sealer.events import Json
 from sealer.redaction import redactor
 
 LINES_SHOWN = 20
+# What this machine refuses: no permission, no space, a disk that cannot be read or written. No bug of ours.
+_MACHINES_OWN = frozenset({
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),
+    *(errno.EMFILE, errno.ENFILE, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ESTALE),
+})  # fmt: skip
 _REPORT = "this is a bug in sealer; please report it with the lines above"
 
 
@@ -28,6 +36,8 @@ def report(error: BaseException, app: App) -> int:
             return _report_known(InterruptedRunError("interrupted"), app)
         case click.ClickException():
             return _report_known(SealerError(error.format_message()), app)
+        case OSError() if error.errno in _MACHINES_OWN:
+            return _report_known(_of_this_machine(error), app)
         case Exception():
             return _report_bug(error, app)
         case _:  # SystemExit, and what else is not for us to judge
@@ -51,6 +61,22 @@ def report_usage(error: click.UsageError, app: App, arguments: Sequence[str]) ->
     return error.exit_code
 
 
+def _of_this_machine(error: OSError) -> SealerError:
+    """An error of the operating system that nobody has put into better words."""
+    if error.filename is None:
+        return SealerError(
+            "something cannot be written or read",
+            why=error.strerror or str(error),
+            remedy="check the free space where the output goes, and below SEALER_HOME",
+        )
+    return SealerError(
+        "it cannot be used",
+        where=os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(error.filename),
+        why=error.strerror or str(error),
+        remedy="check the permissions and the free space there, or point SEALER_HOME to a directory of yours",
+    )
+
+
 def _report_bug(error: Exception, app: App) -> int:
     # format_exception shows source lines, never the values of variables.
     app.tell(redactor("".join(traceback.format_exception(error))) + f"{_error()} {_REPORT}")
@@ -60,7 +86,8 @@ def _report_bug(error: Exception, app: App) -> int:
 
 def _show_object(record: Mapping[str, Json], app: App) -> None:
     if app.output == "json":
-        app.show({"error": dict(record)}, "")
+        with suppress(OSError):  # the error is on stderr too, and the exit status tells
+            app.show({"error": dict(record)}, "")
 
 
 def _look_ahead(app: App, arguments: Sequence[str]) -> None:

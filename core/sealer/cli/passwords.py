@@ -15,6 +15,8 @@ from sealer.redaction import Secret
 
 _LARGEST = 4096  # bytes of a password file; a larger one is another file given by mistake
 
+_REMEDY = "--passwd-file takes a file with one line, the password; - is standard input"
+
 
 def password(typed: str | None, file: str | None, ask: bool, events: EventStream) -> Secret | None:
     """The SSH password. One of the options; if none is given, `SEALER_PASSWD`; else None.
@@ -52,22 +54,36 @@ def _asked(what: str) -> str:
 
 
 def _from_file(name: str, events: EventStream) -> str:
+    where = "standard input" if name == "-" else name
     try:
         if name == "-":
             content = sys.stdin.buffer.read(_LARGEST + 1)
         else:
-            with Path(name).expanduser().open("rb") as file:
+            with expanded(name).open("rb") as file:
                 mode = os.fstat(file.fileno()).st_mode
                 content = file.read(_LARGEST + 1)
             if stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
                 events.warn(f"others can read the password in {name}; 'chmod 600 {name}' prevents that")
         text = content.decode("utf-8")
     except OSError as error:
-        raise InputError("the password file cannot be read", where=name, why=error.strerror or str(error)) from None
+        raise InputError(
+            "the password file cannot be read", where=where, why=error.strerror or str(error), remedy=_REMEDY
+        ) from None
     except UnicodeDecodeError:
-        raise InputError("the password file is not UTF-8 text", where=name) from None
+        raise InputError("the password file is not UTF-8 text", where=where, remedy=_REMEDY) from None
     # An editor ends the line; a password with a line break in it cannot be typed anywhere.
     line = text.removesuffix("\n").removesuffix("\r")
     if len(content) > _LARGEST or "\n" in line or not line:
-        raise InputError("the password file has not exactly one line", where=name)
+        raise InputError("the password file has not exactly one line", where=where, remedy=_REMEDY)
     return line
+
+
+def expanded(name: str) -> Path:
+    """The path that is meant by what was typed, `~` being this user's home.
+
+    :raises InputError: it begins with the home of a user whom nobody knows.
+    """
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:
+        raise InputError("there is no such file", where=name, why=str(error), remedy="write the path out") from None

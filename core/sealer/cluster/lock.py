@@ -24,11 +24,18 @@ def holder(command: str) -> dict[str, Any]:
     """Who we are, for whoever finds our lock."""
     return {
         "pid": os.getpid(),
-        "user": getpass.getuser(),
+        "user": _user(),
         "machine": platform.node(),
         "since": time.strftime("%Y-%m-%d %H:%M:%S %Z"),
         "command": command,
     }
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run us under a number that has no name
+        return f"user {os.getuid()}"
 
 
 def describe(who: dict[str, Any]) -> str:

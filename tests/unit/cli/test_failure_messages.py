@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 
 import click
@@ -115,6 +116,8 @@ def test_a_program_gets_one_object(capsys: pytest.CaptureFixture[str]) -> None:
         (click.Abort(), 130),
         (click.ClickException("x"), 1),
         (ZeroDivisionError("x"), 1),
+        (PermissionError(errno.EACCES, "x", "/home"), 1),
+        (FileNotFoundError(errno.ENOENT, "x", "/home"), 1),
     ],
 )
 def test_exit_status(error: BaseException, status: int, capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,3 +144,12 @@ def test_a_secret_in_a_message_is_hidden(capsys: pytest.CaptureFixture[str]) -> 
     app.options.output = "json"
     _, out, err = shown(SealerError("got geheimnis-2", output=["geheimnis-2"]), capsys, app)
     assert "geheimnis-2" not in out + err
+
+
+def test_what_this_machine_refuses_is_no_bug(capsys: pytest.CaptureFixture[str]) -> None:
+    refused = PermissionError(errno.EACCES, "Permission denied", "/home/me/.sealer/clusters")
+    assert shown(refused, capsys)[2] == (
+        "sealer: error: /home/me/.sealer/clusters: it cannot be used: Permission denied\n"
+        "what to do: check the permissions and the free space there, or point SEALER_HOME to a directory of yours\n"
+    )
+    assert "this is a bug" in shown(FileNotFoundError(errno.ENOENT, "x", "/home"), capsys)[2]

@@ -8,14 +8,22 @@ import click
 
 from sealer.cli import cluster_options as options
 from sealer.cli.app import App, pass_app
+from sealer.cli.typed import as_text, filled
 
 
 @click.command("apply")
 @options.file_option("Clusterfile")
 @options.host_options
 @options.name_option
-@click.option("--provider", default="", help="Over the Clusterfile's.")
-@click.option("-e", "--env", multiple=True, metavar="KEY=VALUE", help="Over the Clusterfile's; may be repeated.")
+@click.option("--provider", default="", callback=filled, help="Over the Clusterfile's.")
+@click.option(
+    "-e",
+    "--env",
+    multiple=True,
+    callback=as_text,
+    metavar="KEY=VALUE",
+    help="Over the Clusterfile's; may be repeated.",
+)
 @options.login_options
 @options.run_options
 @click.option("-y", "--yes", is_flag=True, help="Remove hosts without asking.")

@@ -9,6 +9,7 @@ import click
 
 from sealer.cli import cluster_options as options
 from sealer.cli.app import App, pass_app
+from sealer.cli.typed import as_text, filled
 
 if TYPE_CHECKING:
     from sealer.cluster.ad_hoc import Answer, Listener
@@ -16,10 +17,17 @@ if TYPE_CHECKING:
 
 
 @click.command("exec")
-@click.argument("words", nargs=-1, required=True, metavar="COMMAND...")
+@click.argument("words", nargs=-1, required=True, metavar="COMMAND...", callback=as_text)
 @options.name_option
-@click.option("-r", "--roles", multiple=True, metavar="ROLES", help="Only hosts with one of these roles: master,node.")
-@click.option("--hosts", multiple=True, metavar="HOSTS", help="Only these: a,b,c-d.")
+@click.option(
+    "-r",
+    "--roles",
+    multiple=True,
+    metavar="ROLES",
+    callback=filled,
+    help="Only hosts with one of these roles: master,node.",
+)
+@click.option("--hosts", multiple=True, metavar="HOSTS", callback=filled, help="Only these: a,b,c-d.")
 @click.option("--parallel", type=click.IntRange(1), metavar="N", help="Hosts worked on at once; default 32.")
 @options.login_options
 @pass_app

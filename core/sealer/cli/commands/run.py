@@ -8,6 +8,7 @@ import click
 
 from sealer.cli import cluster_options as options
 from sealer.cli.app import App, pass_app
+from sealer.cli.typed import as_text, filled
 
 
 @click.command("run")
@@ -15,10 +16,34 @@ from sealer.cli.app import App, pass_app
 @options.host_options
 @options.name_option
 @options.file_option()
-@click.option("--provider", default="", help="Who makes the hosts, e.g. NSPAWN; default: the hosts are given.")
-@click.option("-e", "--env", multiple=True, metavar="KEY=VALUE", help="Exported to all scripts on the hosts.")
-@click.option("--cmds", multiple=True, metavar="COMMAND", help="Run instead of the image's CMDs; may be repeated.")
-@click.option("--cmd-args", multiple=True, metavar="KEY=VALUE", help="Over the image's ARGs; may be repeated.")
+@click.option(
+    "--provider",
+    default="",
+    callback=filled,
+    help="Who makes the hosts, e.g. NSPAWN; default: the hosts are given.",
+)
+@click.option(
+    "-e",
+    "--env",
+    multiple=True,
+    callback=as_text,
+    metavar="KEY=VALUE",
+    help="Exported to all scripts on the hosts.",
+)
+@click.option(
+    "--cmds",
+    multiple=True,
+    callback=as_text,
+    metavar="COMMAND",
+    help="Run instead of the image's CMDs; may be repeated.",
+)
+@click.option(
+    "--cmd-args",
+    multiple=True,
+    callback=as_text,
+    metavar="KEY=VALUE",
+    help="Over the image's ARGs; may be repeated.",
+)
 @options.login_options
 @options.run_options
 @click.option("-y", "--yes", is_flag=True, help="Ask nothing.")
