@@ -15,6 +15,7 @@ from sealer.hosts import Ssh
 from sealer.redaction import Secret
 
 C = TypeVar("C", bound=Callable[..., Any])
+A_FILE = click.Path()  # shells complete its name; whoever reads it says what is wrong with it
 
 
 class RunOptions(TypedDict):
@@ -59,10 +60,10 @@ def login_options(function: C) -> C:
         click.option(
             "-p", "--passwd", callback=as_text, help="SSH password; also what sudo asks for. Or set SEALER_PASSWD."
         ),
-        click.option("--passwd-file", metavar="FILE", help="File with the password; - is stdin."),
+        click.option("--passwd-file", type=A_FILE, metavar="FILE", help="File with the password; - is stdin."),
         click.option("--ask-passwd", is_flag=True, help="Ask for the password."),
         click.option("--port", type=click.IntRange(1, 65535), help="SSH port; default 22."),
-        click.option("--pk", metavar="FILE", help="Private key."),
+        click.option("--pk", type=A_FILE, metavar="FILE", help="Private key."),
         click.option("--pk-passwd", callback=as_text, help="Passphrase of that key. Or set SEALER_PK_PASSWD."),
     )
 
@@ -89,7 +90,9 @@ def file_option(default: str = "") -> Callable[[C], C]:
 
     def decorate(function: C) -> C:
         names = ("-f", "--Clusterfile", "--clusterfile", "clusterfile")
-        return _apply(function, click.option(*names, metavar="FILE", help="Clusterfile.", callback=named, **shown))
+        return _apply(
+            function, click.option(*names, type=A_FILE, metavar="FILE", help="Clusterfile.", callback=named, **shown)
+        )
 
     return decorate
 

@@ -56,7 +56,11 @@ def chosen_cluster(lifecycle: Lifecycle, name: str) -> str:
     if len(names) == 1:
         return names[0]
     if not names:
-        raise InputError("there is no cluster", why=f"nothing is recorded below {lifecycle.settings.clusters}")
+        raise InputError(
+            "there is no cluster",
+            why=f"nothing is recorded below {lifecycle.settings.clusters}",
+            remedy="'sealer run IMAGE' makes one",
+        )
     raise InputError("which cluster?", why=f"there are {', '.join(names)}", remedy="Name one with --name.")
 
 
@@ -74,7 +78,9 @@ def named_by_file(app: App, clusterfile: str, name: str) -> str:
         return name
     found = cluster_name(read_clusterfile(app, clusterfile))
     if name and name != found:
-        raise InputError(f"--name {name}", why=f"{clusterfile} is about the cluster '{found}'")
+        raise InputError(
+            f"--name {name}", why=f"{clusterfile} is about the cluster '{found}'", remedy="leave one of the two out"
+        )
     return found
 
 

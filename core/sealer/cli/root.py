@@ -90,7 +90,7 @@ class Root(click.Group):
 
     def _unknown(self, ctx: click.Context, name: str) -> NoReturn:
         close = difflib.get_close_matches(name, self.list_commands(ctx), n=1, cutoff=0.5)
-        mend = f" Did you mean '{close[0]}'?" if close else " 'sealer --help' lists all commands."
+        mend = f" Did you mean '{close[0]}'?" if close else ""
         raise click.UsageError(f"there is no command '{name}'.{mend}", ctx=ctx)
 
 

@@ -153,13 +153,17 @@ def _addresses(flag: str, text: str) -> list[tuple[str, int]]:
     try:
         return parse_addresses(text)
     except ValueError as error:
-        raise InputError(f"{flag} {text}", why=str(error)) from None
+        remedy = "give addresses; counts are for a provider that makes hosts, --provider" if text.isdigit() else ""
+        raise InputError(f"{flag} {text}", why=str(error), remedy=remedy) from None
 
 
 def _refuse_twice(hosts: Sequence[Host]) -> None:
     for address, times in Counter(host.address for host in hosts).items():
         if times > 1:
-            raise InputError(f"The host {address} is named {times} times")
+            raise InputError(
+                f"The host {address} is named {times} times",
+                remedy="name it once: the command line's hosts are added to those of the Clusterfile",
+            )
 
 
 def _with_env(cluster: Cluster, env: Sequence[str]) -> Cluster:

@@ -90,7 +90,9 @@ class Lifecycle:
         recorded = state.load(self._home(name))
         if recorded is None:
             known = ", ".join(self.names()) or "none"
-            raise InputError(f"There is no cluster '{name}'", why=f"recorded here: {known}")
+            raise InputError(
+                f"There is no cluster '{name}'", why=f"recorded here: {known}", remedy="`sealer status` lists them"
+            )
         return recorded
 
     def makes_hosts(self, provider: str) -> bool:

@@ -69,7 +69,9 @@ def file_text(path: str | Path) -> str:
     try:
         return decoded(Path(path).read_bytes(), str(path))
     except OSError as error:
-        raise InputError("it cannot be read", where=str(path), why=error.strerror or str(error)) from None
+        raise InputError(
+            "it cannot be read", where=str(path), why=error.strerror or str(error), remedy="name a Clusterfile with -f"
+        ) from None
 
 
 def decoded(content: bytes, file: str) -> str:

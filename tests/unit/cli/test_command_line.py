@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -88,6 +89,45 @@ def test_completion_scripts(shell: str) -> None:
     done = sealer("completion", shell)
     assert done.returncode == 0
     assert "_SEALER_COMPLETE" in done.stdout
+
+
+COMPLETE = {
+    "bash": """
+        source <(sealer completion bash) || exit 1
+        function=$(complete -p sealer | sed 's/.*-F \\([^ ]*\\) .*/\\1/')
+        COMP_WORDS=(sealer plugin s) COMP_CWORD=2
+        $function sealer s plugin
+        echo "${COMPREPLY[*]}" """,
+    "zsh": """
+        autoload -Uz compinit && compinit -u -D && eval "$(sealer completion zsh)" || exit 1
+        _describe() { for option in ${(P)3}; do print -r -- ${option%%:*}; done }
+        words=(sealer plugin s) CURRENT=3
+        $_comps[sealer]""",
+    "fish": "sealer completion fish | source; complete -C 'sealer plugin s' | string split -f 1 \\t",
+}
+
+
+@pytest.mark.parametrize("shell", COMPLETE)
+def test_a_sourced_completion_completes(shell: str, tmp_path: Path) -> None:
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not installed")
+    command = tmp_path / "sealer"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m sealer "$@"\n')
+    command.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    quiet = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["--no-config"]}[shell]
+    done = subprocess.run(
+        [shell, *quiet, "-c", COMPLETE[shell]], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("show\n", "")
+
+
+@pytest.mark.parametrize(
+    "words", ["apply -f Clu", "run --pk Clu", "run --passwd-file Clu", "validate -f Clu", "build Clu", "load -i Clu"]
+)
+def test_names_of_files_are_completed(words: str) -> None:
+    done = sealer(_SEALER_COMPLETE="bash_complete", COMP_WORDS=f"sealer {words}", COMP_CWORD=str(len(words.split())))
+    assert done.stdout == "file,Clu\n" or done.stdout == "dir,Clu\n"
 
 
 def test_completion_of_a_command_name() -> None:

@@ -90,7 +90,8 @@ def test_no_file(tmp_path: Path) -> None:
     done = sealer("validate", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (
         2,
-        "sealer: error: Clusterfile: it cannot be read: No such file or directory\n",
+        "sealer: error: Clusterfile: it cannot be read: No such file or directory\n"
+        "what to do: name a Clusterfile with -f\n",
     )
 
 

@@ -9,12 +9,17 @@ from sealer.cli.app import App, pass_app
 
 
 @click.command("completion")
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]), metavar="SHELL")
 @pass_app
 def command(app: App, shell: str) -> None:
-    """Print the completion script of a shell.
+    """Print the completion script of SHELL: bash, zsh or fish.
 
-    For bash: sealer completion bash > /etc/bash_completion.d/sealer
+    \b
+    bash: sealer completion bash > /etc/bash_completion.d/sealer
+    zsh:  sealer completion zsh > "${fpath[1]}/_sealer"
+    fish: sealer completion fish > ~/.config/fish/completions/sealer.fish
+
+    bash needs the package bash-completion. For the shell that runs: source <(sealer completion bash)
     """
     from sealer.cli.root import root  # noqa: PLC0415  # the root imports this module
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sealer.cli.app import App, pass_app
+from sealer.cli.typed import named
 from sealer.events import Json
 
 if TYPE_CHECKING:
@@ -16,7 +17,15 @@ if TYPE_CHECKING:
 
 
 @click.command("validate")
-@click.option("-f", "--file", default="Clusterfile", show_default=True, help="The Clusterfile; - reads standard input.")
+@click.option(
+    *("-f", "--file"),
+    type=click.Path(),
+    default="Clusterfile",
+    callback=named,
+    show_default=True,
+    metavar="FILE",
+    help="The Clusterfile; - reads standard input.",
+)
 @pass_app
 def command(app: App, file: str) -> None:
     """Check a Clusterfile, without touching a host.
