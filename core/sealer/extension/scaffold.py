@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -45,24 +46,33 @@ def write_plugin(name: str, directory: Path, *, type_name: str = "", hooks: Sequ
         draft.rename(target)
     except OSError as error:
         shutil.rmtree(draft, ignore_errors=True)
-        raise InputError(f"'{target}' cannot be written", why=error.strerror or str(error)) from error
+        raise InputError(
+            f"'{target}' cannot be written",
+            why=error.strerror or str(error),
+            remedy="choose another place with --directory",
+        ) from error
     return target
 
 
 def _checked_name(name: str) -> str:
     short = name.removeprefix(PREFIX)
+    near = re.sub("[^a-z0-9]+", "-", name.lower().removeprefix(PREFIX)).strip("-")
     if not _NAME.fullmatch(short) or len(short) > _LONGEST:
         raise InputError(
             f"'{name}' cannot be the name of a plugin",
             why=f"small letters, digits, single dashes between them, a letter first, at most {_LONGEST} characters",
-            remedy="for example: sealer plugin new disk-check",
+            remedy=f"for example: sealer plugin new {near if _NAME.fullmatch(near) else 'disk-check'}",
         )
     return short
 
 
 def _checked_type(type_name: str) -> str:
     if not _TYPE.fullmatch(type_name):
-        raise InputError(f"'{type_name}' cannot be a type", why="capital letters, digits and '_', a letter first")
+        raise InputError(
+            f"'{type_name}' cannot be a type",
+            why="capital letters, digits and '_', a letter first",
+            remedy="for example: --type DISK_CHECK",
+        )
     return type_name
 
 
@@ -79,7 +89,7 @@ def _values(name: str, type_name: str, hooks: Sequence[str]) -> dict[str, str]:
         "name": name,
         "package": f"{PREFIX}{name}".replace("-", "_"),
         "type": type_name,
-        "class_name": "".join(word.capitalize() for word in name.split("-")),
+        "class_name": _class_name(name),
         "version": f"{major}.{minor}",
         "next_version": f"{major}.{int(minor) + 1}",
     }
@@ -89,9 +99,19 @@ def _values(name: str, type_name: str, hooks: Sequence[str]) -> dict[str, str]:
     return values
 
 
+def _class_name(plugin: str) -> str:
+    """`disk-check`: DiskCheck; `step`: StepType, for the package imports a name Step itself."""
+    name = "".join(word.capitalize() for word in plugin.split("-"))
+    taken = {word for template in ("plugin.py.in", "test_plugin.py.in") for word in re.findall(r"\w+", _text(template))}
+    return f"{name}Type" if name in taken or keyword.iskeyword(name) else name
+
+
+def _text(template: str) -> str:
+    return (resources.files("sealer.extension.skeleton") / template).read_text(encoding="utf-8")
+
+
 def _filled(template: str, values: Mapping[str, str]) -> str:
-    text = (resources.files("sealer.extension.skeleton") / template).read_text(encoding="utf-8")
-    return Template(text).substitute(values)
+    return Template(_text(template)).substitute(values)
 
 
 def _write(draft: Path, values: Mapping[str, str]) -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,6 +44,26 @@ def test_left_out_plugins_are_listed_as_such(words: str, capsys: pytest.CaptureF
     assert sealer(*words.split()) == 0
     [shell] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("shell ")]
     assert shell.endswith("(disabled)")
+
+
+def test_a_broken_one_is_listed_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "sealer_plugin_torn.py").write_text("import not_there_at_all\n")
+    info = tmp_path / "sealer_plugin_torn-3.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sealer-plugin-torn\nVersion: 3.0\n")
+    (info / "entry_points.txt").write_text("[sealer.plugins]\ntorn = sealer_plugin_torn\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "sealer", "plugin", "list"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = done.stdout.splitlines()
+    [number] = [number for number, line in enumerate(lines) if line.startswith("torn ")]
+    assert lines[number].split() == ["torn", "3.0", "sealer-plugin-torn", "(broken)"]
+    assert "ModuleNotFoundError: No module named 'not_there_at_all'" in lines[number + 1]
+    assert any(line.startswith("shell ") for line in lines)
 
 
 def test_show(capsys: pytest.CaptureFixture[str]) -> None:

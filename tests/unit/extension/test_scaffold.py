@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,6 +41,29 @@ def test_a_name_that_cannot_be_one(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="cannot be the name of a plugin"):
         write_plugin(name, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("Disk", "disk"), ("Disk.Check_2", "disk-check-2"), ("SEALER-PLUGIN-disk", "disk"), ("7", "disk-check")],
+)
+def test_a_near_name_is_offered(tmp_path: Path, name: str, near: str) -> None:
+    with pytest.raises(InputError) as caught:
+        write_plugin(name, tmp_path)
+    assert caught.value.remedy == f"for example: sealer plugin new {near}"
+
+
+@pytest.mark.parametrize("name", ["step", "phase", "input-error", "plugin-type", "none", "true", "bad-data", "disk"])
+def test_no_name_of_a_plugin_hides_what_its_package_imports(tmp_path: Path, name: str) -> None:
+    target = write_plugin(name, tmp_path)
+    module = ast.parse((target / f"src/sealer_plugin_{name.replace('-', '_')}/__init__.py").read_text())
+    imported = {alias.name for node in module.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    [defined] = [node.name for node in module.body if isinstance(node, ast.ClassDef)]
+    assert defined not in imported
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", target], capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stdout.decode()
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

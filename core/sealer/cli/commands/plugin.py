@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,7 +76,9 @@ def new(app: App, name: str, directory: Path, type_name: str, hooks: Sequence[st
     app.show(
         {"directory": str(target.absolute()), "files": [*files]},
         f"{target} is written. Next:\n\n"
-        f"    pip install -e {target}\n    sealer plugin show {target.name}\n    pytest {target}",
+        f"    pip install -e {shlex.quote(f'{target.absolute()}[testing]')}\n"
+        f"    sealer plugin show {target.name}\n"
+        f"    pytest {shlex.quote(str(target))}",
     )
 
 
