@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import pty
@@ -25,10 +26,29 @@ pytestmark = pytest.mark.skipif(
 )
 
 INIT = """#!/bin/sh
+env > {work}/environment
 echo "init on $HostIP"
 if [ -e {work}/slow ]; then echo waiting; touch {work}/waits; while [ -e {work}/slow ]; do sleep 0.05; done; fi
 [ ! -e {work}/broken ] || {{ echo "no space left" >&2; exit 3; }}
 """
+
+
+PLUGIN = """\
+apiVersion: sealer.io/v2
+kind: Plugin
+metadata: {{name: {phase}}}
+spec:
+  type: SHELL
+  action: {phase}
+  data: |
+    [ -d scripts ] && echo {phase} >> {work}/marks
+"""
+PHASES = ("PreInit", "PreJoin", "PostJoin", "PreGuest", "PostInstall", "PreClean", "PostClean")
+# What DECISIONS reserves: every script gets these, and nobody overrides them.
+RESERVED = (
+    *("ClusterName", "HostIP", "HostName", "HostRole", "MasterIPs", "NodeIPs", "PreviousMasterIPs", "PreviousNodeIPs"),
+    *("SealerOperation", "RegistryDomain", "RegistryPort", "RegistryURL"),
+)
 
 
 class Site:
@@ -40,7 +60,14 @@ class Site:
         context = work / "context"
         (context / "scripts").mkdir(parents=True)
         (context / "scripts" / "init.sh").write_text(INIT.format(work=work))
-        (context / "Kubefile").write_text('FROM scratch\nCOPY scripts scripts\nCMD echo "the answer is $Answer"\n')
+        (context / "scripts" / "clean.sh").write_text(f"echo clean.sh >> {work}/marks\n")
+        (context / "plugins").mkdir()
+        (context / "plugins" / "marks.yaml").write_text(
+            "---\n".join(PLUGIN.format(phase=phase, work=work) for phase in PHASES)
+        )
+        (context / "Kubefile").write_text(
+            'FROM scratch\nCOPY scripts scripts\nCOPY plugins plugins\nCMD echo "the answer is $Answer"\n'
+        )
         (context / "Kubefile.app").write_text("FROM scratch\nCOPY Kubefile x\nCMD echo app on $ClusterName\n")
         self.clusterfile = work / "Clusterfile"
         self.clusterfile.write_text(
@@ -73,6 +100,14 @@ class Site:
         assert record["apiVersion"] == "sealer.io/cli/v1"
         assert isinstance(record, dict)
         return record
+
+    def everything(self) -> dict[str, tuple[int, int]]:
+        """Every file and directory of the host and of the records, to see that nothing was touched."""
+        found = {}
+        for path in [*(self.work / "data").rglob("*"), *(self.work / "home" / "clusters").rglob("*")]:
+            state = path.lstat()
+            found[str(path)] = (state.st_ino, state.st_mtime_ns)
+        return found
 
 
 @pytest.fixture
@@ -151,6 +186,84 @@ def test_a_cluster_from_its_plan_to_its_end(site: Site) -> None:
     site.done("delete", "--all", "--name", "here", "--yes")
     assert not (site.work / "data").exists()
     assert site.json("status")["clusters"] == []
+
+
+def test_a_dry_run_of_every_command_shows_the_plan_and_touches_nothing(site: Site) -> None:
+    file = str(site.clusterfile)
+    plans = [site.json(command, "-f", file, "--dry-run") for command in ("run", "apply")]
+    assert not (site.work / "data").exists()
+    assert not (site.work / "home" / "clusters").exists()
+    site.done("apply", "-q", "-f", file)
+    before = site.everything()
+    assert before
+    plans.append(site.json("delete", "--all", "--name", "here", "--dry-run"))
+    shown = site.done("delete", "--all", "--dry-run")
+    assert site.everything() == before
+    assert [plan["operation"] for plan in plans] == ["create", "create", "delete"]
+    for plan in plans:
+        assert plan["dryRun"] is True
+        assert isinstance(plan["steps"], list)
+        for step in plan["steps"]:
+            assert step["title"] and step["phase"] and step["plugin"]
+            assert step["hosts"] in (["127.0.0.1"], ["operator"])
+    words = ["PreClean", "PostClean", "scripts/clean.sh", "documents", "kernel", "127.0.0.1"]
+    assert [word for word in words if word not in shown] == []
+    site.done("delete", "--all", "--yes")
+
+
+def test_the_command_line_is_over_the_clusterfile_and_reaches_the_scripts(site: Site) -> None:
+    shown = site.done("run", "demo:1", "-f", str(site.clusterfile), "--name", "other", "-e", "Answer=7", "-e", "Q=a b")
+    assert "127.0.0.1 | the answer is 7" in shown
+    exported = dict(line.partition("=")[::2] for line in (site.work / "environment").read_text().splitlines())
+    assert set(RESERVED) <= set(exported)
+    assert (exported["Answer"], exported["Q"]) == ("7", "a b")
+    assert (exported["ClusterName"], exported["SealerOperation"]) == ("other", "create")
+    assert exported["HostIP"] == exported["MasterIPs"] == "127.0.0.1"
+    assert (exported["HostRole"], exported["NodeIPs"]) == ("master", "")
+    assert exported["HostName"]
+    assert "other  running" in site.done("status")
+    site.done("delete", "--all", "--name", "other", "--yes")
+
+
+def test_scripts_and_documents_of_the_image_run_in_their_order(site: Site) -> None:
+    site.done("apply", "-q", "-f", str(site.clusterfile))
+    site.done("delete", "-q", "--all", "--yes")
+    assert (site.work / "marks").read_text().split() == [
+        *("PreInit", "PreGuest", "PostInstall"),
+        *("PreClean", "PostClean", "clean.sh"),
+    ]
+
+
+def test_what_will_be_done_is_said_before_it_is(site: Site) -> None:
+    lines = site.done("apply", "-f", str(site.clusterfile)).splitlines()
+    [said] = [number for number, line in enumerate(lines) if "create of cluster here, image demo:1, 1 host in" in line]
+    assert said < next(number for number, line in enumerate(lines) if line.endswith(": started"))
+    site.done("delete", "--all", "--yes")
+
+
+def test_layers_that_are_kept_are_not_sent_again(site: Site) -> None:
+    file = str(site.clusterfile)
+    site.done("apply", "-q", "-f", file)
+    site.done("delete", "-q", "--all", "--yes", "--keep-layers")
+    layers = sorted((site.work / "data" / "layers" / "sha256").iterdir())
+    assert layers
+    assert [path.name for path in (site.work / "data").iterdir()] == ["layers"]
+    before = [(path.stat().st_ino, path.stat().st_mtime_ns) for path in layers]
+    site.done("apply", "-q", "-f", file)
+    assert [(path.stat().st_ino, path.stat().st_mtime_ns) for path in layers] == before
+    site.done("delete", "-q", "--all", "--yes")
+    assert not (site.work / "data").exists()
+
+
+def test_a_layer_that_rotted_on_the_host_is_not_unpacked(site: Site) -> None:
+    site.done("apply", "-q", "-f", str(site.clusterfile))
+    site.done("delete", "-q", "--all", "--yes", "--keep-layers")
+    for path in (site.work / "data" / "layers" / "sha256").iterdir():
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+    site.done("apply", "-q", "-f", str(site.clusterfile))
+    for path in (site.work / "data" / "layers" / "sha256").iterdir():
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name.split(".")[0]
+    site.done("delete", "-q", "--all", "--yes")
 
 
 def test_an_application_goes_onto_the_only_cluster(site: Site) -> None:

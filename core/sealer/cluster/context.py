@@ -246,12 +246,20 @@ class HostContext:
     # -- files ---------------------------------------------------------------------------------------------------
 
     def send(self, blob: Layer, to: str) -> None:
-        """Bring a blob to the host, resumed where it broke off and verified by digest."""
+        """Bring a blob to the host, resumed where it broke off and verified by digest.
+
+        One that the host has is verified too: it may be of an earlier cluster, and cut short by a power cut since.
+        """
+        expected = blob.digest.partition(":")[2]
         partial = shlex.quote(f"{to}.{self.operation.cluster}.partial")
         target = shlex.quote(to)
         script = (
             f'mkdir -p "$(dirname {target})" || exit 1\n'
-            f"if [ -f {target} ]; then echo whole; else stat -c %s {partial} 2>/dev/null || echo 0; fi"
+            f"if [ -f {target} ]; then\n"
+            f"    sum=$(sha256sum < {target}) || exit 1\n"
+            f'    if [ "${{sum%% *}}" = {expected} ]; then echo whole; exit; fi\n'
+            f"fi\n"
+            f"stat -c %s {partial} 2>/dev/null || echo 0"
         )
         answer = self.query(script).stdout.strip()
         if answer == "whole":
@@ -259,7 +267,6 @@ class HostContext:
             return
         have = int(answer)
         start = have if have < blob.size else 0  # a full one that was not renamed did not verify: begin anew
-        expected = blob.digest.partition(":")[2]
         command = (
             f"umask 077; {'' if start else f': > {partial};'} cat >> {partial} || exit 1\n"
             f"sum=$(sha256sum < {partial}) || exit 1\n"
