@@ -100,3 +100,11 @@ def test_links_to_files_of_this_tree_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
         if "://" not in target and not target.startswith("mailto:"):
             assert (page.parent / target).exists(), target
+
+
+def test_the_tutorial_has_every_part_of_the_demo_in_its_order() -> None:
+    demo = (ROOT / "docs" / "examples" / "etcd" / "demo.py").read_text()
+    parts = re.findall(r'self\.part\("(.+)"\)', demo)
+    headings = re.findall("^## (.+)$", (ROOT / "docs" / "tutorial" / "first-cluster.md").read_text(), re.MULTILINE)
+    assert len(parts) > 5
+    assert [heading for heading in headings if heading in parts] == parts

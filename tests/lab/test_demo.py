@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+TUTORIAL = ROOT / "docs" / "tutorial" / "first-cluster.md"
 HOME = Path("/var/lib/sealer-etcd-demo")
 
 
@@ -60,5 +61,8 @@ def test_the_demo_keeps_its_promises() -> None:
         promises[-1],
     ]
     assert re.fullmatch(r"=> of [1-9]\d+ processes, interfaces and control groups none is left", promises[-1])
+    shown = iter(re.findall(r"^\$ .*$", TUTORIAL.read_text(), re.MULTILINE))
+    typed = [line for line in done.stdout.splitlines() if line.startswith("$ ")]
+    assert [line for line in typed if line not in shown] == [], "the tutorial shows all of it, in this order"
     assert re.search(r"^all of it +\d+\.\d s$", done.stdout, re.MULTILINE)
     assert not HOME.exists()
