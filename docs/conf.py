@@ -14,7 +14,13 @@ source_suffix = {".md": "markdown"}
 root_doc = "index"
 exclude_patterns = ["_build", "examples/**"]
 html_theme = "alabaster"
-html_theme_options = {"description": "Docker for whole clusters", "fixed_sidebar": True, "page_width": "1100px"}
+html_theme_options = {
+    "description": "Docker for whole clusters",
+    "fixed_sidebar": True,
+    "page_width": "1280px",  # this, and the next two: the 120 columns of our sources fit in
+    "body_max_width": "1060px",
+    "code_font_size": "0.78em",
+}
 
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 4

@@ -25,6 +25,18 @@ HEAD = """\
 `sealer COMMAND --help` shows the same. The [exit status](exit-status.md) says how a command ended, and `--output json`
 gives [JSON](json-output.md). Commands of installed plugins are listed by `sealer --help`.
 
+## Environment variables
+
+| variable | |
+|---|---|
+| `SEALER_HOME` | where images and what is recorded of clusters are kept; default `~/.sealer` |
+| `SEALER_PARALLEL` | how many hosts are worked on at once; default 32; `--parallel` goes over it |
+| `SEALER_PASSWD` | the SSH password; programs that sealer starts do not inherit it |
+| `SEALER_PK_PASSWD` | the passphrase of the private key; the same |
+| `SEALER_DISABLE_PLUGINS` | names of plugins to leave out, joined by commas; `*`: all |
+| `SEALER_TRACE_PLUGINS` | `1`: print each call of a plugin's hook, how long it took and what came back |
+| `NO_COLOR` | anything: no colours; `--color` goes over it |
+
 ## Global options
 
 They may stand before the name of the command, or after it.

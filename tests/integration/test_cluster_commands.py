@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 import termios
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,23 @@ RESERVED = (
     *("ClusterName", "HostIP", "HostName", "HostRole", "MasterIPs", "NodeIPs", "PreviousMasterIPs", "PreviousNodeIPs"),
     *("SealerOperation", "RegistryDomain", "RegistryPort", "RegistryURL"),
 )
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def undescribed(
+    record: Mapping[str, object], free: Sequence[str] = ("applications", "env", "labels", "schema")
+) -> set[str]:
+    """Fields of a result that its page does not name; what is in those of `free` users have named."""
+    described = set(re.findall(r"`([A-Za-z]+)`", (ROOT / "docs" / "reference" / "json-output.md").read_text()))
+    found = set()
+    for name, value in record.items():
+        found |= {name} - described - {"apiVersion"}
+        inner = value if isinstance(value, list) else [value]
+        for one in inner if name not in free else []:
+            found |= undescribed(one, free) if isinstance(one, dict) else set()
+    return found
 
 
 class Site:
@@ -99,6 +117,7 @@ class Site:
         record = json.loads(self.done("--output", "json", *arguments).splitlines()[-1])
         assert record["apiVersion"] == "sealer.io/cli/v1"
         assert isinstance(record, dict)
+        assert undescribed(record) == set(), "docs/reference/json-output.md describes every field"
         return record
 
     def everything(self) -> dict[str, tuple[int, int]]:
@@ -396,6 +415,39 @@ def test_an_image_removed_by_force_serves_the_run_that_has_begun(site: Site) -> 
     assert process.returncode == 0, output
     assert not list(blobs.iterdir())
     site.done("delete", "--all", "--name", "here", "--yes")
+
+
+def test_every_field_of_every_listing_is_described(site: Site) -> None:
+    """`json` looks; a failure's object is looked at too."""
+    for words in (
+        ["version"],
+        ["images"],
+        ["inspect", "demo:1"],
+        ["tag", "demo:1", "other:1"],
+        ["rmi", "other:1"],
+        ["load", "-i", str(site.work / "x.tar")],
+        ["validate", "-f", str(site.clusterfile)],
+        ["schema"],
+        ["plugin", "list"],
+        ["plugin", "show", "shell"],
+        ["plugin", "new", "disk", "--directory", str(site.work)],
+        ["completion", "bash"],
+        ["status"],
+        ["run", "-f", str(site.clusterfile), "--dry-run"],
+    ):
+        if words[0] == "load":
+            site.done("save", "demo:1", "-o", words[-1])
+        assert site.json(*words)
+    (site.work / "broken").touch()
+    for command in (
+        ["apply", "-f", str(site.clusterfile)],
+        ["validate", "-f", str(site.work / "context" / "Kubefile")],
+    ):
+        failed = site.call(*command, "--output", "json")
+        record = json.loads(failed.stdout.splitlines()[-1])
+        assert set(record) == {"apiVersion", "error"}
+        assert undescribed(record["error"]) == set()
+    site.done("delete", "--all", "--yes")
 
 
 @pytest.mark.parametrize(

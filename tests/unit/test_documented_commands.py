@@ -51,3 +51,9 @@ def test_a_command_and_its_options_are_described(name: str) -> None:
 
 def test_the_page_is_up_to_date() -> None:
     assert PAGE.read_text() == reference.page(), "run: python tools/command_reference.py"
+
+
+def test_every_variable_is_described() -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "core" / "sealer").rglob("*.py"))
+    read = set(re.findall(r"(?<![\w$])SEALER_[A-Z]+(?:_[A-Z]+)*(?![\w])", sources)) - {"SEALER_CONTRACT_VARIABLE"}
+    assert read == set(re.findall(r"`(SEALER_\w+)`", PAGE.read_text()))

@@ -15,11 +15,16 @@ _PATH = click.Path(path_type=Path)
 @click.command("build")
 @click.argument("context", default=".", type=_PATH)
 @click.option("-t", "--tag", "tags", multiple=True, required=True, metavar="NAME", help="Name of the image.")
-@click.option("-f", "--file", "--kubefile", "kubefile", type=_PATH, help="Default: CONTEXT/Kubefile.")
+@click.option("-f", "--file", "--kubefile", "kubefile", type=_PATH, help="The Kubefile; default: CONTEXT/Kubefile.")
 @click.option("--build-arg", "build_args", multiple=True, metavar="NAME=VALUE", help="Value of an ARG.")
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="A label, besides the Kubefile's.")
-@click.option("--platform", default="", metavar="OS/ARCH", help="Default: this machine's.")
-@click.option("--type", "kind", type=click.Choice(["kube-installer", "app-installer"]), help="Default: the base's.")
+@click.option("--platform", default="", metavar="OS/ARCH", help="What the image is for; default: this machine's.")
+@click.option(
+    "--type",
+    "kind",
+    type=click.Choice(["kube-installer", "app-installer"]),
+    help="Makes a cluster, or goes onto one; default: the base's.",
+)
 @click.option("-m", "--mode", type=click.Choice(["lite"]), default="lite", help="How to build; there is one way.")
 @click.option("--no-cache", is_flag=True, help="Accepted; every build executes every instruction.")
 @pass_app
