@@ -19,7 +19,7 @@ A_FILE = click.Path()  # shells complete its name; whoever reads it says what is
 
 
 class RunOptions(TypedDict):
-    """What :func:`run_options` pass to a command."""
+    """What :func:`run_options` say."""
 
     dry_run: bool
     parallel: int | None
@@ -103,8 +103,8 @@ def run_options(function: C) -> C:
         function,
         click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing."),
         click.option("--parallel", type=click.IntRange(1), metavar="N", help="Hosts worked on at once; default 32."),
-        click.option("--continue", "resume", flag_value="continue", help="Go on with what is unfinished."),
-        click.option("--abandon", "resume", flag_value="abandon", help="Drop what is unfinished and begin anew."),
+        click.option("--continue", "finish", is_flag=True, help="Go on with what is unfinished."),
+        click.option("--abandon", is_flag=True, help="Drop what is unfinished and begin anew."),
         click.option(
             "--settle",
             multiple=True,
@@ -115,9 +115,19 @@ def run_options(function: C) -> C:
 
 
 def split(values: Mapping[str, Any]) -> tuple[Login, RunOptions]:
-    """The values of :func:`login_options` and of :func:`run_options`."""
-    run = {name: values[name] for name in RunOptions.__annotations__}
-    return login(values), cast(RunOptions, run)
+    """The values of :func:`login_options` and of :func:`run_options`.
+
+    :raises click.UsageError: two of them exclude each other.
+    """
+    if values["finish"] and values["abandon"]:
+        raise click.UsageError("--continue and --abandon exclude each other")
+    run = RunOptions(
+        dry_run=values["dry_run"],
+        parallel=values["parallel"],
+        resume="continue" if values["finish"] else "abandon" if values["abandon"] else None,
+        settle=values["settle"],
+    )
+    return login(values), run
 
 
 def login(values: Mapping[str, Any]) -> Login:

@@ -107,7 +107,10 @@ def picked_hosts(recorded: Recorded, roles: str, hosts: str, ssh: Ssh) -> tuple[
     named = set(host_names(hosts)) if hosts else None
     known = {name for entry in recorded.hosts for name in (entry.host.address, entry.host.placeholder) if name}
     if named and named - known:
-        raise InputError(f"{', '.join(sorted(named - known))}: not in the cluster '{recorded.name}'")
+        raise InputError(
+            f"{', '.join(sorted(named - known))}: not in the cluster '{recorded.name}'",
+            remedy=f"`sealer status --name {recorded.name}` lists its hosts",
+        )
     found = [
         replace(entry.host, ssh=ssh.filled_from(entry.host.ssh))
         for entry in recorded.hosts
@@ -116,7 +119,11 @@ def picked_hosts(recorded: Recorded, roles: str, hosts: str, ssh: Ssh) -> tuple[
         and (named is None or named & {entry.host.address, entry.host.placeholder})
     ]
     if not found:
-        raise InputError(f"no host of the cluster '{recorded.name}' is meant", why=f"roles '{roles}', hosts '{hosts}'")
+        raise InputError(
+            f"no host of the cluster '{recorded.name}' is meant",
+            why=f"roles '{roles}', hosts '{hosts}'",
+            remedy=f"`sealer status --name {recorded.name}` lists its hosts",
+        )
     return tuple(found)
 
 
