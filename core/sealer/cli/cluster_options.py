@@ -48,6 +48,15 @@ def host_options(function: C) -> C:
     )
 
 
+def leaving_options(function: C) -> C:
+    """The same, of hosts that a cluster has."""
+    return _apply(
+        function,
+        _hosts("-m", "--masters", help="Masters to take out: a,b,c-d."),
+        _hosts("-n", "--nodes", help="Nodes to take out: a,b,c-d."),
+    )
+
+
 def _hosts(*names: str, help: str) -> Callable[[C], C]:
     return click.option(*names, multiple=True, metavar="HOSTS", help=help, callback=filled)
 
@@ -103,8 +112,8 @@ def run_options(function: C) -> C:
         function,
         click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing."),
         click.option("--parallel", type=click.IntRange(1), metavar="N", help="Hosts worked on at once; default 32."),
-        click.option("--continue", "finish", is_flag=True, help="Go on with what is unfinished."),
-        click.option("--abandon", is_flag=True, help="Drop what is unfinished and begin anew."),
+        click.option("--continue", "finish", is_flag=True, help="Finish what is unfinished, as it was begun."),
+        click.option("--abandon", is_flag=True, help="Go on from where it stopped, towards what is asked for now."),
         click.option(
             "--settle",
             multiple=True,

@@ -11,7 +11,7 @@ from sealer.cli.app import App, pass_app
 
 
 @click.command("delete")
-@options.host_options
+@options.leaving_options
 @options.name_option
 @options.file_option()
 @click.option("-a", "--all", "everything", is_flag=True, help="Delete the whole cluster.")

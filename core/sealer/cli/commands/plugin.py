@@ -24,7 +24,7 @@ def command() -> None:
     """List, show and start plugins."""
 
 
-@command.command("list")
+@command.command("list", short_help="List the installed plugins.")
 @pass_app
 def list_plugins(app: App) -> None:
     """List the installed packages that extend sealer, and what each provides.
@@ -54,7 +54,7 @@ def show(app: App, name: str) -> None:
     app.show({"plugin": package.as_json()}, lambda: _details(package))
 
 
-@command.command("new")
+@command.command("new", short_help="Write a working plugin to start from.")
 @click.argument("name")
 @click.option("--directory", default=".", type=click.Path(path_type=Path), help="Where to write it; default: here.")
 @click.option("--type", "type_name", default="", help="The type of its Plugin documents; default: NAME in capitals.")
