@@ -253,6 +253,33 @@ def test_scripts_and_documents_of_the_image_run_in_their_order(site: Site) -> No
     ]
 
 
+@pytest.mark.parametrize(
+    ("command", "status", "words"),
+    [
+        ("sealer exec 'seq 100000; echo end >> MARKS' | head -n 1", 1, ""),
+        ("sealer exec 'seq 100000; echo end >> MARKS' > /dev/full", 1, "No space left on device"),
+        ("sealer exec 'while :; do echo x; sleep 0.01; echo end >> MARKS; done' | head -n 1", 1, ""),
+    ],
+)
+def test_a_command_on_the_hosts_ends_when_nobody_reads_it(site: Site, command: str, status: int, words: str) -> None:
+    site.done("apply", "-q", "-f", str(site.clusterfile))
+    line = command.replace("MARKS", f"{site.work}/marks").replace("sealer", f"{sys.executable} -m sealer")
+    done = subprocess.run(
+        ["bash", "-c", f"{line}; exit ${{PIPESTATUS[0]}}"],
+        env=site.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == status
+    assert words in done.stderr
+    assert done.stderr == "" or words
+    assert "mistake" not in done.stderr
+    site.done("delete", "--all", "--yes")
+
+
 def test_what_will_be_done_is_said_before_it_is(site: Site) -> None:
     lines = site.done("apply", "-f", str(site.clusterfile)).splitlines()
     [said] = [number for number, line in enumerate(lines) if "create of cluster here, image demo:1, 1 host in" in line]

@@ -10,6 +10,7 @@ import click
 
 from sealer.cli import failures
 from sealer.cli.app import App, abandon
+from sealer.cli.interrupts import ended_as_by_ctrl_c
 from sealer.cli.root import root
 
 
@@ -20,7 +21,8 @@ def run(arguments: Sequence[str], app: App | None = None) -> int:
     """
     app = app or App()
     try:
-        return _invoke(arguments, app)
+        with ended_as_by_ctrl_c():
+            return _invoke(arguments, app)
     except BrokenPipeError:
         return 1
     finally:

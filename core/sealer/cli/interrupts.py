@@ -45,6 +45,21 @@ def interrupts(request: Callable[[], int], events: EventStream) -> Iterator[None
             signal.signal(one, handler)
 
 
+@contextlib.contextmanager
+def ended_as_by_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end what the body does as Ctrl-C would: what it has begun is cleared away first."""
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for one in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(one) is signal.SIG_DFL:
+                before[one] = signal.signal(one, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
 def _leave() -> NoReturn:
     """End the process whatever its threads are waiting for; the journal has all that the next run needs."""
     with contextlib.suppress(OSError):

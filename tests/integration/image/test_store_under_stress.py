@@ -275,13 +275,14 @@ def test_memory_does_not_grow_with_the_layer(tmp_path: Path) -> None:
     assert measured["peak"] - measured["idle"] < 64 * MIB, measured
 
 
-def test_ctrl_c_ends_the_command_and_cleans_up(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_and_its_like_end_the_command_and_clean_up(tmp_path: Path, number: signal.Signals) -> None:
     home = tmp_path / "home"
     directory = context(tmp_path / "context", "FROM scratch\nRUN echo begun; sleep 300")
     process = sealer(home, "build", "-t", "app", str(directory))
     assert process.stdout is not None
     assert any("begun" in line and "RUN" not in line for line in iter(process.stdout.readline, ""))
-    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, number)
     readable, _, _ = select.select([process.stdout], [], [], 30)
     assert readable
     process.stdout.read()

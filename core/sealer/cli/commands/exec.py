@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from sealer.cli import cluster_options as options
-from sealer.cli.app import App, pass_app
+from sealer.cli.app import App, abandon, pass_app
 from sealer.cli.typed import as_text, filled
 
 if TYPE_CHECKING:
-    from sealer.cluster.ad_hoc import Answer, Listener
+    from sealer.cluster.ad_hoc import Answer
+    from sealer.cluster.cancellation import Cancellation
     from sealer.hosts import Host
 
 
@@ -60,20 +64,52 @@ def command(  # noqa: PLR0917  # click passes them by name
         options.ssh(app, options.login(login)),
     )
     line = words[0] if len(words) == 1 else shlex.join(words)
-    heard: dict[tuple[str, str], list[str]] = {}
-    with interrupts(cancellation.request, app.events):
-        answers = lifecycle.execute(cluster, line, chosen, _listener(app, len(chosen), heard))
-    _finish(app, cluster, line, answers, heard)
+    heard = _Heard(app, len(chosen), cancellation)
+    with interrupts(cancellation.request, app.events), heard.whoever_reads():
+        answers = lifecycle.execute(cluster, line, chosen, heard)
+    _finish(app, cluster, line, answers, heard.lines)
 
 
-def _listener(app: App, number: int, heard: dict[tuple[str, str], list[str]]) -> Listener:
-    def hear(host: Host, stream: Literal["stdout", "stderr"], line: str) -> None:
-        if app.output == "json":
-            heard.setdefault((host.id, stream), []).append(line)
-        else:
-            click.echo(f"{host.id}  {line}" if number > 1 else line, err=stream == "stderr")
+class _Heard:
+    """What hosts print: shown at once to a person, kept for a program.
 
-    return hear
+    :ivar lines: for a program, by host and stream.
+    """
+
+    def __init__(self, app: App, hosts: int, cancellation: Cancellation) -> None:
+        self.lines: dict[tuple[str, str], list[str]] = {}
+        self._app = app
+        self._several = hosts > 1
+        self._cancellation = cancellation
+        self._unread: OSError | None = None
+
+    def __call__(self, host: Host, stream: Literal["stdout", "stderr"], line: str) -> None:
+        """Take a line."""
+        if self._app.output == "json":
+            self.lines.setdefault((host.id, stream), []).append(line)
+        elif self._unread is None:
+            try:
+                click.echo(f"{host.id}  {line}" if self._several else line, err=stream == "stderr")
+            except OSError as error:  # `| head` has seen enough, or a disk is full: the command need not go on
+                self._unread = error
+                abandon(sys.stdout if stream == "stdout" else sys.stderr)
+                self._cancellation.request()
+
+    @contextmanager
+    def whoever_reads(self) -> Iterator[None]:
+        """See to it that the command ends as one whose reader has left, when that is why it was stopped.
+
+        :raises OSError: the output could not be written.
+        """
+        from sealer.errors import InterruptedRunError  # noqa: PLC0415
+
+        try:
+            yield
+        except InterruptedRunError:
+            if self._unread is None:
+                raise
+        if self._unread is not None:
+            raise self._unread
 
 
 def _finish(
