@@ -3,9 +3,9 @@
 JSON lines. A record is on disk before anything it announces happens; a torn last line is the mark of a crash and is
 dropped. Records, by their field `record`:
 
-`begin` (an operation), `locked` and `released` (from here on there are locks on the hosts, and no more), `intend` (a step
-on a host, with the attempt's name), `done` and `failed` (an attempt, with its facts or its error), `completed` (a step on
-all its hosts), `settling` (all steps are done, only the recorded state has yet to say so), `end` (the operation:
+`begin` (an operation), `locked` and `released` (from here on there are locks on the hosts, and no more), `intend` (a
+step on a host, with the attempt's name), `done` and `failed` (an attempt, with its facts or its error), `completed` (a
+step on all its hosts), `settling` (all steps are done, only the recorded state has yet to say so), `end` (the operation:
 `completed` or `abandoned`).
 """
 
