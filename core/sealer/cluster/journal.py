@@ -5,8 +5,8 @@ dropped. Records, by their field `record`:
 
 `begin` (an operation), `locked` and `released` (from here on there are locks on the hosts, and no more), `intend` (a
 step on a host, with the attempt's name), `done` and `failed` (an attempt, with its facts or its error), `completed` (a
-step on all its hosts), `settling` (all steps are done, only the recorded state has yet to say so), `end` (the operation:
-`completed` or `abandoned`).
+step on all its hosts), `settling` (all steps are done, only the recorded state has yet to say so), `end` (the
+operation: `completed` or `abandoned`).
 """
 
 from __future__ import annotations

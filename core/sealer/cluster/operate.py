@@ -220,8 +220,7 @@ class Run:
             self.operation = replace(self.operation, id=unfinished["id"])
             self.events.info(f"continuing the {self.operation.kind} that was not finished")
             return
-        state.save_pending(self.home, self.intention.desired)
-        self._record_hosts()
+        # The journal comes first: what is recorded after it, it can take back.
         journal.begin(
             {
                 "id": self.operation.id,
@@ -233,6 +232,8 @@ class Run:
                 "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             }
         )
+        state.save_pending(self.home, self.intention.desired)
+        self._record_hosts()
 
     def _judge_unfinished(self, journal: Journal, unfinished: Mapping[str, Any]) -> None:
         if journal.state.settling and self.recorded and self.recorded.status == "running":

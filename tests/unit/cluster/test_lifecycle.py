@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -89,7 +91,8 @@ def test_a_delete_that_was_killed_is_finished_by_the_same_command(ready: Site, r
 
 
 def test_a_create_that_was_killed_before_it_touched_a_host_is_deleted_without_one(ready: Site) -> None:
-    ready.killed("after", "begin", lambda lifecycle: lifecycle.create(ready.desired()))
+    ready.killed("before", "locked", lambda lifecycle: lifecycle.create(ready.desired()))
+    assert status(ready) == "creating"
     (ready.machine(1) / "off").touch()
     assert yes(ready).delete("here").kind == "delete"
     assert not ready.home.directory.exists()
@@ -110,10 +113,12 @@ def test_what_a_killed_removal_of_the_records_left_is_no_cluster(ready: Site, le
 
 def test_a_typing_mistake_that_was_killed_at_once_is_no_host_of_the_cluster(ready: Site) -> None:
     """The host is off; whoever waits for it kills sealer and names another."""
+    ready.killed("before", "locked", lambda lifecycle: lifecycle.create(ready.desired(machines=(3,))))
     (ready.machine(3) / "off").touch()
-    ready.killed("after", "begin", lambda lifecycle: lifecycle.create(ready.desired(machines=(3,))))
     ready.lifecycle().create(ready.desired())
-    ready.killed("after", "begin", lambda lifecycle: lifecycle.apply(ready.desired(machines=(1, 3))))
+    (ready.machine(3) / "off").unlink()
+    ready.killed("before", "locked", lambda lifecycle: lifecycle.apply(ready.desired(machines=(1, 3))))
+    (ready.machine(3) / "off").touch()
     assert ready.lifecycle().apply(ready.desired()).kind == "nothing"
     assert ready.lifecycle().apply(ready.desired(machines=(1, 2))).kind == "scale"
     recorded = state.load(ready.home)
@@ -128,6 +133,24 @@ def test_a_delete_goes_on_where_the_key_was_taken_away(ready: Site) -> None:
     assert (ready.machine(1) / "revoked").exists()
     yes(ready).delete("here")
     assert not ready.home.directory.exists()
+
+
+def test_a_full_disk_here_leaves_no_host_that_was_never_touched(ready: Site, small_disk: Path) -> None:
+    """Wherever the room ends among the records that come before the first host is touched."""
+    ready.settings.clusters.symlink_to(small_disk)
+    ready.lifecycle().create(ready.desired())
+    filler = small_disk / "filler"
+    for pages in range(1, 4):
+        with filler.open("wb", buffering=0) as stream, contextlib.suppress(OSError):
+            while True:
+                stream.write(bytes(4096))
+        os.truncate(filler, filler.stat().st_size - pages * 4096)
+        with pytest.raises(SealerError) as error:
+            ready.lifecycle().apply(ready.desired(machines=(1, 2)))
+        assert "No space left" in error.value.why
+        filler.unlink()
+        assert ready.lifecycle().apply(ready.desired()).kind == "nothing"
+    assert ran(ready) == ["10.0.0.1"]
 
 
 # -- out of reach ----------------------------------------------------------------------------------------------------
