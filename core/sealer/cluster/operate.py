@@ -242,11 +242,14 @@ class Run:
                 raise exists(self.recorded)
             return
         if self.operation.kind != "delete" and self.choices.unfinished != "abandon":
+            # Only by a command of its kind can an operation be continued.
+            same = unfinished["kind"] == self.operation.kind
+            others = "`--continue` (finish that one as it was begun) or " if same else ""
             raise RefusedError(
                 f"The {unfinished['kind']} of '{self.home.name}' that `{unfinished['command']}` began "
                 f"on {unfinished['time']} is not finished, and this is not the same command on the same input",
-                remedy="Run that command again, or this one with `--continue` (finish that one as it was begun) "
-                "or `--abandon` (go on from where it stopped towards what this one asks for).",
+                remedy=f"Run that command again, or this one with {others}`--abandon` (go on from where it stopped "
+                "towards what this one asks for).",
             )
         journal.end("abandoned")
 

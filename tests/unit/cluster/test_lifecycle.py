@@ -181,6 +181,49 @@ def test_a_kept_host_that_is_off_keeps_nobody_from_joining(ready: Site) -> None:
     assert ran(ready) == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
 
 
+# -- unfinished ------------------------------------------------------------------------------------------------------
+
+
+def test_an_unfinished_application_is_finished_by_its_own_command_or_abandoned(ready: Site) -> None:
+    mended = ready.directory / "mended"
+    cmds = f"CMD echo app >> {ready.directory}/app; [ -e {mended} ]\nCMD echo end >> {ready.directory}/app"
+    ready.lifecycle().create(ready.desired())
+    ready.build({"x": "y"}, cmds, name="app:1", kind="app-installer")
+    application = ready.desired(image="app:1")
+    with pytest.raises(OperationFailedError):
+        ready.lifecycle().create(application)
+    for choice in ("", "continue"):
+        with pytest.raises(RefusedError, match="application of 'here'") as error:
+            ready.lifecycle(unfinished=choice).apply(ready.desired())
+        assert "--abandon" in error.value.remedy
+        assert "--continue" not in error.value.remedy, "it is not by an apply that it can be continued"
+    mended.touch()
+    ready.lifecycle().create(application)
+    assert ran(ready, "app") == ["app", "app", "end"]
+    mended.unlink()
+    with pytest.raises(OperationFailedError):
+        ready.lifecycle().create(application)
+    assert ready.lifecycle(unfinished="abandon").apply(ready.desired()).kind == "scale"
+    assert status(ready) == "running"
+
+
+def test_an_unfinished_change_is_continued_by_a_command_of_its_kind(site: Site) -> None:
+    mended = site.directory / "mended"
+    script = COUNT.format(site.directory) + f"[ -e {mended} ] || [ $HostIP = 10.0.0.1 ]\n"
+    site.build({"scripts/init.sh": script})
+    site.lifecycle().create(site.desired())
+    with pytest.raises(OperationFailedError):
+        site.lifecycle().apply(site.desired(machines=(1, 2)))
+    with pytest.raises(RefusedError) as error:
+        yes(site).apply(site.desired(machines=(1, 3)))
+    assert "--continue" in error.value.remedy
+    mended.touch()
+    site.lifecycle(unfinished="continue").apply(site.desired(machines=(1, 3)))
+    recorded = state.load(site.home)
+    assert recorded
+    assert [entry.host.address for entry in recorded.hosts if entry.member] == ["10.0.0.1", "10.0.0.2"]
+
+
 # -- records ---------------------------------------------------------------------------------------------------------
 
 
