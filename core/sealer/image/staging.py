@@ -182,17 +182,12 @@ def dead_stagings(directory: Path) -> list[Staging]:
     dead = []
     for area in sorted(directory.glob("*")):
         try:
-            lock = os.open(area / LOCK, os.O_RDWR | os.O_CLOEXEC)
+            lock = os.open(area / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except (FileNotFoundError, NotADirectoryError):
-            with suppress(OSError):
-                area.rmdir()  # empty: its owner is about to do the same, or died just before
-            continue
+            continue  # its owner has just removed it
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(lock)
-            continue
-        if os.fstat(lock).st_nlink == 0:  # its owner removed it since it was opened
             os.close(lock)
             continue
         staging = Staging(area, lock)
