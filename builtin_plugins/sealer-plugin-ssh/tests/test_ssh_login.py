@@ -4,19 +4,24 @@ import os
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sealer.errors import AuthenticationError, HostKeyError, HostUnreachableError
+from sealer.errors import AuthenticationError, HostKeyError, HostUnreachableError, InterruptedRunError
+from sealer.events import EventStream
 from sealer.extension import Connection
 from sealer.hosts import Host, Ssh
 from sealer.redaction import Secret
+from sealer.settings import Settings
 from sealer.testing.sshd import LoopbackSshd, make_key
 from sealer_plugin_ssh import known_hosts
+from sealer_plugin_ssh.transport import SshTransport
 
 Connect = Callable[..., Connection]
 Start = Callable[..., LoopbackSshd]
@@ -279,3 +284,65 @@ def test_a_new_host_is_refused_when_told_so(sshd: LoopbackSshd, connect: Connect
     with pytest.raises(HostKeyError, match="is not known") as caught:
         connect(sshd.host, strictHostKeyChecking="yes")
     assert "ssh-keyscan" in caught.value.remedy
+
+
+# ---- being called off --------------------------------------------------------------------------------------------
+
+
+def nobody(server: socket.socket, stop: threading.Event) -> None:
+    """The queue of those who wait is full: whoever comes now hears nothing at all."""
+    waiting = []
+    for _ in range(3):
+        client = socket.socket()
+        client.setblocking(False)
+        client.connect_ex(server.getsockname())
+        waiting.append(client)
+    stop.wait()
+    for client in waiting:
+        client.close()
+
+
+def mute(server: socket.socket, stop: threading.Event) -> None:
+    """Accepts, and says nothing."""
+    client, _ = server.accept()
+    stop.wait()
+    client.close()
+
+
+def half(server: socket.socket, stop: threading.Event) -> None:
+    """Says that it speaks SSH, and no more."""
+    client, _ = server.accept()
+    client.sendall(b"SSH-2.0-half\r\n")
+    stop.wait()
+    client.close()
+
+
+def busy(server: socket.socket, stop: threading.Event) -> None:
+    """Hangs up on everybody, as sshd does with too many."""
+    server.settimeout(0.1)
+    while not stop.is_set():
+        with suppress(TimeoutError):
+            server.accept()[0].close()
+
+
+@pytest.mark.parametrize("server_like", [nobody, mute, half, busy])
+def test_a_connection_that_nobody_wants_any_more(
+    server_like: Callable[[socket.socket, threading.Event], None], tmp_path: Path
+) -> None:
+    """Ctrl-C is heard while connecting, wherever that waits."""
+    over = threading.Event()
+    transport = SshTransport(Settings(home=tmp_path), EventStream(), {})
+    transport.cancelled = threading.Event()
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, ThreadPoolExecutor(1) as threads:
+        serving = threads.submit(server_like, server, over)
+        calling_off = threading.Timer(1.0, transport.cancelled.set)
+        calling_off.start()
+        started = time.monotonic()
+        try:
+            with pytest.raises(InterruptedRunError):
+                transport.connect(Host("127.0.0.1", ssh=Ssh(password=Secret("Wal-Nuss"), port=server.getsockname()[1])))
+            assert time.monotonic() - started < 4
+        finally:
+            over.set()
+            calling_off.join()
+            serving.result()

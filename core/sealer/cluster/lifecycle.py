@@ -394,6 +394,7 @@ class Lifecycle:
             transports.append(local)
         for transport in transports:
             transport.credentials = home.credentials
+            transport.cancelled = self._cancellation.stop
 
         def transport_of(host: Host) -> Transport:
             return local if local is not None and is_this_machine(host.address) else remote

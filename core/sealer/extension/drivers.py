@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -117,9 +118,11 @@ class Transport(Driver):
     """The only thing that opens a way to a host.
 
     :cvar credentials: directory of the cluster's own keys on this machine, set by the kernel; None: no cluster.
+    :cvar cancelled: set when the run was asked to stop: whoever still connects should give up. Set by the kernel.
     """
 
     credentials: Path | None = None
+    cancelled: threading.Event | None = None
 
     @abc.abstractmethod
     def connect(self, host: Host) -> Connection:
@@ -128,6 +131,7 @@ class Transport(Driver):
         :raises HostUnreachableError: nobody answers, or the answer is no SSH server (say).
         :raises AuthenticationError: the credentials are refused; says which were tried.
         :raises HostKeyError: the host's identity changed; says where the old one is recorded.
+        :raises InterruptedRunError: the run was asked to stop meanwhile.
         """
 
     def authorize(self, operation: Operation) -> Sequence[Step]:

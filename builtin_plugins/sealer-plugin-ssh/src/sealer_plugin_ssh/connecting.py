@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ from sealer_plugin_ssh.dial import DroppedError, dial
 from sealer_plugin_ssh.known_hosts import SYSTEM_FILE, HostKey, KnownHosts
 from sealer_plugin_ssh.multiplexer import Multiplexer
 from sealer_plugin_ssh.sudo import find_privileges
+from sealer_plugin_ssh.watch import TICK, Watch
 
 T = TypeVar("T")
 ATTEMPTS = 6
@@ -32,15 +34,25 @@ DEFAULT_PORT = 22
 
 @dataclass(frozen=True)
 class Options:
-    """What the driver's fields say."""
+    """What the driver's fields say.
+
+    :param cancelled: set when nobody wants a connection any more.
+    """
 
     known_hosts: KnownHosts
     max_sessions: int = 6
     connect_timeout: float = 10.0
     cluster_key: Path | None = None
+    cancelled: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
-    def from_driver(cls, options: Mapping[str, Json], settings: Settings, cluster_key: Path | None = None) -> Options:
+    def from_driver(
+        cls,
+        options: Mapping[str, Json],
+        settings: Settings,
+        cluster_key: Path | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> Options:
         """Read the fields; they have been checked against the schema."""
         own = Path(str(options.get("knownHosts") or settings.home / "known_hosts")).expanduser()
         accept_new = options.get("strictHostKeyChecking", "accept-new") != "yes"
@@ -50,6 +62,7 @@ class Options:
             int(str(options.get("maxSessions", 6))),
             float(str(options.get("connectTimeout", 10))),
             cluster_key,
+            cancelled or threading.Event(),
         )
 
 
@@ -63,11 +76,12 @@ class Connector:
         """Connect, know the host, log in, become root.
 
         :raises HostError: of the kind that tells where it went wrong.
+        :raises InterruptedRunError: it is not wanted any more.
         """
         host = replace(host, ssh=replace(host.ssh, user=host.ssh.user or "root", port=host.ssh.port or DEFAULT_PORT))
         with credentials(host, self._options.cluster_key) as found:
             login = Login(host, found)
-            transport, key = _again(host, lambda: self._log_in(host, login))
+            transport, key = _again(host, lambda: self._log_in(host, login), self._options.cancelled)
         connection = SshConnection(
             host.address, transport, key.fingerprint, limits.ChannelPlaces(self._options.max_sessions)
         )
@@ -82,12 +96,14 @@ class Connector:
     def _log_in(self, host: Host, login: Login) -> tuple[Multiplexer, HostKey]:
         address, port = host.address, host.ssh.port
         known = self._options.known_hosts
+        check = Watch(address, None, self._options.cancelled).check
         with limits.unauthenticated(address, port):
-            socket = dial(address, port, self._options.connect_timeout)
+            check()
+            socket = dial(address, port, self._options.connect_timeout, check)
             with limits.HANDSHAKES:
                 transport = Multiplexer(socket, known.types(address, port))
                 try:
-                    key = _handshake(transport, host)
+                    key = _handshake(transport, host, check)
                     known.check(address, port, key)
                     login.attempt(transport)
                 except BaseException:
@@ -97,9 +113,15 @@ class Connector:
         return transport, key
 
 
-def _handshake(transport: Multiplexer, host: Host) -> HostKey:
+def _handshake(transport: Multiplexer, host: Host, check: Callable[[], None]) -> HostKey:
+    over = threading.Event()
+    deadline = time.monotonic() + HANDSHAKE_TIMEOUT
     try:
-        transport.start_client(timeout=HANDSHAKE_TIMEOUT)
+        transport.start_client(event=over)
+        while not over.wait(TICK) and transport.is_active() and time.monotonic() < deadline:
+            check()
+        if not transport.is_active():
+            raise transport.get_exception() or paramiko.SSHException("negotiation failed")
         key = transport.get_remote_server_key()
     except paramiko.ssh_exception.IncompatiblePeer as error:
         raise HostUnreachableError(
@@ -113,7 +135,7 @@ def _handshake(transport: Multiplexer, host: Host) -> HostKey:
     return HostKey(key.get_name(), key.asbytes())
 
 
-def _again(host: Host, connect: Callable[[], T]) -> T:
+def _again(host: Host, connect: Callable[[], T], cancelled: threading.Event) -> T:
     """Connect again, a bounded number of times, when the server hung up early."""
     pause = FIRST_PAUSE
     for left in reversed(range(ATTEMPTS)):
@@ -127,6 +149,6 @@ def _again(host: Host, connect: Callable[[], T]) -> T:
                     why=str(error),
                     remedy="its MaxStartups or a blocking service (fail2ban) may turn us away: see sshd's log there",
                 ) from error
-        time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # it spreads load, it hides nothing
+        cancelled.wait(pause * random.uniform(0.5, 1.5))  # noqa: S311  # it spreads load, it hides nothing
         pause *= 2
     raise AssertionError  # the last attempt returns or raises

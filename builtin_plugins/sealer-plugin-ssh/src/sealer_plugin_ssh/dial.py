@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
+import select
 import socket
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sealer.errors import HostUnreachableError
+from sealer_plugin_ssh.watch import TICK
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -49,34 +53,55 @@ class DroppedError(Exception):
     """The server hung up before or while logging in, as sshd does with too many at once: worth another try."""
 
 
-def dial(address: str, port: int, timeout: float) -> HostSocket:
+def dial(address: str, port: int, timeout: float, check: Callable[[], None]) -> HostSocket:
     """Connect, and wait for the server's first words, which stay unread.
 
     :param timeout: seconds for the connection.
+    :param check: called several times a second while waiting; raises to give up.
     :raises HostUnreachableError: nobody there, or it is no SSH server.
     :raises DroppedError: accepted, then closed without a word.
     """
-    connection = _connect(address, port, timeout)
+    connection = _connect(address, port, timeout, check)
     try:
         _tune(connection)
-        _await_banner(connection, address, port)
+        _await_banner(connection, address, port, check)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _connect(address: str, port: int, timeout: float) -> HostSocket:
+def _connect(address: str, port: int, timeout: float, check: Callable[[], None]) -> HostSocket:
     connection = HostSocket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-    connection.settimeout(timeout)
     try:
-        connection.connect((address, port))
+        _await_connection(connection, (address, port), time.monotonic() + timeout, check)
     except OSError as error:
         connection.close()
         raise HostUnreachableError(
             f"no connection to port {port}", where=address, why=_reason(error, timeout), remedy=_remedy(error)
         ) from error
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def _await_connection(
+    connection: socket.socket, target: tuple[str, int], deadline: float, check: Callable[[], None]
+) -> None:
+    """Connect as `connect` does, but look up now and then."""
+    connection.setblocking(False)
+    code = connection.connect_ex(target)
+    if code == errno.EINPROGRESS:
+        poll = select.poll()
+        poll.register(connection, select.POLLOUT)
+        while not poll.poll(TICK * 1000):
+            check()
+            if time.monotonic() >= deadline:
+                raise TimeoutError
+        code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        raise OSError(code, os.strerror(code))  # of the class that fits the code
 
 
 def _reason(error: OSError, timeout: float) -> str:
@@ -109,8 +134,8 @@ def _tune(connection: socket.socket) -> None:
                 connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _await_banner(connection: socket.socket, address: str, port: int) -> None:
-    said = _first_words(connection, time.monotonic() + BANNER_TIMEOUT)
+def _await_banner(connection: socket.socket, address: str, port: int, check: Callable[[], None]) -> None:
+    said = _first_words(connection, time.monotonic() + BANNER_TIMEOUT, check)
     if said is None:
         raise HostUnreachableError(
             f"port {port} is open, but no SSH server speaks there",
@@ -130,15 +155,16 @@ def _await_banner(connection: socket.socket, address: str, port: int) -> None:
         )
 
 
-def _first_words(connection: socket.socket, deadline: float) -> bytes | None:
+def _first_words(connection: socket.socket, deadline: float, check: Callable[[], None]) -> bytes | None:
     """What the server says first, up to its SSH banner; empty if it hung up; None if it kept silent."""
     said = b""
     while (left := deadline - time.monotonic()) > 0:
-        connection.settimeout(left)
+        check()
+        connection.settimeout(min(left, TICK))
         try:
             now = connection.recv(4096, socket.MSG_PEEK)
         except TimeoutError:
-            break
+            continue
         except OSError:
             return b""
         if b"SSH-" in now or now == said:  # unchanged after a peek that returned at once: it hung up

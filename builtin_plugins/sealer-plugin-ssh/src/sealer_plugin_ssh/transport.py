@@ -51,7 +51,7 @@ class SshTransport(Transport):
         from sealer_plugin_ssh.connecting import Connector, Options  # noqa: PLC0415
 
         key = self.credentials / access.KEY_FILE if self.credentials else None
-        return Connector(Options.from_driver(self.options, self.settings, key)).connect(host)
+        return Connector(Options.from_driver(self.options, self.settings, key, self.cancelled)).connect(host)
 
     def authorize(self, operation: Operation) -> Sequence[Step]:
         """Make the cluster's key, and let it in on the hosts that are added."""
