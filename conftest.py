@@ -16,6 +16,7 @@ pytest_plugins = ["sealer.testing.pytest_plugin"]
 
 LAB_PROGRAMS = ("systemd-nspawn", "mmdebstrap", "ip", "ssh")
 REQUIRE_LAB = "SEALER_REQUIRE_LAB"
+NOT_OURS = "this machine has no"  # begins the reason of a skip that no installation could spare
 LAB_SECONDS = 1200
 
 
@@ -70,11 +71,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Turn any other skip of a lab test into a failure where it must run."""
+    """Turn every skip into a failure where all must run, but for what the very machine lacks, as IPv6."""
     report = yield
-    if lab_required() and report.skipped and item.get_closest_marker("lab") and not hasattr(report, "wasxfail"):
+    wanted = lab_required() and NOT_OURS not in str(report.longrepr)
+    if wanted and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
-        report.longrepr = f"{REQUIRE_LAB} is set, and this lab test was skipped: {report.longrepr}"
+        report.longrepr = f"{REQUIRE_LAB} is set, and this test was skipped: {report.longrepr}"
     return report
 
 

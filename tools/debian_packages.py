@@ -21,11 +21,13 @@ DEMO = {
     "systemd-nspawn": "systemd-container",
 }
 TESTS = DEMO | {
+    "fish": "fish",
     "nft": "nftables",
     "shellcheck": "shellcheck",
     "skopeo": "skopeo",
     "sshd": "openssh-server",
     "sudo": "sudo",
+    "zsh": "zsh",
 }
 POLICY = Path("/usr/sbin/policy-rc.d")
 

@@ -259,6 +259,10 @@ def test_a_disk_that_is_too_small(site: Site, large_image: str) -> None:
     assert site.hosts[1].address in output
     assert "disk is too full" in output
     assert not any(site.marks().values())
+    site.on(1, "mount -o remount,size=700m /var/lib/sealer")
+    site.apply()
+    assert done_once(site)
+    site.delete()
 
 
 @pytest.mark.usefixtures("small_disk")
@@ -350,7 +354,7 @@ def test_a_sealer_of_another_home_is_refused_by_the_hosts(
     other = tmp_path / "other-home"
     other.mkdir()
     (other / "images").symlink_to(site.home / "images")
-    output = site.apply(status=None, SEALER_HOME=str(other))
+    output = site.apply(status=3, SEALER_HOME=str(other))
     assert "Another sealer" in output
     assert f"process {process.pid}" in output
     output, _ = process.communicate(timeout=60)

@@ -66,6 +66,17 @@ def test_scripts_find_their_cluster_in_the_environment(site: Site) -> None:
         site.on(number, "rm -f /root/environment")
 
 
+def test_a_label_chooses_hosts(site: Site) -> None:
+    """Whom it means is asked when the step starts, from the runtime."""
+    label = "node-role.kubernetes.io/node="
+    spec = {"type": "SHELL", "action": "PostInstall|PreClean", "on": label, "data": "echo labelled >> /root/marks"}
+    site.write({"apiVersion": "sealer.io/v2", "kind": "Plugin", "metadata": {"name": "labelled"}, "spec": spec})
+    site.apply()
+    assert ["labelled" in marks for marks in news(site)] == [False, True, True]
+    site.delete()
+    assert ["labelled" in marks for marks in news(site)] == [False, True, True]
+
+
 def test_the_lock_of_a_sealer_elsewhere_holds_until_it_goes_stale(site: Site) -> None:
     """Another operator's machine died in the middle of its run; its lock lies on the host, with a sign of life."""
     site.write()

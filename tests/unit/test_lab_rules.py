@@ -27,6 +27,10 @@ def test_on_hosts_too():
 def test_long():
     pass
 
+def test_of_a_program():
+    if os.environ.get("WHY_NOT"):
+        pytest.skip(os.environ["WHY_NOT"])
+
 def test_home():
     assert "pytest" in os.environ["SEALER_HOME"]
     assert "SEALER_PARALLEL" not in os.environ
@@ -51,16 +55,24 @@ def programs_are_looked_for_on_path_alone(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_lab_tests_skip_with_one_reason_and_soak_tests_are_left_out(tmp_path: Path) -> None:
     output = run(tmp_path)
-    assert "1 passed, 2 skipped, 1 deselected" in output
+    assert "2 passed, 2 skipped, 1 deselected" in output
     assert "SKIPPED [2]" in output
     assert "lab tests need" in output
 
 
 def test_lab_tests_fail_where_they_must_run(tmp_path: Path) -> None:
     output = run(tmp_path, SEALER_REQUIRE_LAB="1")
-    assert "1 passed, 1 deselected, 2 errors" in output
+    assert "2 passed, 1 deselected, 2 errors" in output
     assert "SEALER_REQUIRE_LAB is set, and lab tests need" in output
 
 
 def test_soak_tests_run_when_asked_for(tmp_path: Path) -> None:
-    assert "2 passed, 2 skipped" in run(tmp_path, "--soak")
+    assert "3 passed, 2 skipped" in run(tmp_path, "--soak")
+
+
+def test_any_skip_is_a_failure_where_all_must_run(tmp_path: Path) -> None:
+    assert "1 passed, 3 skipped" in run(tmp_path, WHY_NOT="fish is not installed")
+    output = run(tmp_path, SEALER_REQUIRE_LAB="1", WHY_NOT="fish is not installed")
+    assert "1 failed, 1 passed" in output
+    assert "this test was skipped" in output
+    assert "1 passed, 1 skipped" in run(tmp_path, SEALER_REQUIRE_LAB="1", WHY_NOT="this machine has no IPv6")

@@ -18,7 +18,7 @@ from sealer.cli.run_records import RunRecord
 from sealer.cluster.cancellation import Cancellation
 from sealer.cluster.choices import Choices, nobody_knows
 from sealer.cluster.lifecycle import Lifecycle, Outcome
-from sealer.events import Json
+from sealer.events import Event, Json, State
 from sealer.extension.operation import Recorded
 
 
@@ -28,7 +28,7 @@ def operation(
 ) -> Iterator[Lifecycle]:
     """The lifecycle, for one operation on the cluster `cluster` within the body.
 
-    A dry run is neither shown step by step nor recorded: its result is the plan.
+    A dry run is neither shown step by step nor recorded: its result is the plan. Why it waits is told all the same.
     """
     cancellation = Cancellation()
     asked = not yes and app.output == "text" and somebody_is_there()
@@ -47,11 +47,18 @@ def operation(
     if options["parallel"]:
         settings = dataclasses.replace(settings, parallel_hosts=options["parallel"])
     with ExitStack() as stack:
-        if not options["dry_run"]:
+        if options["dry_run"]:
+            stack.callback(app.events.subscribe(lambda event: _tell_retry(app, event)))
+        else:
             stack.enter_context(app.watch())
             stack.enter_context(RunRecord(settings.clusters / cluster, app.events))
         stack.enter_context(interrupts(cancellation.request, app.events))
         yield Lifecycle(settings, app.plugins, app.events, cancellation, choices)
+
+
+def _tell_retry(app: App, event: Event) -> None:
+    if event.state is State.RETRYING:
+        app.tell(f"sealer: {event.host}: {event.message}")
 
 
 class OutcomeQuestions:

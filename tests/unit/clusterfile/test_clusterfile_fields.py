@@ -16,6 +16,10 @@ def cluster(fields: str, api_version: str = "sealer.io/v2") -> Cluster:
     return made
 
 
+def test_the_api_versions_that_users_write() -> None:
+    assert {"sealer.io/v1", "sealer.io/v2", "sealer.cloud/v2", "sealer.aliyun.com/v1alpha1"} == set(API_VERSIONS)
+
+
 @pytest.mark.parametrize("api_version", API_VERSIONS)
 @pytest.mark.parametrize(
     "fields",

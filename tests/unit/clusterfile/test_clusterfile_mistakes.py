@@ -74,6 +74,10 @@ def test_all_at_once_and_in_the_order_of_the_text() -> None:
             "F:5:14: spec.hosts[0].ips[0]: '10.0.0.0-10.2.0.0': 131073 addresses; a range has at most 65536",
         ),
         (
+            "  hosts:\n    - {ips: [10.0.0.0-10.1.0.0], roles: master}\n",
+            "F:5:14: spec.hosts[0].ips[0]: '10.0.0.0-10.1.0.0': 65537 addresses; a range has at most 65536",
+        ),
+        (
             "  masters: {ipList: [10.0.0.1-10.0.0.3]}\n  nodes: {ipList: [10.0.0.2:23]}\n",
             "F:5:20: spec.nodes.ipList[0]: 10.0.0.2 is named twice, first as masters.ipList[0]",
         ),
