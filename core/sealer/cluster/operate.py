@@ -220,7 +220,8 @@ class Run:
             self.operation = replace(self.operation, id=unfinished["id"])
             self.events.info(f"continuing the {self.operation.kind} that was not finished")
             return
-        # The journal comes first: what is recorded after it, it can take back.
+        if self.recorded is None:  # a cluster that has begun can be deleted by its name
+            self._record_intention()
         journal.begin(
             {
                 "id": self.operation.id,
@@ -232,8 +233,8 @@ class Run:
                 "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             }
         )
-        state.save_pending(self.home, self.intention.desired)
-        self._record_hosts()
+        if self.recorded is not None:  # what is recorded after the journal's word, it can take back
+            self._record_intention()
 
     def _judge_unfinished(self, journal: Journal, unfinished: Mapping[str, Any]) -> None:
         if journal.state.settling and self.recorded and self.recorded.status == "running":
@@ -252,6 +253,10 @@ class Run:
                 "towards what this one asks for).",
             )
         journal.end("abandoned")
+
+    def _record_intention(self) -> None:
+        state.save_pending(self.home, self.intention.desired)
+        self._record_hosts()
 
     def _record_hosts(self) -> None:
         known = {_key(entry.host): entry for entry in (self.recorded.hosts if self.recorded else ())}

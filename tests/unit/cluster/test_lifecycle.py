@@ -90,8 +90,11 @@ def test_a_delete_that_was_killed_is_finished_by_the_same_command(ready: Site, r
         assert not list((ready.machine(number) / "disk").iterdir())
 
 
-def test_a_create_that_was_killed_before_it_touched_a_host_is_deleted_without_one(ready: Site) -> None:
-    ready.killed("before", "locked", lambda lifecycle: lifecycle.create(ready.desired()))
+@pytest.mark.parametrize(("when", "record"), [("after", "begin"), ("before", "locked")])
+def test_a_create_that_was_killed_before_it_touched_a_host_is_deleted_without_one(
+    ready: Site, when: Literal["before", "after"], record: str
+) -> None:
+    ready.killed(when, record, lambda lifecycle: lifecycle.create(ready.desired()))
     assert status(ready) == "creating"
     (ready.machine(1) / "off").touch()
     assert yes(ready).delete("here").kind == "delete"
