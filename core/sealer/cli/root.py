@@ -17,6 +17,7 @@ from sealer.cli.options import GLOBAL_OPTIONS, accept_global_options, version_op
 # Name, its module in sealer.cli.commands, and its line in `sealer --help`; the order is that of the help page.
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "build": ("build", "Build a cluster image from a Kubefile."),
+    "discover": ("discover", "List the container images that files mention."),
     "images": ("images", "List the images of this machine."),
     "inspect": ("inspect", "Show what an image is made of."),
     "tag": ("tag", "Give an image another name."),

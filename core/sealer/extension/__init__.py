@@ -22,6 +22,8 @@ from sealer.extension.targets import (
     within,
 )
 from sealer.extension.transport import Connection, Exit
+from sealer.image.discovery.files import Files
+from sealer.image.discovery.model import ImageReference, UnresolvedReference
 
 __all__ = [
     "ADDED",
@@ -35,7 +37,9 @@ __all__ = [
     "Effect",
     "Exit",
     "Fact",
+    "Files",
     "HostPaths",
+    "ImageReference",
     "Labelled",
     "Node",
     "Operation",
@@ -53,6 +57,7 @@ __all__ = [
     "StepContext",
     "Targets",
     "Transport",
+    "UnresolvedReference",
     "everyone",
     "hookimpl",
     "select",

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from sealer.errors import PluginError
-from sealer.extension.hookspecs import ImageReference
 from sealer.extension.plugin_types import PluginType
 from sealer.extension.steps import Effect, Step
 from sealer.extension.targets import Targets
+from sealer.image.discovery.model import ImageReference, Mention, UnresolvedReference
 
 T = TypeVar("T")
 
@@ -79,11 +79,13 @@ def check_queries(steps: Sequence[Step]) -> None:
             raise ValueError(f"step '{step.id}' is no QUERY: nothing may be changed before all checks passed")
 
 
-def checked_reference(answer: object) -> ImageReference:
-    """`answer` as a reference that names an image.
+def checked_reference(answer: object) -> Mention:
+    """`answer` as a reference that names an image, or says why it does not.
 
-    :raises ValueError: it does not.
+    :raises ValueError: it is something else.
     """
+    if isinstance(answer, UnresolvedReference) and answer.why.strip():
+        return answer
     if not isinstance(answer, ImageReference) or not answer.image.strip():
         raise ValueError(f"an ImageReference that names an image is expected, not {answer!r}")
     return answer

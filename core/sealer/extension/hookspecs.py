@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sealer.events import Event
 from sealer.extension.marker import hookspec
 from sealer.extension.operation import Operation
 from sealer.extension.plugin_types import PluginType
 from sealer.extension.steps import Step
+from sealer.image.discovery.files import Files
+from sealer.image.discovery.model import ImageReference, UnresolvedReference
 from sealer.redaction import Secret
-
-
-@dataclass(frozen=True)
-class ImageReference:
-    """A container image that a file mentions.
-
-    :param image: as written.
-    :param line: where, from 1; 0 if unknown.
-    :param rule: name of the rule that found it.
-    """
-
-    image: str
-    line: int = 0
-    rule: str = ""
 
 
 @hookspec
@@ -132,10 +119,11 @@ def plugin_types() -> Sequence[type[PluginType[object]]]:
 
 
 @hookspec
-def image_references(path: str, content: bytes) -> Sequence[ImageReference]:
+def image_references(path: str, content: bytes, files: Files) -> Sequence[ImageReference | UnresolvedReference]:
     """The container images that one file of a rootfs mentions.
 
     :param path: relative to the rootfs.
+    :param files: all files of the rootfs, for what is made of several.
 
     ::
 

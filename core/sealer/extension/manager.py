@@ -15,13 +15,14 @@ from sealer.events import Event, EventStream
 from sealer.extension import answers, hookspecs
 from sealer.extension.entry_points import ALL_GROUPS, installed, normalised, reason
 from sealer.extension.guarding import GuardedType
-from sealer.extension.hookspecs import ImageReference
 from sealer.extension.marker import PROJECT
 from sealer.extension.operation import Operation
 from sealer.extension.plugin_types import PluginType
 from sealer.extension.registration import EVERY_PLUGIN, Registered, RegistrationError, register, register_installed
 from sealer.extension.schema import did_you_mean
 from sealer.extension.steps import Step
+from sealer.image.discovery.files import NO_FILES, Files
+from sealer.image.discovery.model import Mention
 from sealer.phases import Phase
 from sealer.redaction import Secret, redactor
 from sealer.settings import Settings
@@ -139,13 +140,14 @@ class PluginManager:
             instance for plugin, answered in self._call("plugin_types", _types, only=name) for instance in answered
         )
 
-    def image_references(self, path: str, content: bytes) -> list[ImageReference]:
+    def image_references(self, path: str, content: bytes, files: Files = NO_FILES) -> list[Mention]:
         """The container images that a file of a rootfs mentions, by every plugin's rules.
 
         :param path: relative to the rootfs.
+        :param files: all files of the rootfs.
         :raises PluginError: a plugin failed, or answered with something else.
         """
-        found = self._call("image_references", _references, path=path, content=content)
+        found = self._call("image_references", _references, path=path, content=content, files=files)
         return [reference for _, references in found for reference in references]
 
     def resolve_secret(self, reference: str) -> Secret | None:
@@ -267,7 +269,7 @@ def _types(answered: Iterable[object]) -> tuple[PluginType[object], ...]:
     return tuple(answers.plugin_type(one) for answer in answered for one in answers.listed(answer, object))
 
 
-def _references(answered: Iterable[object]) -> tuple[ImageReference, ...]:
+def _references(answered: Iterable[object]) -> tuple[Mention, ...]:
     return tuple(answers.checked_reference(one) for answer in answered for one in answers.listed(answer, object))
 
 

@@ -10,9 +10,20 @@ import pytest
 from sealer.clusterfile.model import Clusterfile, PluginDocument
 from sealer.errors import InputError, PluginError, Position
 from sealer.events import Event, EventStream, State
-from sealer.extension import ALL, Effect, Operation, PluginType, Retry, Step, StepContext, hookimpl
-from sealer.extension.hookspecs import ImageReference
+from sealer.extension import (
+    ALL,
+    Effect,
+    ImageReference,
+    Operation,
+    PluginType,
+    Retry,
+    Step,
+    StepContext,
+    UnresolvedReference,
+    hookimpl,
+)
 from sealer.extension.manager import PluginManager
+from sealer.image.discovery.files import Files, ReadFiles
 from sealer.phases import Phase
 from sealer.redaction import Secret
 from sealer.settings import Settings
@@ -312,6 +323,27 @@ class TestOtherHooks:
 
         manager.register(Reader(), "reader")
         assert manager.image_references("a.yaml", b"nginx") == [ImageReference("nginx", 3, "a.yaml")]
+
+    def test_a_mention_that_nobody_can_resolve(self, manager: PluginManager) -> None:
+        class Reader:
+            @hookimpl
+            def image_references(self, files: Files) -> list[UnresolvedReference]:
+                return [UnresolvedReference(path, "why not", 1, "rule") for path in files.paths()]
+
+        manager.register(Reader(), "reader")
+        files = ReadFiles(["b"], lambda path: b"")
+        assert manager.image_references("a", b"", files) == [UnresolvedReference("b", "why not", 1, "rule")]
+
+    @pytest.mark.parametrize("answer", ["nginx", ImageReference(" "), UnresolvedReference("x", "")])
+    def test_what_is_no_mention(self, manager: PluginManager, answer: object) -> None:
+        class Reader:
+            @hookimpl
+            def image_references(self) -> list[object]:
+                return [answer]
+
+        manager.register(Reader(), "reader")
+        with pytest.raises(PluginError, match=r"reader.*an ImageReference that names an image is expected"):
+            manager.image_references("a", b"")
 
     def test_the_first_that_knows_a_secret(self, manager: PluginManager) -> None:
         def vault(prefix: str, text: str) -> object:

@@ -1,0 +1,1 @@
+"""Which container images the files of a rootfs mention. Nothing here fetches anything."""

@@ -1,0 +1,184 @@
+"""The files of a tree: a directory, or the layers of a rootfs."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from sealer.errors import ImageError
+from sealer.image.files import LARGEST_FILE
+from sealer.image.model import Layer
+from sealer.image.storage import storage_errors
+from sealer.image.tarstream import Kind, gunzip, members
+from sealer.image.tree import Tree
+
+HEAD = 8192
+LARGEST_STAGED = LARGEST_FILE
+
+
+class Files(Protocol):
+    """Reads files by their path, relative to the tree; :class:`~sealer.image.files.RootfsFiles` does so, too."""
+
+    def paths(self) -> Sequence[str]:
+        """Every regular file, sorted. Directories and symlinks are left out."""
+        raise NotImplementedError
+
+    def read(self, path: str, limit: int = LARGEST_FILE) -> bytes:
+        """The content of a file.
+
+        :raises ImageError: there is no such file, or it is larger than `limit` bytes.
+        """
+        raise NotImplementedError
+
+
+class DirectoryFiles:
+    """A directory. Symlinks are neither listed nor followed: nothing outside of it is read.
+
+    :param root: the directory, or one file, which is then the only one of its tree.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root if root.is_dir() else root.parent
+        self._only = None if root.is_dir() else root.name
+        self._paths: list[str] | None = None
+
+    def paths(self) -> Sequence[str]:
+        """Every regular file, sorted.
+
+        :raises ImageError: a directory cannot be read.
+        """
+        if self._paths is None:
+            self._paths = [self._only] if self._only else sorted(_regular(self.root))
+        return self._paths
+
+    def read(self, path: str, limit: int = LARGEST_FILE) -> bytes:
+        """The content of a file.
+
+        :raises ImageError: it cannot be read, or is larger than `limit` bytes.
+        """
+        content = self._read(path, limit + 1)
+        if len(content) > limit:
+            raise ImageError("a file is too large to be read", where=path, why=f"more than {limit} bytes")
+        return content
+
+    def head(self, path: str) -> bytes:
+        """The first bytes of a file, to see what it is.
+
+        :raises ImageError: it cannot be read.
+        """
+        return self._read(path, HEAD)
+
+    def _read(self, path: str, size: int) -> bytes:
+        try:
+            descriptor = os.open(self.root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+            with os.fdopen(descriptor, "rb") as file:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise ImageError("it is no regular file any more", where=path)
+                return file.read(size)
+        except OSError as error:
+            raise ImageError("a file cannot be read", where=path, why=error.strerror or str(error)) from error
+
+
+class ReadFiles:
+    """Files that somebody else reads.
+
+    :param paths: of all files.
+    :param read: gives the content of one.
+    """
+
+    def __init__(self, paths: Iterable[str], read: Callable[[str], bytes]) -> None:
+        self._paths = sorted(paths)
+        self._read = read
+
+    def paths(self) -> Sequence[str]:
+        """Every file, sorted."""
+        return self._paths
+
+    def read(self, path: str, limit: int = LARGEST_FILE) -> bytes:
+        """The content of a file.
+
+        :raises ImageError: it is larger than `limit` bytes.
+        """
+        content = self._read(path)
+        if len(content) > limit:
+            raise ImageError("a file is too large to be read", where=path, why=f"{len(content)} bytes")
+        return content
+
+
+NO_FILES: Files = ReadFiles((), lambda path: b"")
+
+
+def head(files: Files, path: str) -> bytes:
+    """The first bytes of a file; read alone where that is possible.
+
+    :raises ImageError: it cannot be read.
+    """
+    return files.head(path) if isinstance(files, DirectoryFiles) else files.read(path)[:HEAD]
+
+
+def stage(layers: Sequence[Layer], directory: Path) -> DirectoryFiles:
+    """Lay layers over each other, and write the files that a reader may want into a directory.
+
+    Each layer is read twice, whatever the number of files: once for the names, once for the content. Files larger than
+    16 MiB and binary ones are not written.
+
+    :param directory: is made.
+    :raises ImageError: a layer is damaged, or the disk failed.
+    """
+    tree = Tree()
+    for layer in layers:
+        tree.lay(layer)
+    wanted: dict[tuple[int, object], list[str]] = {}
+    for path, node in tree.files():
+        if node.member.size <= LARGEST_STAGED and node.origin[1].size <= LARGEST_STAGED:
+            wanted.setdefault(node.origin, []).append(path)
+    with storage_errors("the files of the rootfs could not be looked through", directory):
+        directory.mkdir(parents=True)
+        for number, layer in enumerate(layers):
+            with gunzip(layer.path) as stream:
+                for member, content in members(stream):
+                    paths = wanted.get((number, member), ()) if member.kind is Kind.FILE else ()
+                    if paths:
+                        _write(directory, paths, content.chunks())
+    return DirectoryFiles(directory)
+
+
+def _write(directory: Path, paths: Sequence[str], chunks: Iterable[bytes]) -> None:
+    rest = iter(chunks)
+    first = next(rest, b"")
+    if is_binary(first[:HEAD]):
+        return  # the stream goes on to the next member by itself
+    content = b"".join((first, *rest))
+    for path in paths:
+        target = directory / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+
+
+GZIP = b"\x1f\x8b"
+_WIDE = (b"\xff\xfe", b"\xfe\xff")  # byte order marks of UTF-16, which Windows writes
+
+
+def is_binary(head: bytes) -> bool:
+    """Whether a file that begins so is neither text nor a gzip archive."""
+    return b"\x00" in head and not head.startswith((GZIP, *_WIDE))
+
+
+def _regular(root: Path) -> Iterable[str]:
+    """Relative paths of all regular files, found without a call per file."""
+    waiting = [("", os.fspath(root))]
+    while waiting:
+        prefix, directory = waiting.pop()
+        try:
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append((f"{prefix}{entry.name}/", entry.path))
+                    elif entry.is_file(follow_symlinks=False):
+                        yield prefix + entry.name
+        except OSError as error:
+            where = prefix.rstrip("/") or os.fspath(root)
+            raise ImageError("a directory cannot be read", where=where, why=error.strerror or str(error)) from error

@@ -1,0 +1,95 @@
+"""The kernel's own readers: manifests, lists of images, Helm charts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sealer.errors import ImageError
+from sealer.image.discovery.actions import Actions
+from sealer.image.discovery.charts import (
+    CHART,
+    Chart,
+    Charts,
+    files_of,
+    first_document,
+    overlaid_by,
+    unpacked,
+    with_tag,
+)
+from sealer.image.discovery.files import GZIP, NO_FILES, Files
+from sealer.image.discovery.lists import is_image_list, read_image_list
+from sealer.image.discovery.manifests import read_manifest
+from sealer.image.discovery.model import Mention, UnresolvedReference
+from sealer.image.discovery.nodes import Table
+from sealer.image.discovery.rendering import RENDERED, Helm, HelmError
+from sealer.image.discovery.scope import Scope
+
+
+@dataclass
+class Readers:
+    """Read one file after the other.
+
+    :param helm: renders charts; None: what they would run is guessed.
+    :param values: files of values for charts, each with the chart it is for, or with nothing for every chart.
+    :param variables: what the templates (`.tmpl`) of a rootfs may name: the environment of the image.
+    """
+
+    helm: Helm | None = None
+    values: tuple[tuple[str, Path], ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    _charts: Charts = field(default_factory=lambda: Charts(NO_FILES), init=False)
+    _charts_of: Files = field(default=NO_FILES, init=False)
+
+    def read(self, path: str, content: bytes, files: Files = NO_FILES) -> list[Mention]:
+        """The images that a file mentions.
+
+        :param files: all files, of which a chart is made.
+        """
+        if self._charts_of is not files:
+            self._charts, self._charts_of = Charts(files), files
+        root = self._charts.root_of(path)
+        if root is not None:
+            return self._directory(root, files) if path == f"{root}{CHART}" else []
+        if content.startswith(GZIP):
+            return self._archive(path, content)
+        if is_image_list(path):
+            return read_image_list(content)
+        above = self._charts.values_of(path)
+        if above is not None:
+            return self._more_values(above, path, content, files)
+        evaluate = Actions.of_variables(self.variables)
+        return read_manifest(path, content, Scope(evaluate) if path.endswith(".tmpl") else Scope())
+
+    def _directory(self, root: str, files: Files) -> list[Mention]:
+        try:
+            content = files_of(files, root, self._charts.root_of)
+        except ImageError as error:
+            return [UnresolvedReference(root or ".", str(error), 1, RENDERED)]
+        return self._chart(root.rstrip("/") or ".", content, root)
+
+    def _archive(self, path: str, content: bytes) -> list[Mention]:
+        files = unpacked(content)
+        return [] if files is None else self._chart(path, files, f"{path}/")
+
+    def _chart(self, name: str, files: dict[str, bytes], place: str) -> list[Mention]:
+        chart = Chart(files, place)
+        if chart.about.word("type") == "library" or not chart.name:
+            return []  # nothing can be installed from it
+        failed: list[Mention] = []
+        if self.helm:
+            try:
+                return self.helm.render(name, files, place)
+            except HelmError as error:
+                failed.append(UnresolvedReference(chart.name, str(error), 1, RENDERED, f"{place}{CHART}"))
+        for wanted, file in self.values:
+            if wanted in ("", name):
+                chart.values = overlaid_by(chart.values, file)
+        return failed + chart.mentions()
+
+    def _more_values(self, root: str, path: str, content: bytes, files: Files) -> list[Mention]:
+        about = first_document(files.read(f"{root}{CHART}"))
+        version = about.word("appVersion") if isinstance(about, Table) else ""
+        scope = Scope(guess=True, rule="helm-values")
+        return [with_tag(one, version) for one in read_manifest(path, content, scope)]

@@ -1,0 +1,1 @@
+{{- define "common.image" -}}{{ .repository }}:{{ .tag }}{{- end -}}
