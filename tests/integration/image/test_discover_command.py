@@ -132,6 +132,7 @@ def test_lists(sealer: Shell) -> None:
         (("rootfs", "--ignored-image-list", "bad"), "bad:1: 'A B' is not the name of an image"),
         (("rootfs", "--image-list-with-auth", "bad"), "bad:1: a list is needed"),
         (("rootfs", "--values", "c=missing"), "there is no file 'missing'"),
+        (("rootfs", "--values", "c=bad"), "there is no chart 'c' in rootfs"),
         (("rootfs", "--helm", "x", "--no-helm"), "--helm and --no-helm exclude each other"),
     ],
 )

@@ -44,8 +44,8 @@ def places(found: Discovery) -> dict[str, list[str]]:
     return {one.image: [str(place) for place in one.found] for one in found.images}
 
 
-def look_through(root: Path, helm: Helm) -> Discovery:
-    return discover(DirectoryFiles(root), Readers(helm, helm.values).read)
+def look_through(root: Path, helm: Helm, *values: tuple[str, Path]) -> Discovery:
+    return discover(DirectoryFiles(root), Readers(helm, values).read)
 
 
 def test_a_chart_is_rendered(helm: Path) -> None:
@@ -73,9 +73,9 @@ def test_values_decide(helm: Path, tmp_path: Path) -> None:
         "registry.example.com/shop/web:v9",
     }
     for chart in ("", "shop"):
-        found = look_through(CHARTS, Helm(helm, ((chart, values),)))
+        found = look_through(CHARTS, Helm(helm), (chart, values))
         assert set(places(found)) == set(RENDERED) - {"registry.example.com/shop/web:4.5.6"} | more
-    assert places(look_through(CHARTS, Helm(helm, (("other", values),)))) == RENDERED
+    assert places(look_through(CHARTS, Helm(helm), ("other", values))) == RENDERED
 
 
 def test_a_chart_that_helm_refuses_is_guessed(helm: Path) -> None:

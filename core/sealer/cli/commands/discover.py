@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import click
@@ -86,19 +86,23 @@ def command(
         given=tuple(given),
     )
     program = None if no_helm else helm or find_helm(files.root)
-    chosen = tuple(_values(text) for text in values)
-    readers = Readers(Helm(program, chosen, kube_version) if program else None, chosen)
+    chosen = tuple(_values(path, text) for text in values)
+    readers = Readers(Helm(program, kube_version) if program else None, chosen)
     found = image_finder(app.plugins)(files, readers, request)
     app.show(record(found), lambda: text(found))
     if strict:
         found.require_resolved()
 
 
-def _values(text: str) -> tuple[str, Path]:
+def _values(root: Path, text: str) -> tuple[str, Path]:
     chart, equals, file = text.rpartition("=")
     if not Path(file).is_file():
         raise InputError(f"--values {text}", why=f"there is no file '{file}'")
-    return (chart.strip("/") or "." if equals else ""), Path(file)
+    if not equals:
+        return "", Path(file)
+    if not (root / chart).exists():
+        raise InputError(f"--values {text}", why=f"there is no chart '{chart}' in {root}")
+    return str(PurePosixPath(chart)), Path(file)
 
 
 def record(found: Discovery) -> dict[str, Json]:

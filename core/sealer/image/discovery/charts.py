@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
-from sealer.errors import ImageError, InputError
-from sealer.image.discovery.actions import Actions, Plain, overlaid, plain
-from sealer.image.discovery.documents import Document, decoded, documents
-from sealer.image.discovery.files import GZIP, Files
-from sealer.image.discovery.manifests import read_manifest
-from sealer.image.discovery.model import ImageReference, Mention, UnresolvedReference
-from sealer.image.discovery.names import is_valid, normalised
-from sealer.image.discovery.nodes import Listing, Node, Table, Text, UnreadableError, parse
-from sealer.image.discovery.scope import NO_TAG, Scope
-from sealer.image.discovery.templated import neutralised
-from sealer.image.discovery.walking import Walk
+from sealer.errors import ImageError
+from sealer.image.discovery.documents import decoded
+from sealer.image.discovery.files import Files
+from sealer.image.discovery.nodes import Node, Table, UnreadableError, parse
 from sealer.image.tarstream import Kind, damage, members
 
 CHART, VALUES = "Chart.yaml", "values.yaml"
@@ -147,197 +138,9 @@ class _Inflated:
         return found
 
 
-@dataclass
-class Chart:
-    """A chart that is read without helm.
-
-    :param files: content by path.
-    :param place: what its paths are below, for messages; with a slash at its end.
-    """
-
-    files: dict[str, bytes]
-    place: str
-    about: Table = field(init=False)
-    values: Node = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.about = self._table(CHART)
-        self.values = self._table(VALUES)
-
-    def _table(self, name: str) -> Table:
-        root = first_document(self.files.get(name, b""))
-        return root if isinstance(root, Table) else Table(0)
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return self.about.word("name")
-
-    @property
-    def version(self) -> str:
-        """The version of the application in it."""
-        return self.about.word("appVersion")
-
-    def inner(self) -> Iterator[Chart]:
-        """The charts within it, in directories and packed."""
-        tops = sorted({path.split("/")[1] for path in self.files if path.startswith("charts/") and path.count("/") > 1})
-        for top in tops:
-            prefix = f"charts/{top}/"
-            files = {path[len(prefix) :]: content for path, content in self.files.items() if path.startswith(prefix)}
-            if CHART in files:
-                yield Chart(files, f"{self.place}{prefix}")
-        for path, content in sorted(self.files.items()):
-            if path.startswith("charts/") and path.count("/") == 1 and content.startswith(GZIP):
-                packed = unpacked(content)
-                if packed is not None:
-                    yield Chart(packed, f"{self.place}{path}/")
-
-    def mentions(self, depth: int = 0) -> list[Mention]:
-        """What it would run, guessed from its values and from the lines of its templates."""
-        found = self._in_templates()
-        known = {_name(one.image) for one in found if isinstance(one, ImageReference)}
-        found += [one for one in self._in_values() if _name(_text(one)) not in known or not lacks_tag(one)]
-        found += self._in_about()
-        if depth < DEEPEST:
-            for inner in self.inner():
-                if self._wanted(inner):
-                    inner.values = self._values_for(inner)
-                    found += inner.mentions(depth + 1)
-        return [with_tag(one, self.version) for one in found]
-
-    def _in_values(self) -> list[Mention]:
-        if not isinstance(self.values, Table):
-            return []
-        walk = Walk(Scope(guess=True, rule=IN_VALUES).inner(self.values), neutralised(""))
-        walk.document(self.values)
-        return [_placed(one, f"{self.place}{VALUES}") for one in self._of_registry(walk.mentions)]
-
-    def _of_registry(self, mentions: Sequence[Mention]) -> Iterator[Mention]:
-        """With `global.imageRegistry`, if that is given, for the registry of all images."""
-        glob = self.values.table("global") if isinstance(self.values, Table) else None
-        registry = glob.word("imageRegistry") if glob else ""
-        for one in mentions:
-            if isinstance(one, ImageReference) and registry and is_valid(one.image):
-                path = normalised(one.image).partition("/")[2]
-                yield replace(one, image=f"{registry.rstrip('/')}/{path}")
-            else:
-                yield one
-
-    def _in_templates(self) -> list[Mention]:
-        values = plain(self.values)
-        actions = Actions(
-            {
-                "Values": values if isinstance(values, dict) else {},
-                "Chart": {
-                    "Name": self.name,
-                    "Version": self.about.word("version"),
-                    "AppVersion": self.version,
-                },
-                "Release": {"Name": RELEASE, "Namespace": "default", "Service": "Helm"},
-            }
-        )
-        found: list[Mention] = []
-        for path, content in sorted(self.files.items()):
-            if path.startswith("templates/") and path.endswith((".yaml", ".yml", ".json", ".tpl")):
-                scope = Scope(actions, guess=True, rule=IN_TEMPLATE)
-                found += [_placed(one, f"{self.place}{path}") for one in read_manifest(path, content, scope)]
-        return found
-
-    def _in_about(self) -> list[Mention]:
-        """The annotations in which chart repositories want all images listed."""
-        notes = self.about.table("annotations")
-        found: list[Mention] = []
-        for key in ("images", "artifacthub.io/images"):
-            value = notes.get(key) if notes else None
-            if not isinstance(value, Text):
-                continue
-            for document in documents(value.text, value.line + (value.style == "|")):
-                if isinstance(document, Document):
-                    walk = Walk(Scope(guess=True, rule=IN_CHART).inner(document.root), document.templated)
-                    walk.document(document.root)
-                    found += [_placed(one, f"{self.place}{CHART}") for one in walk.mentions]
-        return found
-
-    def _dependency(self, inner: Chart) -> Table | None:
-        listed = self.about.get("dependencies")
-        for item in listed.items if isinstance(listed, Listing) else ():
-            if isinstance(item, Table) and item.word("name") == inner.name:
-                return item
-        return None
-
-    def _wanted(self, inner: Chart) -> bool:
-        """Whether a chart within this one is not switched off by the values."""
-        dependency = self._dependency(inner)
-        conditions = dependency.word("condition") if dependency else ""
-        values = plain(self.values)
-        for condition in filter(None, (part.strip() for part in conditions.split(","))):
-            value: Plain = values
-            for part in condition.split("."):
-                value = value.get(part) if isinstance(value, dict) else None
-            if isinstance(value, bool):
-                return value
-        return True
-
-    def _values_for(self, inner: Chart) -> Node:
-        dependency = self._dependency(inner)
-        name = (dependency.word("alias") if dependency else "") or inner.name
-        values = inner.values
-        own = self.values.get(name) if isinstance(self.values, Table) else None
-        if isinstance(own, Table):
-            values = overlaid(values, own)
-        glob = self.values.get("global") if isinstance(self.values, Table) else None
-        if isinstance(glob, Table):
-            above = Table(0)
-            above.pairs.append((Text("global", 0), glob))
-            values = overlaid(values, above)
-        return values
-
-
-def lacks_tag(one: Mention) -> bool:
-    """Whether all that is missing is a tag."""
-    return isinstance(one, UnresolvedReference) and one.why == NO_TAG
-
-
-def with_tag(one: Mention, tag: str) -> Mention:
-    """With the tag that a chart takes where its values have none: the version of its application."""
-    if not isinstance(one, UnresolvedReference) or not tag or not lacks_tag(one) or not is_valid(f"{one.text}:{tag}"):
-        return one
-    return ImageReference(f"{one.text}:{tag}", one.line, one.rule, one.file, guess=True)
-
-
-def _text(one: Mention) -> str:
-    return one.image if isinstance(one, ImageReference) else one.text
-
-
-def _name(image: str) -> str:
-    """A reference without its tag."""
-    if not is_valid(image):
-        return image
-    return normalised(image).partition("@")[0].rpartition(":")[0]
-
-
-def _placed(one: Mention, file: str) -> Mention:
-    return replace(one, file=file)
-
-
 def first_document(content: bytes) -> Node | None:
     """The first document of a file; None: it has none that can be read."""
     try:
         return next(parse(decoded(content)), None)
     except UnreadableError:
         return None
-
-
-def overlaid_by(values: Node, file: Path) -> Node:
-    """Values with those of a file over them.
-
-    :raises InputError: the file cannot be read, or has no values in it.
-    """
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise InputError("a file of values cannot be read", where=str(file), why=error.strerror or "") from error
-    above = first_document(content)
-    if not isinstance(above, Table):
-        raise InputError("a file of values has no mapping in it", where=str(file))
-    return overlaid(values, above)

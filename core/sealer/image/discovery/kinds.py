@@ -150,6 +150,16 @@ _RULES: dict[tuple[str, str], Callable[[Table, Special], None]] = {
 }
 
 
+def describes_an_image(table: Table) -> bool:
+    """Whether it is a manifest, index or config of an image, as a registry's storage has them by the hundred."""
+    rootfs = table.table("rootfs")
+    if rootfs is not None and "diff_ids" in rootfs.by_name:
+        return True
+    return "schemaVersion" in table.by_name and any(
+        name in table.by_name for name in ("layers", "manifests", "fsLayers")
+    )
+
+
 def is_schema(table: Table) -> bool:
     """Whether a mapping is a JSON Schema: it says what may be written, and mentions nothing."""
     if not isinstance(table.get("properties"), Table):

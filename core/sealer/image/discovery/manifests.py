@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sealer.image.discovery import keys
-from sealer.image.discovery.documents import Broken, decoded, documents, lines, may_mention
+from sealer.image.discovery.documents import Broken, Document, decoded, documents, lines, may_mention
 from sealer.image.discovery.model import ImageReference, Mention, UnresolvedReference
 from sealer.image.discovery.names import is_plausible, is_valid
 from sealer.image.discovery.nodes import Text
@@ -19,7 +19,8 @@ from sealer.image.discovery.walking import Walk
 BROKEN, LINE = "no-yaml", "line"
 _TEMPLATE_ENDS = (".tmpl", ".tpl")
 _PROSE_ENDS = (".md", ".markdown", ".rst", ".adoc", ".html", ".htm")  # may show manifests, and is none
-_SETTINGS_END = ".toml"  # `sandbox_image` of containerd
+# `sandbox_image` of containerd, `pause_image` of CRI-O, `--pod-infra-container-image` of the kubelet
+_SETTINGS_ENDS = (".toml", ".conf", ".service", ".env")
 _DATA_ENDS = (".yaml", ".yml", ".json")
 _VERSION, _KIND = (re.compile(rf"(?m)^[ \t]*[\"']?{key}[\"']?[ \t]*:") for key in ("apiVersion", "kind"))
 _LINE = re.compile(r"^[ \t]*(?:-[ \t]+)?[\"']?(?P<key>[\w.\-/]+)[\"']?[ \t]*:[ \t]+(?P<value>\S.*?)[ \t]*,?[ \t]*$")
@@ -34,10 +35,6 @@ def read_manifest(path: str, content: bytes, scope: Scope | None = None) -> list
     text = decoded(content)
     if path.lower().endswith(_PROSE_ENDS) or not may_mention(text):
         return []
-    if path.lower().endswith(_SETTINGS_END):
-        walk = Walk(scope or Scope(), neutralised(""))
-        walk.script(text, Text(text, 0, style="|"))
-        return walk.mentions
     with _collector_at_rest():
         return _mentions(path, text, scope or Scope())
 
@@ -56,7 +53,9 @@ def _collector_at_rest() -> Iterator[None]:
 
 def _mentions(path: str, text: str, scope: Scope) -> list[Mention]:
     mentions: list[Mention] = []
+    is_data = False
     for document in documents(text):
+        is_data = isinstance(document, Document)  # `[section]` is, too, until the next line comes
         if isinstance(document, Broken):
             if _was_meant(path, document):
                 mentions.extend(_by_lines(document, scope))
@@ -64,6 +63,10 @@ def _mentions(path: str, text: str, scope: Scope) -> list[Mention]:
         walk = Walk(scope.inner(document.root), document.templated)
         walk.document(document.root)
         mentions.extend(walk.mentions)
+    if path.lower().endswith(_SETTINGS_ENDS) and not is_data:
+        settings = Walk(scope, neutralised(""))
+        settings.script(text, Text(text, 0, style="|"))
+        mentions.extend(settings.mentions)
     return mentions
 
 

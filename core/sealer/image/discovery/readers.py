@@ -8,17 +8,9 @@ from pathlib import Path
 
 from sealer.errors import ImageError
 from sealer.image.discovery.actions import Actions
-from sealer.image.discovery.charts import (
-    CHART,
-    Chart,
-    Charts,
-    files_of,
-    first_document,
-    overlaid_by,
-    unpacked,
-    with_tag,
-)
+from sealer.image.discovery.charts import CHART, Charts, files_of, first_document, unpacked
 from sealer.image.discovery.files import GZIP, NO_FILES, Files
+from sealer.image.discovery.guessing import IN_VALUES, Chart, overlaid_by, with_tag
 from sealer.image.discovery.lists import is_image_list, read_image_list
 from sealer.image.discovery.manifests import read_manifest
 from sealer.image.discovery.model import Mention, UnresolvedReference
@@ -32,7 +24,7 @@ class Readers:
     """Read one file after the other.
 
     :param helm: renders charts; None: what they would run is guessed.
-    :param values: files of values for charts, each with the chart it is for, or with nothing for every chart.
+    :param values: files of values, each with the path of the chart it is for, or with nothing for every chart.
     :param variables: what the templates (`.tmpl`) of a rootfs may name: the environment of the image.
     """
 
@@ -80,16 +72,18 @@ class Readers:
         failed: list[Mention] = []
         if self.helm:
             try:
-                return self.helm.render(name, files, place)
+                return self.helm.render(files, place, self._values_for(name))
             except HelmError as error:
                 failed.append(UnresolvedReference(chart.name, str(error), 1, RENDERED, f"{place}{CHART}"))
-        for wanted, file in self.values:
-            if wanted in ("", name):
-                chart.values = overlaid_by(chart.values, file)
+        for file in self._values_for(name):
+            chart.values = overlaid_by(chart.values, file)
         return failed + chart.mentions()
+
+    def _values_for(self, name: str) -> list[Path]:
+        return [file for wanted, file in self.values if wanted in ("", name)]
 
     def _more_values(self, root: str, path: str, content: bytes, files: Files) -> list[Mention]:
         about = first_document(files.read(f"{root}{CHART}"))
         version = about.word("appVersion") if isinstance(about, Table) else ""
-        scope = Scope(guess=True, rule="helm-values")
+        scope = Scope(guess=True, rule=IN_VALUES)
         return [with_tag(one, version) for one in read_manifest(path, content, scope)]

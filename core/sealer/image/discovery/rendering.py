@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,35 +48,32 @@ class Helm:
     """How charts are rendered.
 
     :param program: helm.
-    :param values: files of values, each with the chart it is for: its path, or empty for every chart.
     :param kubernetes: the version charts are told; empty: helm's own default.
     :param seconds: that one chart may take.
     """
 
     program: Path
-    values: tuple[tuple[str, Path], ...] = ()
     kubernetes: str = ""
     seconds: float = SECONDS
 
-    def render(self, chart: str, files: Mapping[str, bytes], place: str) -> list[Mention]:
+    def render(self, files: Mapping[str, bytes], place: str, values: Sequence[Path]) -> list[Mention]:
         """The images of what helm makes of a chart.
 
-        :param chart: its path in the tree, as :attr:`values` has it.
         :param files: its files by path.
         :param place: what their paths are below, for messages; with a slash at its end.
+        :param values: files of values, the last of which wins.
         :raises HelmError: helm failed, or took too long.
         """
         with tempfile.TemporaryDirectory(prefix="sealer-helm-") as work:
             directory = Path(work) / "chart"
             _write(directory, files)
-            text = decoded(self._run(Path(work), directory, chart))
+            text = decoded(self._run(Path(work), directory, values))
         return _mentions(text, files, place)
 
-    def _run(self, work: Path, directory: Path, chart: str) -> bytes:
+    def _run(self, work: Path, directory: Path, values: Sequence[Path]) -> bytes:
         command = [os.fspath(self.program), "template", RELEASE, os.fspath(directory)]
-        for wanted, file in self.values:
-            if wanted in ("", chart):
-                command += ["--values", os.fspath(file.absolute())]
+        for file in values:
+            command += ["--values", os.fspath(file.absolute())]
         if self.kubernetes:
             command += ["--kube-version", self.kubernetes]
         output, complaints = work / "output", work / "complaints"

@@ -1,0 +1,110 @@
+"""Takes texts for images, or says why it is not known which images they are."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from sealer.image.discovery import keys
+from sealer.image.discovery.documents import lines
+from sealer.image.discovery.model import ImageReference, Mention, UnresolvedReference
+from sealer.image.discovery.names import has_tag, is_complete, is_plausible, is_specific, is_valid
+from sealer.image.discovery.nodes import Text
+from sealer.image.discovery.scope import Scope
+from sealer.image.discovery.templated import Templated, is_templated
+from sealer.image.reference import DIGEST
+
+CONTAINER, VOLUME, KEY, LIST = "container", "image-volume", "image-key", "images-list"
+ARGUMENT, ENV, PARAMETER, COMPLETE, SETTING = "argument", "env", "parameter", "reference", "setting"
+
+ASSIGNMENT = re.compile(r"(?P<name>[\w.\-]+)=(?P<value>\S.*)", re.DOTALL)
+_TAG_ENDS = ("_TAG", "_VERSION", "-tag", "-version", "Tag", "Version", "_tag", "_version")
+_SEPARATORS = re.compile(r"[\s,;]+")
+_VARIABLES = re.compile("\ue000[0-9]+\ue001|" + r"\$\([^()]*\)|\$\{[^{}]*\}|\$\w+")
+
+
+@dataclass
+class Findings:
+    """What one document mentions.
+
+    :param templated: its text, with templates replaced.
+    :param line: the one line all of it stands in; 0: the nodes know.
+    :param depth: documents around it.
+    """
+
+    scope: Scope
+    templated: Templated
+    line: int = 0
+    depth: int = 0
+    mentions: list[Mention] = field(default_factory=list)
+
+    def image(self, text: str, at: Text, rule: str, *, sure: bool = False, guess: bool = False) -> None:
+        """Take a text for an image, if it can be one.
+
+        :param sure: it is one by where it stands, so that a wrong one is told.
+        """
+        if not sure and not is_plausible(_filled(text)):
+            return
+        resolved, why = self.scope.resolve(text, self.templated)
+        if why:
+            self.unresolved(text, why, at, rule)
+        for one in resolved:
+            image = one.strip().strip("\"'")
+            if DIGEST.fullmatch(image):
+                if sure:
+                    self.unresolved(text, "the id of an image, which no registry knows", at, rule)
+                continue
+            if not sure and not is_plausible(image):
+                continue
+            if not sure and not is_valid(image) and not is_specific(image):
+                continue  # a word in capitals
+            place = self.line or at.line + (at.style in ("|", ">"))
+            self.mentions.append(ImageReference(image, place, self.scope.rule or rule, guess=guess or self.scope.guess))
+
+    def unresolved(self, text: str, why: str, at: Text, rule: str) -> None:
+        """Note a mention that does not say which image it is."""
+        place = self.line or at.line + (at.style in ("|", ">"))
+        self.mentions.append(UnresolvedReference(self.templated.source(text), why, place, self.scope.rule or rule))
+
+    def assigned(self, name: str, text: str, at: Text, rule: str) -> bool:
+        """A variable and its value; says whether it holds images, one or several."""
+        before = len(self.mentions)
+        pieces = [piece for piece in _SEPARATORS.split(text.strip()) if piece] if not is_templated(text) else [text]
+        for number, piece in enumerate(pieces):
+            inner = ASSIGNMENT.fullmatch(piece)  # `3.4.0=quay.io/strimzi/kafka:0.35.1-kafka-3.4.0`
+            one = inner["value"] if inner else piece
+            if len(pieces) == 1 and not has_tag(one):
+                one = self._with_tag(name, one)
+            at_line = Text("", self._piece_line(at, text, piece, number))
+            if keys.is_image_variable(name) and len(pieces) == 1:
+                self.image(one.strip("\"'"), at_line, rule)
+            elif (keys.speaks_of_images(name) and "/" in one and has_tag(one)) or is_complete(one):
+                self.image(one, at_line, rule)
+        return len(self.mentions) > before
+
+    def _with_tag(self, name: str, text: str) -> str:
+        """With the tag that another variable has: `IMAGE` and `IMAGE_TAG`."""
+        tags = next((self.scope.named[name + end] for end in _TAG_ENDS if name + end in self.scope.named), [])
+        return f"{text}:{tags[0]}" if tags else text
+
+    def _piece_line(self, at: Text, text: str, piece: str, number: int) -> int:
+        if at.style != "|" or not number:
+            return at.line + (at.style in ("|", ">"))
+        return at.line + 1 + text.count("\n", 0, text.find(piece))
+
+    def script(self, text: str, value: Text) -> None:
+        """A text of a shell, or TOML: only what is plainly an argument or a setting counts."""
+        for number, line in enumerate(lines(text)):
+            if line.lstrip().startswith("#"):
+                continue
+            at = Text("", value.line + number + 1 if value.style == "|" else value.line)
+            for match in keys.ARGUMENT_IN_TEXT.finditer(line):
+                if keys.is_image_variable(match["name"]):
+                    self.image(match["value"], at, ARGUMENT)
+            if (setting := keys.SETTING.match(line)) and keys.is_image_like(setting["name"]):
+                self.image(setting["value"], at, SETTING)
+
+
+def _filled(text: str) -> str:
+    """The text with something harmless for each of its variables."""
+    return _VARIABLES.sub("x", text)
