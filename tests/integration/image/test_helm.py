@@ -22,11 +22,11 @@ HELM = shutil.which("helm", path=PATH)
 CHARTS = Path(__file__).parents[2] / "data" / "discovery" / "charts"
 RENDERED = {
     "docker.io/bitnami/redis:7.0.8": ["shop/charts/cache/templates/statefulset.yaml:9"],
-    "docker.io/fluent/fluent-bit:2.0.8": ["shop/templates/deployment.yaml"],
+    "docker.io/fluent/fluent-bit:2.0.8": ["shop/templates/deployment.yaml:20"],
     "docker.io/library/busybox:1.36": ["shop/templates/worker.yaml:9"],
     "docker.io/library/busybox:latest": ["shop/templates/tests/connection.yaml:10"],
     "quay.io/shop/worker:2.0.1": ["shop/templates/worker.yaml:12"],
-    "registry.example.com/shop/web:4.5.6": ["shop/templates/deployment.yaml"],
+    "registry.example.com/shop/web:4.5.6": ["shop/templates/deployment.yaml:17"],
 }
 REQUIRED = os.environ.get("SEALER_REQUIRE_LAB", "0") not in ("", "0")
 pytestmark = pytest.mark.skipif(

@@ -17,7 +17,7 @@ from sealer.image.discovery.templated import neutralised
 from sealer.image.discovery.walking import Walk
 
 BROKEN, LINE = "no-yaml", "line"
-_TEMPLATE_ENDS = (".tmpl", ".tpl")
+_TEMPLATE_ENDS = (".tmpl", ".tpl", ".j2")
 _PROSE_ENDS = (".md", ".markdown", ".rst", ".adoc", ".html", ".htm")  # may show manifests, and is none
 # `sandbox_image` of containerd, `pause_image` of CRI-O, `--pod-infra-container-image` of the kubelet
 _SETTINGS_ENDS = (".toml", ".conf", ".service", ".env")

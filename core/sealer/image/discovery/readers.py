@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sealer.errors import ImageError
@@ -13,7 +13,7 @@ from sealer.image.discovery.files import GZIP, NO_FILES, Files
 from sealer.image.discovery.guessing import IN_VALUES, Chart, overlaid_by, with_tag
 from sealer.image.discovery.lists import is_image_list, read_image_list
 from sealer.image.discovery.manifests import read_manifest
-from sealer.image.discovery.model import Mention, UnresolvedReference
+from sealer.image.discovery.model import ImageReference, Mention, UnresolvedReference
 from sealer.image.discovery.nodes import Table
 from sealer.image.discovery.rendering import RENDERED, Helm, HelmError
 from sealer.image.discovery.scope import Scope
@@ -69,15 +69,16 @@ class Readers:
         chart = Chart(files, place)
         if chart.about.word("type") == "library" or not chart.name:
             return []  # nothing can be installed from it
-        failed: list[Mention] = []
-        if self.helm:
-            try:
-                return self.helm.render(files, place, self._values_for(name))
-            except HelmError as error:
-                failed.append(UnresolvedReference(chart.name, str(error), 1, RENDERED, f"{place}{CHART}"))
         for file in self._values_for(name):
             chart.values = overlaid_by(chart.values, file)
-        return failed + chart.mentions()
+        guessed = chart.mentions()
+        if not self.helm:
+            return guessed
+        try:
+            rendered = self.helm.render(files, place, self._values_for(name))
+        except HelmError as error:
+            return [UnresolvedReference(chart.name, str(error), 1, RENDERED, f"{place}{CHART}"), *guessed]
+        return _with_lines(rendered, guessed)
 
     def _values_for(self, name: str) -> list[Path]:
         return [file for wanted, file in self.values if wanted in ("", name)]
@@ -87,3 +88,15 @@ class Readers:
         version = about.word("appVersion") if isinstance(about, Table) else ""
         scope = Scope(guess=True, rule=IN_VALUES)
         return [with_tag(one, version) for one in read_manifest(path, content, scope)]
+
+
+def _with_lines(rendered: list[Mention], guessed: list[Mention]) -> list[Mention]:
+    """What helm rendered, with the lines of the templates where the guess came to the same image."""
+    lines = {(one.file, one.image): one.line for one in guessed if isinstance(one, ImageReference)}
+
+    def placed(one: Mention) -> Mention:
+        if not isinstance(one, ImageReference) or one.line:
+            return one
+        return replace(one, line=lines.get((one.file, one.image), 0))
+
+    return [placed(one) for one in rendered]

@@ -71,7 +71,7 @@ class Helm:
         return _mentions(text, files, place)
 
     def _run(self, work: Path, directory: Path, values: Sequence[Path]) -> bytes:
-        command = [os.fspath(self.program), "template", RELEASE, os.fspath(directory)]
+        command = [os.fspath(self.program.absolute()), "template", RELEASE, os.fspath(directory)]
         for file in values:
             command += ["--values", os.fspath(file.absolute())]
         if self.kubernetes:

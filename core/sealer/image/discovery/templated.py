@@ -12,6 +12,7 @@ from dataclasses import dataclass
 OPEN, CLOSE = "\ue000", "\ue001"  # for private use: no manifest has them
 _SIGN = re.compile(f"{OPEN}([0-9]+){CLOSE}")
 _CONTROL = re.compile(r"-?\s*(?:(?:if|else|end|with|range|define|block|template|break|continue)\b|/\*|\$\w*\s*:?=)")
+_STATEMENT = re.compile(r"\{%[^\n]{0,500}?%\}")  # of Jinja, whose expressions look like Go's
 _ALONE = re.compile(rf"(?m)^[ \t]*{OPEN}[0-9]+{CLOSE}(?:[ \t]*{OPEN}[0-9]+{CLOSE})*[ \t]*$")
 
 
@@ -42,6 +43,8 @@ def is_templated(text: str) -> bool:
 def neutralised(text: str) -> Templated:
     """Replace every action by a sign."""
     text = text.replace(OPEN, "").replace(CLOSE, "")
+    if "{%" in text:
+        text = _STATEMENT.sub("", text)
     parts: list[str] = []
     actions: list[str] = []
     at = 0

@@ -250,6 +250,14 @@ def test_without_what_helm_renders_it_is_guessed(tmp_path: Path, body: str, why:
     ]
 
 
+def test_a_helm_that_is_named_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "helm").write_text(STAND_IN + "echo 'image: a/b:1'\n")
+    (tmp_path / "helm").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    found = discover(DirectoryFiles(CHARTS), Readers(Helm(Path("helm"))).read)
+    assert images(found) == {"docker.io/a/b:1"}
+
+
 def test_a_helm_that_cannot_be_run(tmp_path: Path) -> None:
     found = discover(DirectoryFiles(CHARTS), Readers(Helm(tmp_path / "missing")).read)
     assert images(found) == GUESSED
