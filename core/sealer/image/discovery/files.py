@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -12,11 +12,11 @@ from sealer.errors import ImageError
 from sealer.image.files import LARGEST_FILE
 from sealer.image.model import Layer
 from sealer.image.storage import storage_errors
-from sealer.image.tarstream import Kind, gunzip, members
+from sealer.image.tarstream import Kind, Member, gunzip, members
 from sealer.image.tree import Tree
 
 HEAD = 8192
-LARGEST_STAGED = LARGEST_FILE
+HELM = "bin/helm"  # of an image that brings its own
 
 
 class Files(Protocol):
@@ -122,8 +122,8 @@ def head(files: Files, path: str) -> bytes:
 def stage(layers: Sequence[Layer], directory: Path) -> DirectoryFiles:
     """Lay layers over each other, and write the files that a reader may want into a directory.
 
-    Each layer is read twice, whatever the number of files: once for the names, once for the content. Files larger than
-    16 MiB and binary ones are not written.
+    Each layer is read twice, whatever the number of files: once for the names, once for the content. Binary files and
+    those larger than 16 MiB are not written, but for `bin/helm`, which can be executed there.
 
     :param directory: is made.
     :raises ImageError: a layer is damaged, or the disk failed.
@@ -131,31 +131,37 @@ def stage(layers: Sequence[Layer], directory: Path) -> DirectoryFiles:
     tree = Tree()
     for layer in layers:
         tree.lay(layer)
-    wanted: dict[tuple[int, object], list[str]] = {}
+    wanted: dict[tuple[int, Member], list[str]] = {}
     for path, node in tree.files():
-        if node.member.size <= LARGEST_STAGED and node.origin[1].size <= LARGEST_STAGED:
+        if node.origin[1].size <= LARGEST_FILE or path == HELM:
             wanted.setdefault(node.origin, []).append(path)
     with storage_errors("the files of the rootfs could not be looked through", directory):
         directory.mkdir(parents=True)
         for number, layer in enumerate(layers):
             with gunzip(layer.path) as stream:
                 for member, content in members(stream):
-                    paths = wanted.get((number, member), ()) if member.kind is Kind.FILE else ()
-                    if paths:
-                        _write(directory, paths, content.chunks())
+                    if member.kind is Kind.FILE and (number, member) in wanted:
+                        _write(directory, wanted[number, member], content.chunks())
     return DirectoryFiles(directory)
 
 
-def _write(directory: Path, paths: Sequence[str], chunks: Iterable[bytes]) -> None:
-    rest = iter(chunks)
-    first = next(rest, b"")
-    if is_binary(first[:HEAD]):
+def _write(directory: Path, paths: Sequence[str], chunks: Iterator[bytes]) -> None:
+    first = next(chunks, b"")
+    if is_binary(first[:HEAD]) and HELM not in paths:
         return  # the stream goes on to the next member by itself
-    content = b"".join((first, *rest))
-    for path in paths:
-        target = directory / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
+    target = directory / paths[0]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)  # the last of that name counts, as for tar
+    with target.open("wb") as file:
+        file.write(first)
+        for chunk in chunks:
+            file.write(chunk)
+    target.chmod(0o700 if HELM in paths else 0o600)
+    for path in paths[1:]:
+        other = directory / path
+        other.parent.mkdir(parents=True, exist_ok=True)
+        other.unlink(missing_ok=True)
+        other.hardlink_to(target)
 
 
 GZIP = b"\x1f\x8b"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sealer.image.discovery.charts import RELEASE
 from sealer.image.discovery.documents import decoded
+from sealer.image.discovery.files import HELM
 from sealer.image.discovery.manifests import read_manifest
 from sealer.image.discovery.model import ImageReference, Mention
 from sealer.image.discovery.scope import Scope
@@ -37,7 +38,7 @@ def find_helm(rootfs: Path | None = None) -> Path | None:
     """The helm of this machine, or the one that a rootfs brings in its `bin`; None: there is none."""
     if here := shutil.which(PROGRAM):
         return Path(here)
-    program = rootfs / "bin" / PROGRAM if rootfs else None
+    program = rootfs / HELM if rootfs else None
     if program and program.is_file() and not program.is_symlink() and os.access(program, os.X_OK):
         return program.absolute()
     return None
