@@ -71,7 +71,7 @@ def _line(table: Table, name: str) -> int:
     return value.line if value else table.line
 
 
-def _definition(table: Table, found: Special) -> None:
+def _nothing(table: Table, found: Special) -> None:
     found.passed_over |= set(table.by_name)
 
 
@@ -139,11 +139,13 @@ def _encoded(table: Table, found: Special) -> None:
 _RULES: dict[tuple[str, str], Callable[[Table, Special], None]] = {
     ("", "Secret"): _encoded,
     ("", "ConfigMap"): _encoded,
-    ("apiextensions.k8s.io", "CustomResourceDefinition"): _definition,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): _nothing,
     ("kubeadm.k8s.io", "ClusterConfiguration"): _kubeadm,
-    ("image.toolkit.fluxcd.io", "ImageRepository"): _definition,  # looks for tags, and pulls nothing
+    ("image.toolkit.fluxcd.io", "ImageRepository"): _nothing,  # looks for tags, and pulls nothing
     ("install.istio.io", "IstioOperator"): _istio,
     ("operator.tigera.io", "Installation"): _calico,
+    # A Clusterfile's image is a cluster image: it is not pulled by a container runtime.
+    **{(group, "Cluster"): _nothing for group in ("sealer.io", "sealer.cloud", "sealer.aliyun.com")},
     **{(f"{kind.lower()}.k8s.elastic.co", kind): _elastic for kind in (*_ELASTIC_KINDS, "Beat")},
     ("apm.k8s.elastic.co", "ApmServer"): _elastic,
     **{("monitoring.coreos.com", kind): _prometheus for kind in _PROMETHEUS_KINDS},
