@@ -16,11 +16,17 @@ _LINE_END = re.compile("\r\n|[\n\r]")
 _DEFINITION = re.compile(r"(?m)^kind:[ \t]*[\"']?CustomResourceDefinition[\"']?[ \t]*(?:#.*)?\r?$")
 
 # Without one of these, no rule can find anything, and a document is not parsed.
-_HINT = re.compile(
-    r"image|repositor|docker://|@sha256:|kubeadm\.k8s\.io|k8s\.elastic\.co|monitoring\.coreos\.com|\bhub\b"
-    r"|(?:localhost|[a-z0-9]\.[a-z]{2,}|[a-z0-9]:[0-9]{1,5})(?::[0-9]{1,5})?/[a-z0-9._/-]{1,200}:[a-z0-9_]",
-    re.IGNORECASE,
+_HINTS = (
+    "image",
+    "repositor",
+    "docker://",
+    "@sha256:",
+    "kubeadm.k8s.io",
+    "k8s.elastic.co",
+    "monitoring.coreos.com",
+    "hub",
 )
+_PATH_AND_TAG = re.compile(r"/[a-z0-9][a-z0-9._/-]{0,199}:[A-Za-z0-9_]")
 _MOST_FAULTS = 20  # documents of one file that are no YAML
 
 
@@ -65,7 +71,8 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 def may_mention(text: str) -> bool:
     """Whether a rule may find something."""
-    return bool(_HINT.search(text))
+    lower = text.lower()
+    return any(hint in lower for hint in _HINTS) or bool(_PATH_AND_TAG.search(text))
 
 
 def documents(text: str, line: int = 1) -> Iterator[Document | Broken]:

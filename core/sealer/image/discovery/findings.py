@@ -54,7 +54,7 @@ class Findings:
                 if sure:
                     self.unresolved(text, "the id of an image, which no registry knows", at, rule)
                 continue
-            if not sure and not is_plausible(image):
+            if not sure and (not is_plausible(image) or image.lower() in keys.NO_IMAGES):
                 continue
             if not sure and not is_valid(image) and not is_specific(image):
                 continue  # a word in capitals

@@ -10,6 +10,11 @@ CONTAINERS = frozenset({"containers", "initContainers", "ephemeralContainers"})
 # What stands below these is no image that would be pulled: what a schema allows, what was observed, prose.
 PASSED_OVER = frozenset({"openAPIV3Schema", "managedFields", "description", "_example", "labels", "matchLabels"})
 LONGEST_KEY = 250
+# Values of settings whose names end in `image` as well.
+NO_IMAGES = frozenset(
+    {"true", "false", "yes", "no", "on", "off", "none", "null", "auto", "default", "always", "never", "ifnotpresent"}
+    | {"enabled", "disabled", "inherit", "custom", "latest"}
+)
 
 _NOT_CONTAINERS = (
     r"(?:icon|logo|background|bg|hero|cover|banner|thumbnail|thumb|avatar|profile|splash|favicon|featured|header|poster"
