@@ -166,7 +166,8 @@ class Walk(Findings):
         value = table.get(key)
         if not isinstance(value, Text) or not value.is_text:
             return set()
-        return {key} if self.assigned(table.word("name"), value.text, value, rule) else set()
+        found = self.assigned(table.word("name"), value.text, value, rule)
+        return {key} if found and "\n" not in value.text.strip() else set()  # lines may be a document
 
     def _patched(self, table: Table) -> None:
         value = table.get("value")
@@ -254,8 +255,8 @@ class Walk(Findings):
             self.image(value, at, ARGUMENT)
         elif inner := ASSIGNMENT.fullmatch(value):
             self.assigned(inner["name"], inner["value"], at, ARGUMENT)
-        else:
-            self._other(value, at)
+        elif value:
+            self._other(value, Text(value, at.line, style=at.style))
 
     # Texts that are documents of their own.
 
