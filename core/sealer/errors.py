@@ -10,6 +10,7 @@ SealerError                     1  the work failed
 ├── PluginError                 1  a plugin broke a promise, or could not be loaded
 ├── ImageError                  1  the image store, an archive, a layer
 │   ├── ImageNotFoundError      1
+│   ├── RegistryError           1  a registry refused, answered wrongly, or could not be reached
 │   └── BuildError              1  an instruction of a Kubefile failed
 ├── HostError                   1  anything about one host
 │   ├── HostUnreachableError    1  no connection could be made
@@ -125,7 +126,18 @@ class ImageError(SealerError):
 
 
 class ImageNotFoundError(ImageError):
-    """No image of that name is in the store."""
+    """No image of that name is in the store, or in the registry."""
+
+
+class RegistryError(ImageError):
+    """A registry refused, answered wrongly, or could not be reached.
+
+    :ivar status: the HTTP status it answered with; 0: there was none.
+    """
+
+    def __init__(self, what: str, *, status: int = 0, where: str = "", why: str = "", remedy: str = "") -> None:
+        super().__init__(what, where=where, why=why, remedy=remedy)
+        self.status = status
 
 
 class BuildError(ImageError):

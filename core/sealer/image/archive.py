@@ -29,6 +29,7 @@ from sealer.image.oci import (
 )
 from sealer.image.oci_image import read_cluster_image
 from sealer.image.reference import Reference
+from sealer.image.staged import StagedStore
 from sealer.image.staging import Staging
 from sealer.image.storage import open_file, storage_errors, sync_directory
 from sealer.image.store import LAYOUT, Store
@@ -86,7 +87,7 @@ def load(store: Store, source: Path) -> tuple[tuple[str, str], ...]:
         with _opened(source) as file:
             index = _stage_members(staging, file)
         entries = _entries(index, source)
-        staged = _Staged(store, staging)
+        staged = StagedStore(store, staging)
         for entry in entries:
             image = read_cluster_image(staged, entry.annotations.get(REF_NAME, "") or entry.digest, entry)
             staged.require(entry)
@@ -97,25 +98,6 @@ def load(store: Store, source: Path) -> tuple[tuple[str, str], ...]:
     return tuple(
         (Reference.parse(name).tagged if name else "", entry.digest) for entry, name in zip(entries, names, strict=True)
     )
-
-
-class _Staged(Store):
-    """The store as it would be with the staged blobs: those that are staged are read from there."""
-
-    def __init__(self, store: Store, staging: Staging) -> None:
-        super().__init__(store.root)
-        self._staged = staging.blobs
-
-    def path(self, digest: str) -> Path:
-        """The staged file of a blob; images of an archive are whole, whatever the store has."""
-        return self._staged / digest.removeprefix("sha256:")
-
-    def require(self, entry: Descriptor) -> None:
-        """Refuse an image of which something is missing in the archive."""
-        for digest, descriptor in self.closure(entry).items():
-            path = self.path(digest)
-            if not path.is_file() or path.stat().st_size != descriptor.size:
-                raise ImageError("the archive is not complete", where=digest, why="this blob is missing or cut off")
 
 
 def _undated(entry: Descriptor) -> Descriptor:

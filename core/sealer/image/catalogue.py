@@ -67,6 +67,10 @@ class Catalogue:
         """Whether it is the name of an image here (and not a digest)."""
         return self._by_name(reference) is not None
 
+    def is_named(self, name: str, digest: str) -> bool:
+        """Whether an image is here, and under that name if one is given."""
+        return any(entry.digest == digest and name in ("", _name(entry)) for entry in self.entries)
+
     def find(self, reference: str) -> Descriptor:
         """Look an image up by name, digest, or beginning of a digest.
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from sealer.errors import ImageError, RefusedError
 from sealer.events import Json
 from sealer.image.catalogue import Catalogue, Removal, StoredImage
+from sealer.image.downloads import Downloads
 from sealer.image.model import ClusterImage
 from sealer.image.oci import (
     CREATED,
@@ -126,15 +127,20 @@ class Store:
         :raises ImageError: a document on the way is missing or damaged.
         """
         found: dict[str, Descriptor] = {}
+        read: set[str] = set()
         open_ends = list(reversed(roots))
         while open_ends:
             descriptor = open_ends.pop()
-            if descriptor.digest in found:
+            found.setdefault(descriptor.digest, descriptor)
+            if descriptor.digest in read or descriptor.media_type not in (*INDEXES, *MANIFESTS):
                 continue
-            found[descriptor.digest] = descriptor
-            if descriptor.media_type in (*INDEXES, *MANIFESTS):
-                document = decode(self.read(descriptor), descriptor.digest)
-                open_ends.extend(reversed(list(children(descriptor.media_type, document, descriptor.digest))))
+            read.add(descriptor.digest)
+            document = decode(self.read(descriptor), descriptor.digest)
+            parts = list(children(descriptor.media_type, document, descriptor.digest))
+            if descriptor.media_type in INDEXES:
+                open_ends.extend(reversed(parts))
+            else:  # layers and config are bytes, also where a layer is an index that an image was pinned by
+                found |= {part.digest: part for part in parts if part.digest not in found}
         return found
 
     def _summary(self, entry: Descriptor) -> StoredImage:
@@ -261,8 +267,13 @@ class Store:
             return self._remove(planned)
 
     def prune(self) -> tuple[str, ...]:
-        """Delete the blobs that no image leads to; their digests are returned."""
+        """Delete the blobs that no image leads to, and what transfers left behind that nobody is busy with.
+
+        :returns: the blobs' digests.
+        """
         with self._locked():
+            for leftovers in (self.downloads, self.uploads):
+                Downloads(leftovers).sweep(age=0)
             return self._sweep(self.catalogue())
 
     def _remove(self, planned: Sequence[tuple[tuple[str, ...], str, Catalogue]]) -> tuple[Removal, ...]:
@@ -298,6 +309,16 @@ class Store:
             catalogue = self.catalogue()
             if any(image.digest not in catalogue.digests for image in used):
                 self._sweep(catalogue)
+
+    @property
+    def downloads(self) -> Path:
+        """Where blobs lie while they are fetched; see :mod:`sealer.image.downloads`."""
+        return self.root / "downloads"
+
+    @property
+    def uploads(self) -> Path:
+        """Where the addresses of uploads are kept that have not ended."""
+        return self.root / "uploads"
 
     @property
     def _temporary(self) -> Path:
@@ -352,6 +373,8 @@ class Store:
                 raise ImageError("a part of the image is missing", where=digest, remedy="run the same command again")
 
     def _sweep(self, catalogue: Catalogue) -> tuple[str, ...]:
+        for leftovers in (self.downloads, self.uploads):
+            Downloads(leftovers).sweep()
         used = [use.image for use in living_uses(self._temporary)]
         needed = {self.path(digest).name for digest in self.closure(*catalogue.entries, *used)}
         deleted = []

@@ -1,0 +1,48 @@
+"""The options of commands that speak with registries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+
+import click
+
+from sealer.cli.app import App
+
+if TYPE_CHECKING:
+    from sealer.image.registry.registries import Registries
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class RegistryOptions(TypedDict):
+    """Their values."""
+
+    authfile: Path | None
+    skip_tls_verify: bool
+    plain_http: bool
+
+
+def registry_options(function: Function) -> Function:
+    """Add `--authfile`, `--skip-tls-verify` and `--plain-http` to a command."""
+    for option in (
+        click.option("--plain-http", is_flag=True, help="Speak HTTP without encryption."),
+        click.option("--skip-tls-verify", is_flag=True, help="Do not check the registry's certificate."),
+        click.option("--authfile", type=_FILE, help="File with credentials. Default: docker's, then podman's."),
+    ):
+        function = option(function)
+    return function
+
+
+def registries(app: App, options: RegistryOptions) -> Registries:
+    """All registries, with the user's settings and credentials.
+
+    :raises InputError: `registries.yaml` cannot be right.
+    """
+    from sealer.image.registry.endpoints import Access  # noqa: PLC0415  # only what moves images needs it
+    from sealer.image.registry.registries import Registries  # noqa: PLC0415
+
+    access = Access(plain_http=options["plain_http"], skip_tls_verify=options["skip_tls_verify"])
+    return Registries.of(app.settings.home, options["authfile"], access)

@@ -1,0 +1,4 @@
+"""Moves images between the local store and registries, by the OCI distribution specification.
+
+https://github.com/opencontainers/distribution-spec
+"""

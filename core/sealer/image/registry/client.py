@@ -1,0 +1,170 @@
+"""Requests to one registry: signed in, redirected, tried again."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+from collections.abc import Callable, Collection, Mapping
+from urllib.parse import urljoin, urlsplit, urlunsplit
+
+from sealer.errors import ImageNotFoundError, RegistryError
+from sealer.image.registry import challenges
+from sealer.image.registry.credentials import Credential
+from sealer.image.registry.endpoints import Endpoint
+from sealer.image.registry.limits import TRY_AGAIN, AgainError, Patience, retry_after
+from sealer.image.registry.names import host_and_port, is_loopback
+from sealer.image.registry.signing_in import Scopes, SignIn
+from sealer.image.registry.wire import LARGEST_MESSAGE, Answer, FileBody, Request, Wire, origin_of
+from sealer.redaction import redactor
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+MOST_REDIRECTS = 5
+UNAUTHORIZED = 401
+
+
+class Client:
+    """Talks to one endpoint.
+
+    :param lookup: the user's credential for it.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, wire: Wire, patience: Patience, lookup: Callable[[], Credential | None]
+    ) -> None:
+        self.endpoint = endpoint
+        self.patience = patience
+        self._wire = wire
+        self._lock = threading.Lock()
+        self._base = ""
+        host = host_and_port(endpoint.host)[0]
+        self._plain_allowed = "http" in endpoint.schemes
+        self._loopback = is_loopback(host)
+        self.sign_in = SignIn(endpoint.registry, wire, patience, lookup, self._plain_allowed)
+
+    def call(
+        self,
+        method: str,
+        address: str,
+        *,
+        scopes: Scopes = (),
+        headers: Mapping[str, str] | None = None,
+        body: bytes | FileBody | None = None,
+        expected: Collection[int] = (200,),
+        once: bool = False,
+    ) -> Answer:
+        """Ask until there is an answer that means something.
+
+        :param address: a path below the endpoint, or an absolute address that the registry gave.
+        :param expected: statuses that are returned; every other one is an error.
+        :param once: leave trying again to the caller: a body that was half sent must not be sent a second time.
+        :raises AgainError: with `once`, when it may be tried again.
+        :raises RegistryError: the registry refused, or could not be reached.
+        :raises ImageNotFoundError: it answers 404.
+        """
+
+        def attempt() -> Answer:
+            url = self._checked(urljoin(self.base, address))
+            return self._attempt(Request(method, url, headers or {}, body), scopes, expected)
+
+        return attempt() if once else self.patience.persist(attempt, str(self.endpoint))
+
+    @property
+    def base(self) -> str:
+        """Address of the endpoint; the first use finds out whether this machine's own speaks TLS.
+
+        :raises AgainError: it cannot be reached.
+        """
+        with self._lock:
+            if not self._base:
+                self._base = f"{self._scheme()}://{self.endpoint.host}"
+            return self._base
+
+    def _scheme(self) -> str:
+        first, *others = self.endpoint.schemes
+        if not others:
+            return first
+        try:
+            with self._wire.exchange(Request("GET", f"{first}://{self.endpoint.host}/v2/")):
+                return first
+        except AgainError as error:
+            if not isinstance(error.__cause__, ssl.SSLError | ConnectionResetError):
+                raise
+            return others[0]
+
+    def _attempt(self, request: Request, scopes: Scopes, expected: Collection[int]) -> Answer:
+        challenged = False
+        for _ in range(MOST_REDIRECTS + 2):
+            self.patience.check()
+            own = origin_of(request.url) == origin_of(self.base)
+            sent = self.sign_in.header(scopes) if own else ""
+            signed = {**request.headers, "Authorization": sent} if sent else request.headers
+            answer = self._wire.exchange(Request(request.method, request.url, signed, request.body))
+            if answer.status in expected:
+                return answer
+            with answer:
+                if answer.status == UNAUTHORIZED and own and not challenged:
+                    challenged = True
+                    ways = challenges.parse(answer.headers("WWW-Authenticate"))
+                    self.sign_in.answer(ways, scopes, sent)
+                elif answer.status in REDIRECTS and request.method in ("GET", "HEAD"):
+                    target = self._checked(urljoin(request.url, answer.header("Location")))
+                    request = Request(request.method, target, request.headers)
+                else:
+                    raise self._failure(answer)
+        raise RegistryError("the registry redirects without an end", where=request.url.partition("?")[0])
+
+    def _checked(self, url: str) -> str:
+        """An address that the registry gave, if it may be used.
+
+        :raises RegistryError: it leads to where a registry has no business to send anyone.
+        """
+        base, parts = urlsplit(self.base), urlsplit(url)
+        if parts.netloc == base.netloc:
+            # behind a proxy that ends TLS, a registry may give addresses of its own without it
+            return urlunsplit(parts._replace(scheme=base.scheme))
+        scheme, host, _ = origin_of(url)
+        shown = url.partition("?")[0][:200]
+        if is_loopback(host) and not self._loopback:
+            raise RegistryError(
+                "the registry leads to this machine itself", where=str(self.endpoint), why=f"to {shown}"
+            )
+        if scheme == "http" and not (self._plain_allowed or is_loopback(host)):
+            raise RegistryError(
+                "the registry leads to a server without encryption",
+                where=str(self.endpoint),
+                why=f"to {shown}",
+                remedy="--plain-http allows it",
+            )
+        return url
+
+    def _failure(self, answer: Answer) -> Exception:
+        said = message_of(answer)
+        why = f"it answers {answer.status}" + (f": {said}" if said else "")
+        if answer.status in TRY_AGAIN:
+            return AgainError(why, retry_after(answer.header("Retry-After")), answer.status)
+        where = str(self.endpoint)
+        match answer.status:
+            case 401 | 403:
+                login = f"is it allowed to you? `sealer login {self.endpoint.registry}` signs in as another user"
+                return RegistryError("the registry does not allow it", status=answer.status, where=where, why=why,
+                                     remedy=login)  # fmt: skip
+            case 404:
+                return ImageNotFoundError("there is no such thing in the registry", where=where, why=why)
+            case _:
+                return RegistryError("the registry refuses the request", status=answer.status, where=where, why=why)
+
+
+def message_of(answer: Answer) -> str:
+    """What an answer says about an error: by the specification JSON, else nothing worth showing."""
+    try:
+        document = json.loads(answer.read(LARGEST_MESSAGE))
+    except (AgainError, ValueError, RecursionError):
+        return ""
+    errors = document.get("errors") if isinstance(document, dict) else None
+    texts = []
+    for error in errors if isinstance(errors, list) else []:
+        if isinstance(error, dict):
+            texts.append(str(error.get("message") or error.get("code") or ""))
+    line = " ".join("; ".join(filter(None, texts)).split())
+    return redactor("".join(char for char in line if char.isprintable()))[:300]

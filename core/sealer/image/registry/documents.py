@@ -1,0 +1,121 @@
+"""What registries serve as manifests, read with suspicion: size, digest, kind, and what may stand in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from sealer.errors import ImageError
+from sealer.image.oci import (
+    DOCKER_LIST,
+    DOCKER_MANIFEST,
+    INDEX,
+    INDEXES,
+    MANIFEST,
+    MANIFESTS,
+    Descriptor,
+    children,
+    decode,
+    digest_of,
+    items,
+    platform_text,
+)
+
+LARGEST_MANIFEST = 4 * 1024 * 1024  # docker-registry accepts no larger ones
+ACCEPT = ", ".join((INDEX, MANIFEST, DOCKER_LIST, DOCKER_MANIFEST))
+_SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+"
+_FOREIGN = ("nondistributable", "foreign")
+CONTAINER_REFERENCE = "io.sealer.image.reference"  # where a container image in a cluster image comes from
+CONTAINER_PLATFORM = "io.sealer.image.platform"  # of a container image in a cluster image
+
+
+@dataclass(frozen=True)
+class Document:
+    """A manifest or an index, byte for byte as it is served.
+
+    :param descriptor: media type, digest and size, as found.
+    """
+
+    descriptor: Descriptor
+    content: bytes
+
+    @property
+    def is_index(self) -> bool:
+        """Whether it lists manifests rather than layers."""
+        return self.descriptor.media_type in INDEXES
+
+    def children(self) -> tuple[Descriptor, ...]:
+        """The manifests of an index; config and layers of a manifest.
+
+        :raises ImageError: it is damaged, or holds what cannot be carried.
+        """
+        where = self.descriptor.digest
+        document = decode(self.content, where)
+        found = tuple(children(self.descriptor.media_type, document, where))
+        if not self.is_index:
+            if "config" not in document:
+                raise ImageError("a manifest has no config", where=where)
+            for part, entry in zip(found[1:], items(document.get("layers")), strict=True):
+                _refuse_foreign(part, has_urls=isinstance(entry, dict) and bool(entry.get("urls")), where=where)
+        return found
+
+
+def _refuse_foreign(layer: Descriptor, *, has_urls: bool, where: str) -> None:
+    kind = layer.media_type
+    if has_urls or any(word in kind for word in _FOREIGN):
+        raise ImageError(
+            "the image has a foreign layer",
+            where=where,
+            why=f"{layer.digest} ({kind}) must be fetched from its maker's servers and may not be passed on",
+            remedy="an offline site cannot use it; choose an image whose layers its registry has, as all of Linux",
+        )
+
+
+def document_of(content: bytes, media_type: str, where: str, expected: Descriptor | None = None) -> Document:
+    """Check what a registry served.
+
+    :param media_type: what its header says; a media type inside the document must be the same.
+    :param expected: what pointed at it.
+    :raises ImageError: it is not what it should be.
+    """
+    descriptor = Descriptor(media_type.partition(";")[0].strip(), digest_of(content), len(content))
+    if expected is not None and (expected.digest, expected.size) != (descriptor.digest, descriptor.size):
+        raise ImageError(
+            "a manifest is not what it should be",
+            where=where,
+            why=f"found {descriptor.size} bytes with {descriptor.digest}, not {expected.size} with {expected.digest}",
+        )
+    inner = decode(content, where).get("mediaType")
+    kind = expected.media_type if expected else (inner or descriptor.media_type)
+    if inner is not None and inner != kind:
+        raise ImageError("a manifest claims to be two things", where=where, why=f"{kind!r:.80} and {inner!r:.80}")
+    if str(kind).startswith(_SCHEMA_1) or decode(content, where).get("schemaVersion") == 1:
+        raise ImageError(
+            "the image has a manifest of Docker's schema 1",
+            where=where,
+            why="that form has no digests of layers that could be checked",
+            remedy="push it again with a program of this decade",
+        )
+    if kind not in (*INDEXES, *MANIFESTS):
+        raise ImageError("not a manifest of an image", where=where, why=f"its media type is {kind!r:.80}")
+    return Document(replace(descriptor, media_type=str(kind)), content)
+
+
+def offers(descriptor: Descriptor, wanted: Iterable[str]) -> str:
+    """Which of the wanted platforms a manifest of an index is for; empty: none. `linux/arm64` takes its variants."""
+    have = platform_text(descriptor.platform)
+    return next((platform for platform in wanted if f"{have}/".startswith(f"{platform}/")), "")
+
+
+def choose(manifests: Sequence[Descriptor], wanted: Sequence[str]) -> tuple[Descriptor, ...]:
+    """The manifests of an index for the wanted platforms, one for each, in the order wanted; all for none wanted.
+
+    Attestations and the like, whose platform is `unknown/unknown`, are for no platform.
+    """
+    if not wanted:
+        return tuple(part for part in manifests if platform_text(part.platform) not in ("", "unknown/unknown"))
+    best: dict[str, Descriptor] = {}
+    for part in manifests:
+        if (platform := offers(part, wanted)) and platform not in best:
+            best[platform] = part
+    return tuple(best[platform] for platform in wanted if platform in best)

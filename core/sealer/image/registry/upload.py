@@ -1,0 +1,145 @@
+"""One blob from the store to a registry: only if it lacks it, by a mount if it has it elsewhere, else streamed.
+
+How far an upload has come is asked of the registry after a break, and after the process was killed: the address of the
+upload is kept beside the store. docker-registry 2.8 forgets an upload that broke off in the middle of a request, and
+gets the blob from its beginning; others go on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from sealer.errors import ImageError, RegistryError
+from sealer.image.oci import Descriptor
+from sealer.image.registry.limits import AgainError
+from sealer.image.registry.progress import Progress
+from sealer.image.registry.repository import Repository, Session
+from sealer.image.registry.wire import FileBody
+from sealer.image.storage import storage_errors
+
+_SOMEWHERE = 1024 * 1024
+SMALL = 1024 * 1024  # such a blob goes in one request, and is sent anew after a break
+
+
+class Uploader:
+    """Sends blobs to one repository; several threads may call it.
+
+    :param path: the file of a blob.
+    :param sources: names of other repositories of the same registry that may have a blob; the first is tried.
+    :param sessions: directory that keeps the addresses of uploads.
+    """
+
+    def __init__(
+        self,
+        target: Repository,
+        path: Callable[[str], Path],
+        sources: Callable[[str], tuple[str, ...]],
+        sessions: Path,
+        progress: Progress,
+    ) -> None:
+        self._target = target
+        self._path = path
+        self._sources = sources
+        self._sessions = sessions
+        self._progress = progress
+        self.sent: list[str] = []
+        self.mounted: list[str] = []
+
+    def push(self, blob: Descriptor) -> None:
+        """See to it that the registry has a blob.
+
+        :raises RegistryError: it refuses it, or cannot be reached.
+        """
+        if not self._target.has_blob(blob):
+            self._bring(blob)
+        self._progress.settled(blob)
+
+    def _bring(self, blob: Descriptor) -> None:
+        kept = _Kept(self._sessions, self._target, blob.digest)
+        session = kept.read()
+        session = session and self._target.state(session)
+        if session is None:
+            sources = self._sources(blob.digest)
+            session = self._target.mount(blob.digest, sources[0]) if sources else self._target.begin()
+            if session is None:
+                self.mounted.append(blob.digest)
+                return
+        try:
+            self._send(blob, session, kept)
+        except ImageError:
+            kept.remove()
+            raise
+        kept.remove()
+        self.sent.append(blob.digest)
+
+    def _send(self, blob: Descriptor, session: Session, kept: _Kept) -> None:
+        patience = self._target.client.patience
+        attempt = 0
+        while True:
+            start = session.offset
+            try:
+                if blob.size <= SMALL and not start:
+                    self._target.finish(session, blob.digest, self._rest(blob, 0))
+                    return
+                kept.write(session)
+                if start < blob.size:
+                    session = self._target.send(session, self._rest(blob, start))
+                self._target.finish(session, blob.digest)
+                return
+            except AgainError as failed:
+                state = self._target.state(session)
+                attempt = 0 if state and state.offset - start >= _SOMEWHERE else attempt
+                patience.wait(failed, attempt, f"{self._target}@{blob.digest[:19]}")
+                attempt += 1
+                if self._target.has_blob(blob):
+                    return  # it was the answer that got lost
+                session = state or self._target.begin()
+            except RegistryError as error:
+                if error.status == 400:
+                    self._check(blob)
+                raise
+
+    def _rest(self, blob: Descriptor, offset: int) -> FileBody:
+        self._progress.resumed(blob.digest, offset)
+        patience = self._target.client.patience
+
+        def sent(position: int) -> None:
+            patience.check()
+            self._progress.at(blob.digest, position)
+
+        return FileBody(self._path(blob.digest), offset, blob.size - offset, sent)
+
+    def _check(self, blob: Descriptor) -> None:
+        """The registry does not like the blob: is it damaged here?"""
+        path = self._path(blob.digest)
+        with storage_errors("a blob of the store cannot be read", path), path.open("rb", buffering=0) as file:
+            if "sha256:" + hashlib.file_digest(file, "sha256").hexdigest() != blob.digest:
+                raise ImageError(
+                    "a blob of the store is damaged", where=str(path), remedy="pull, load or build the image again"
+                )
+
+
+class _Kept:
+    """The address of an upload, kept for the next process."""
+
+    def __init__(self, directory: Path, target: Repository, digest: str) -> None:
+        name = hashlib.sha256(f"{target} {digest}".encode()).hexdigest()
+        self._path = directory / name
+
+    def read(self) -> Session | None:
+        try:
+            location = json.loads(self._path.read_bytes())
+        except (OSError, ValueError):
+            return None
+        return Session(location) if isinstance(location, str) else None
+
+    def write(self, session: Session) -> None:
+        with storage_errors("the state of an upload could not be written", self._path):
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._path.write_bytes(json.dumps(session.location).encode())
+
+    def remove(self) -> None:
+        self._path.unlink(missing_ok=True)
