@@ -94,7 +94,9 @@ class Patience:
 
         :param attempt: number of the one that failed, from 0.
         :raises RegistryError: it was the last one, or the registry wants to be left alone for too long.
+        :raises StoppedError: all is to end.
         """
+        self.check()  # the connection may have been broken by us
         asked = failed.retry_after
         too_long = asked is not None and asked > self.limits.longest_retry_after
         if attempt + 1 >= self.limits.attempts or too_long:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import http.client
 import os
+import select
 import socket
 import ssl
 import threading
@@ -192,8 +193,8 @@ class Wire:
                     response = self._ask(link, request, parts)
             except AgainError:
                 self._drop(link)
-                if used:  # the server closed it while nobody looked: that is no failure
-                    continue
+                if used and request.method in ("GET", "HEAD"):
+                    continue  # the server closed it while nobody looked: that is no failure
                 raise
             except BaseException:
                 self._drop(link)
@@ -247,13 +248,16 @@ class Wire:
         return connection.getresponse()
 
     def _take(self, origin: Origin) -> tuple[_Link, bool]:
+        stale: list[_Link] = []
         with self._lock:
-            idle = self._idle.get(origin)
-            link = idle.pop() if idle else None
-            used = link is not None
-            if link is None:
-                link = self._new(origin)
+            idle = self._idle.get(origin, [])
+            while idle and _is_stale(idle[-1].connection.sock):
+                stale.append(idle.pop())
+            used = bool(idle)
+            link = idle.pop() if idle else self._new(origin)
             self._busy.add(link)
+        for old in stale:
+            old.connection.close()
         return link, used
 
     def _new(self, origin: Origin) -> _Link:
@@ -282,6 +286,13 @@ class Wire:
         with self._lock:
             self._busy.discard(link)
         link.connection.close()
+
+
+def _is_stale(sock: socket.socket) -> bool:
+    """Whether a server has closed a connection, or said something that nobody asked for."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def origin_of(url: str) -> Origin:
