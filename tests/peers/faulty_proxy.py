@@ -168,17 +168,23 @@ class _Forwarding(BaseHTTPRequestHandler):
             extra = "&digest=" + path.partition("digest=")[2] if "digest=" in path else ""
             path = known[0].partition(site.address)[2] + extra
         upstream = http.client.HTTPConnection(site.upstream, timeout=60)
+        # in chunks, the end can be said at any moment: so the registry keeps what it has got
+        keep = site.keeps_uploads and self.command == "PATCH"
         try:
-            whole = site.keeps_uploads and 0 <= cut < size  # the registry is to keep what it has got
             upstream.putrequest(self.command, path, skip_host=True, skip_accept_encoding=True)
             for name, value in self.headers.items():
-                if name.lower() != "content-length" and not (fault.unfollowed and name.lower() == "range"):
+                left_out = name.lower() == "content-length" or (keep and name.lower() == "content-range")
+                if not left_out and not (fault.unfollowed and name.lower() == "range"):
                     upstream.putheader(name, value)
-            if size or self.command in ("POST", "PUT", "PATCH"):
-                upstream.putheader("Content-Length", str(cut if whole else size))
+            if keep:
+                upstream.putheader("Transfer-Encoding", "chunked")
+            elif size or self.command in ("POST", "PUT", "PATCH"):
+                upstream.putheader("Content-Length", str(size))
             upstream.endheaders()
-            passed = self._take_body(upstream, size, cut)
-            if passed < size and not whole:
+            passed = self._take_body(upstream, size, cut, keep)
+            if keep:
+                upstream.send(b"0\r\n\r\n")
+            elif passed < size:
                 self.close_connection = True
                 return
             answer = upstream.getresponse()
@@ -186,16 +192,26 @@ class _Forwarding(BaseHTTPRequestHandler):
             if passed < size:
                 answer.read()
                 self.close_connection = True
+                if 0 <= site.gate < site.up:
+                    site.reached.set()
+                    site._end.wait()
                 self.connection.shutdown(socket.SHUT_RDWR)
                 return
             self._answer(answer, fault)
         finally:
             upstream.close()
 
-    def _take_body(self, upstream: http.client.HTTPConnection, size: int, cut: int) -> int:
+    def _take_body(self, upstream: http.client.HTTPConnection, size: int, cut: int, keep: bool) -> int:
         passed = 0
         limit = size if cut < 0 else min(cut, size)
         while passed < limit and (chunk := self.rfile.read(min(BLOCK, limit - passed))):
+            if keep:
+                self.site.up += len(chunk)
+                upstream.send(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
+                passed += len(chunk)
+                if 0 <= self.site.gate < self.site.up:
+                    break
+                continue
             if self.command == "PATCH" and not self.site._pass(len(chunk), down=False):
                 return passed
             upstream.send(chunk)

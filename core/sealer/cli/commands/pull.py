@@ -42,7 +42,14 @@ def command(
             if policy == "never":
                 raise
         else:
-            record: dict[str, Json] = {"name": image, "source": "", "digest": digest, "changed": False, "size": 0, "moved": 0}
+            record: dict[str, Json] = {
+                "name": image,
+                "source": "",
+                "digest": digest,
+                "changed": False,
+                "size": 0,
+                "moved": 0,
+            }
             app.show({"image": record}, f"{image} {digest}")
             return
     wanted = [word.strip() for text in platforms for word in text.split(",")]

@@ -103,7 +103,8 @@ class Client:
             if answer.status in expected:
                 return answer
             with answer:
-                if answer.status == UNAUTHORIZED and own and not challenged:
+                # a second refusal of a token means that it is not allowed; of a password, that it is wrong
+                if answer.status == UNAUTHORIZED and own and (not challenged or sent.startswith("Basic ")):
                     challenged = True
                     ways = challenges.parse(answer.headers("WWW-Authenticate"))
                     self.sign_in.answer(ways, scopes, sent)

@@ -13,7 +13,7 @@ from sealer.image.registry.documents import CONTAINER_REFERENCE, LARGEST_MANIFES
 from sealer.image.registry.names import Place, complete, complete_container
 from sealer.image.registry.progress import Progress
 from sealer.image.registry.registries import Registries
-from sealer.image.registry.upload import Uploader
+from sealer.image.registry.upload import LARGE, Uploader
 from sealer.image.store import Store
 
 
@@ -57,7 +57,7 @@ def push(store: Store, registries: Registries, events: EventStream, name: str) -
         origins = _Origins(store, registries, place)
         uploader = Uploader(target, store.path, origins.of, store.uploads, progress)
         target.client.base  # noqa: B018  # one connection finds out how to speak, before six try
-        pool.map(uploader.push, sorted(blobs.values(), key=lambda blob: -blob.size))
+        pool.map(uploader.push, sorted(blobs.values(), key=lambda blob: (blob.size >= LARGE, -blob.size)))
         pool.map(lambda part: target.put_manifest(part.content, part.descriptor, part.descriptor.digest), manifests)
         target.put_manifest(index.content, index.descriptor, place.tag or place.digest)
         progress.message = index.descriptor.digest

@@ -113,8 +113,8 @@ class SignIn:
         realm = challenge.parameters.get("realm", "")
         if urlsplit(realm).scheme not in ("https", "http"):
             raise self._refused(f"its token server has no usable address: {realm[:200]!r}")
-        asked = challenge.parameters.get("scope", "").split()
-        wanted = tuple(dict.fromkeys([*scopes, *(scope for scope in asked if scope)]))
+        asked = [scope for scope in challenge.parameters.get("scope", "").split() if not _covered(scope, scopes)]
+        wanted = tuple(dict.fromkeys([*scopes, *asked]))
         request = self._token_request(realm, challenge.parameters.get("service", ""), wanted)
         document = self._patience.persist(lambda: self._ask(request), realm.partition("?")[0])
         token = document.get("token") or document.get("access_token")
@@ -174,3 +174,12 @@ class SignIn:
             why=why,
             remedy=f"{again}sign in with `sealer login {self._registry}`",
         )
+
+
+def _covered(scope: str, scopes: Scopes) -> bool:
+    """Whether a scope's actions are among those of others: `repository:a:pull` in `repository:a:pull,push`."""
+    name, _, actions = scope.rpartition(":")
+    return any(
+        name == other.rpartition(":")[0] and set(actions.split(",")) <= set(other.rpartition(":")[2].split(","))
+        for other in scopes
+    )
