@@ -73,7 +73,7 @@ class FaultyProxy:
         self.uploads: dict[str, tuple[str, int]] = {}
         self._end = threading.Event()
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self.address = f"127.0.0.1:{self._server.server_port}"
 
@@ -124,6 +124,11 @@ class FaultyProxy:
             site = proxy
 
         return Handler
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """A client that was killed has reset its connection: that is what it is for."""
 
 
 class _Forwarding(BaseHTTPRequestHandler):

@@ -122,12 +122,16 @@ class App:
             return choose(question, answers, stop)
 
     @contextmanager
-    def watch(self) -> Iterator[None]:
-        """Show every event while the body runs, live, as plain lines or as JSON lines; tell the plugins too."""
+    def watch(self, *, plugins: bool = True) -> Iterator[None]:
+        """Show every event while the body runs, live, as plain lines or as JSON lines; tell the plugins too.
+
+        :param plugins: False where nothing else needs them: to load them takes as long as a push with little to send.
+        """
         from sealer.cli.views import choose_view  # noqa: PLC0415
 
         with ExitStack() as stack:
-            stack.callback(self.events.subscribe(self.plugins.event))
+            if plugins:
+                stack.callback(self.events.subscribe(self.plugins.event))
             view = stack.enter_context(choose_view(self))
 
             stack.callback(self.events.subscribe(self._show))

@@ -53,7 +53,7 @@ def command(
             app.show({"image": record}, f"{image} {digest}")
             return
     wanted = [word.strip() for text in platforms for word in text.split(",")]
-    with app.watch():
+    with app.watch(plugins=False):
         pulled = pull(store, registries(app, options), app.events, image, wanted)
     app.show(
         {

@@ -29,7 +29,7 @@ def command(app: App, image: str, *, everything: bool, **options: Unpack[Registr
 
     if not everything:
         raise InputError("--all=false", why="an image is pushed whole, or its index would name what is not there")
-    with app.watch():
+    with app.watch(plugins=False):
         pushed = push(Store(app.settings.images), registries(app, options), app.events, image)
     app.show(
         {

@@ -53,8 +53,6 @@ def read_configuration(home: Path) -> Configuration:
 
     :raises InputError: the file cannot be right.
     """
-    import yaml  # noqa: PLC0415  # only where there is such a file
-
     path = home / FILE
     try:
         text = path.read_bytes()
@@ -62,6 +60,8 @@ def read_configuration(home: Path) -> Configuration:
         return Configuration()
     except OSError as error:
         raise InputError("the file cannot be read", where=str(path), why=error.strerror or "") from error
+    import yaml  # noqa: PLC0415  # 30 ms that only those pay who have such a file
+
     if len(text) > _LARGEST:
         raise InputError("the file is too large", where=str(path), why=f"{len(text)} bytes")
     try:
@@ -124,7 +124,10 @@ class _Reader:
     def _place(self, text: str, where: str) -> str:
         """Check that it is a registry with an optional path."""
         domain, _, path = text.partition("/")
-        probe = Reference.parse(f"{domain}/{path or 'x'}") if text and not text.endswith("/") else None
+        try:
+            probe = Reference.parse(f"{domain}/{path or 'x'}") if text and not text.endswith("/") else None
+        except InputError:
+            probe = None
         if probe is None or probe.domain != domain or probe.path != (path or "x"):
             raise self._wrong(
                 where, f"'{text}' is no registry's name; write it as {DOCKER_HUB} or mirror.corp:5000/path"

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from sealer.errors import ImageError, InputError
 from sealer.events import EventStream
-from sealer.image.files import lay_over
 from sealer.image.oci import CLUSTER_IMAGE, INDEX, INDEXES, Descriptor, decode, digest_of, encode, platform_text
 from sealer.image.oci_image import read_cluster_image
 from sealer.image.platforms import platform_object
@@ -44,6 +43,10 @@ class Pulled:
 def pull(store: Store, registries: Registries, events: EventStream, name: str, platforms: Sequence[str] = ()) -> Pulled:
     """Fetch a cluster image and store it under the name it was asked for by.
 
+    Digests, sizes and documents are checked. The members of its layers are when the layers are first laid over each
+    other, which every way of using an image does before anything is unpacked: unzipping all layers here would take
+    longer than fetching them.
+
     :param platforms: `linux/amd64`, ...; none: all that the image has, byte for byte.
     :raises InputError: the name or a platform cannot be right, or the image has nothing for a platform.
     :raises ImageNotFoundError: no registry has it.
@@ -71,7 +74,7 @@ def pull(store: Store, registries: Registries, events: EventStream, name: str, p
         progress.expect(blob for blob, _ in missing)
         pool.map(intake.blob, missing)
         entry = replace(index.descriptor, artifact_type=CLUSTER_IMAGE)
-        _check(StagedStore(store, staging), entry, str(place))
+        read_cluster_image(StagedStore(store, staging), str(place), entry)
         before = store.catalogue().is_named(stored, entry.digest)
         store.commit(staging, entry, [stored] if stored else [])
         intake.downloads.forget(blob.digest for blob, _ in missing)
@@ -124,9 +127,3 @@ def _needed(part: Descriptor, platforms: Sequence[str]) -> bool:
         return bool(offers(part, platforms))
     text = part.annotations.get(CONTAINER_PLATFORM, "")
     return not text or any(f"{text}/".startswith(f"{platform}/") for platform in platforms)
-
-
-def _check(staged: StagedStore, entry: Descriptor, where: str) -> None:
-    """Look at every member of every layer of the rootfs: a host unpacks them without looking."""
-    for rootfs in read_cluster_image(staged, where, entry).rootfs:
-        lay_over(rootfs.layers)

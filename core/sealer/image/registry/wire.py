@@ -14,7 +14,6 @@ import select
 import socket
 import ssl
 import threading
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -338,9 +337,13 @@ def _send_encrypted(sock: socket.socket, file: int, body: FileBody) -> None:
 
 def _proxy(scheme: str, host: str, port: int) -> SplitResult | None:
     """The proxy that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` want for a host."""
+    if is_loopback(host) or not any(name.lower().endswith("_proxy") for name in os.environ):
+        return None
+    import urllib.request  # noqa: PLC0415  # 10 ms that only a site with a proxy pays
+
     proxies = urllib.request.getproxies_environment()
     url = proxies.get(scheme) or proxies.get("all")
-    if not url or is_loopback(host):
+    if not url:
         return None
     bypass = cast("Callable[[str], bool]", urllib.request.proxy_bypass_environment)  # type: ignore[attr-defined]
     if bypass(f"{host}:{port}"):

@@ -1,0 +1,281 @@
+"""How push and pull compare with skopeo's, on this machine, right now: the same bytes and registry, in turns.
+
+Run: python tests/benchmarks/registry_transfer.py [--rounds N] [--megabytes N] [--only WORD] [--json FILE]
+
+The aims: push to an empty registry and pull into an empty store in at most 1.2 of skopeo's time, push again with one
+small layer changed in at most 0.4 s, 30 container images in at most half the time of 30 calls of skopeo, at most 120 MB
+of memory each, also for a layer of 2 GB; killed at half and started again, at most 55 % (pull) and 65 % (push) more.
+"""
+
+# ruff: noqa: T201  # a table is its purpose
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "peers"))
+
+from docker_registry import OBSTACLE, DockerRegistry  # noqa: E402  # a module of the tests
+from faulty_proxy import FaultyProxy  # noqa: E402
+
+MB = 1_000_000
+MEMORY = Path("/dev/shm")  # so that no disk is measured
+BINARIES = ("/usr/bin", "/usr/sbin", "/usr/lib/x86_64-linux-gnu", "/usr/lib/git-core", "/usr/lib")
+FETCH = """\
+import sys
+from pathlib import Path
+from sealer.events import EventStream
+from sealer.image.registry.fetch import fetch_images
+from sealer.image.registry.registries import Registries
+from sealer.image.store import Store
+store = Store(Path(sys.argv[1]))
+with store.stage() as staging:
+    fetch_images(sys.argv[2:], ["linux/amd64"], staging=staging, store=store,
+                 registries=Registries.of(Path(sys.argv[1])), events=EventStream())
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One process: how long it took, and the most memory it had."""
+
+    seconds: float
+    megabytes: float
+
+
+class Site:
+    """Images, and registries that begin empty."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.home = directory / "home"
+        self._number = 0
+
+    def new(self) -> Path:
+        """An empty directory."""
+        self._number += 1
+        made = self.directory / f"dir{self._number}"
+        made.mkdir()
+        return made
+
+    def sealer(self, *words: str | Path, home: Path | None = None) -> Run:
+        """The command, as a user starts it."""
+        return timed([sys.executable, "-m", "sealer", "-q", *words], {"SEALER_HOME": str(home or self.home)})
+
+    def build(self, name: str, files: dict[str, Iterator[bytes]]) -> None:
+        """An image with one layer for each file."""
+        context = self.new()
+        lines = ["FROM scratch"]
+        for file, blocks in files.items():
+            with (context / file).open("wb") as opened:
+                for block in blocks:
+                    opened.write(block)
+            lines.append(f"COPY {file} data/")
+        (context / "Kubefile").write_text("\n".join(lines) + "\n")
+        self.sealer("build", "-t", name, context)
+        shutil.rmtree(context)
+
+
+def main() -> int:
+    """Measure, print, and write JSON where asked."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds; the median counts")
+    parser.add_argument("--megabytes", type=int, default=216, help="of binaries in the image")
+    parser.add_argument("--only", default="", help="leave out the measurements whose name does not have this word")
+    parser.add_argument("--json", type=Path, help="write the figures there too")
+    arguments = parser.parse_args()
+    if OBSTACLE or not shutil.which("skopeo"):
+        print(OBSTACLE or "skopeo is not installed", file=sys.stderr)
+        return 1
+    figures: dict[str, float] = {"load before": os.getloadavg()[0]}
+    for measure in (moving, many, large, killed_pull, killed_push):
+        if arguments.only in measure.__name__:
+            with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as directory:
+                found = measure(Site(Path(directory)), arguments.rounds, arguments.megabytes)
+            figures |= found
+            for name, value in found.items():
+                print(f"{name:<50}{value:>12,.3f}", flush=True)
+    figures["load after"] = os.getloadavg()[0]
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+    return 0
+
+
+def moving(site: Site, rounds: int, megabytes: int) -> dict[str, float]:
+    """push, push again, pull of an image of binaries."""
+    site.build("app:v1", {"binaries": binaries(megabytes * MB)})
+    layout = f"oci:{site.home / 'images'}:app:v1"
+    runs: dict[str, list[Run]] = {key: [] for key in ("push", "skopeo push", "push again", "pull", "skopeo pull")}
+    for number in range(rounds):
+        with ExitStack() as stack:
+            ours, theirs = (stack.enter_context(DockerRegistry(site.new())) for _ in range(2))
+            name = f"{ours.address}/ns/app:v1"
+            site.sealer("tag", "app:v1", name)
+            runs["push"].append(site.sealer("push", name))
+            target = f"docker://{theirs.address}/ns/app:v1"
+            runs["skopeo push"].append(skopeo("copy", "--all", "--dest-tls-verify=false", layout, target))
+            context = site.new()
+            (context / "Kubefile").write_text(f"FROM {name}\nCOPY small data/\n")
+            (context / "small").write_text(f"{number}\n" * 10_000)
+            changed = name.replace(":v1", ":v2")
+            site.sealer("build", "-t", changed, context)
+            runs["push again"].append(site.sealer("push", changed))
+            runs["pull"].append(site.sealer("pull", name, home=site.new()))
+            copy = f"oci:{site.new()}:app:v1"
+            runs["skopeo pull"].append(skopeo("copy", "--all", "--src-tls-verify=false", target, copy))
+            site.sealer("rmi", name, changed)
+        clean(site)
+    return {
+        **medians(runs),
+        "push: of skopeo's time": ratio(runs, "push", "skopeo push"),
+        "pull: of skopeo's time": ratio(runs, "pull", "skopeo pull"),
+    }
+
+
+def many(site: Site, rounds: int, _: int) -> dict[str, float]:
+    """30 container images of 5 layers each."""
+    for number in range(30):
+        files = {f"layer{layer}": noise(MB // 2, number * 10 + layer) for layer in range(5)}
+        site.build(f"c{number}:v1", files)
+    runs: dict[str, list[Run]] = {"30 images": [], "30 images by skopeo": []}
+    with DockerRegistry(site.new()) as registry:
+        names = [f"{registry.address}/containers/c{number}:v1" for number in range(30)]
+        for number, name in enumerate(names):
+            layout = f"oci:{site.home / 'images'}:c{number}:v1"
+            skopeo("copy", "--dest-tls-verify=false", layout, f"docker://{name}")
+        for _round in range(rounds):
+            runs["30 images"].append(timed([sys.executable, "-c", FETCH, site.new(), *names], {}))
+            begun, target = time.perf_counter(), site.new()
+            each = [
+                skopeo("copy", "--src-tls-verify=false", f"docker://{name}", f"oci:{target}:c{number}")
+                for number, name in enumerate(names)
+            ]
+            seconds = time.perf_counter() - begun
+            runs["30 images by skopeo"].append(Run(seconds, max(run.megabytes for run in each)))
+            shutil.rmtree(target)
+    return {**medians(runs), "30 images: of skopeo's time": ratio(runs, "30 images", "30 images by skopeo")}
+
+
+def large(site: Site, *_: int) -> dict[str, float]:
+    """The memory that a layer of 2 GB needs."""
+    site.build("large:v1", {"file": noise(2000 * MB, 1)})
+    with DockerRegistry(site.new()) as registry:
+        name = f"{registry.address}/ns/large:v1"
+        site.sealer("tag", "large:v1", name)
+        push = site.sealer("push", name)
+        shutil.rmtree(site.home)
+        pull = site.sealer("pull", name)
+    return {"push of 2 GB: MB of memory": push.megabytes, "pull of 2 GB: MB of memory": pull.megabytes}
+
+
+def killed_pull(site: Site, *_: int) -> dict[str, float]:
+    """Killed at half of 1 GB, in ten layers; what the second run moves."""
+    site.build("app:v1", {f"file{number}": noise(100 * MB, number) for number in range(10)})
+    with DockerRegistry(site.new()) as registry, FaultyProxy(registry.address) as proxy:
+        name = f"{proxy.address}/ns/app:v1"
+        site.sealer("tag", "app:v1", name)
+        site.sealer("push", name)
+        home = site.new()
+        killed_at(proxy, 500 * MB, ["pull", name], home)
+        proxy.open_gate()
+        proxy.down = 0
+        site.sealer("pull", name, home=home)
+        return {"killed pull: % moved by the second run": proxy.down / (10 * MB)}
+
+
+def killed_push(site: Site, *_: int) -> dict[str, float]:
+    """Killed at half of ten blobs of 100 MB; what the second run moves."""
+    site.build("app:v1", {f"file{number}": noise(100 * MB, number) for number in range(10)})
+    with DockerRegistry(site.new()) as registry, FaultyProxy(registry.address) as proxy:
+        name = f"{proxy.address}/ns/app:v1"
+        site.sealer("tag", "app:v1", name)
+        killed_at(proxy, 500 * MB, ["push", name], site.home)
+        proxy.open_gate()
+        proxy.up = 0
+        site.sealer("push", name)
+        return {"killed push: % moved by the second run": proxy.up / (10 * MB)}
+
+
+def killed_at(proxy: FaultyProxy, count: int, words: Sequence[str], home: Path) -> None:
+    """Run a command until so many bytes have passed, then kill it."""
+    proxy.gate = count
+    environment = {**os.environ, "SEALER_HOME": str(home)}
+    with subprocess.Popen([sys.executable, "-m", "sealer", "-q", *words], env=environment) as process:
+        if not proxy.reached.wait(300):
+            raise RuntimeError("the proxy was never reached")
+        process.kill()
+
+
+def timed(command: Sequence[str | Path], variables: dict[str, str]) -> Run:
+    """Run a program to its end; it must succeed."""
+    begun = time.perf_counter()
+    process = subprocess.Popen(list(map(str, command)), env={**os.environ, **variables}, stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - begun
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{command[:4]} ended with {process.returncode}")
+    return Run(seconds, used.ru_maxrss / 1000)
+
+
+def skopeo(*words: str) -> Run:
+    """skopeo, with the bytes as they are."""
+    return timed(["skopeo", words[0], "--preserve-digests", *words[1:]], {})
+
+
+def binaries(size: int) -> Iterator[bytes]:
+    """The first bytes of this machine's programs and libraries, which compress as such do."""
+    left = size
+    for directory in BINARIES:
+        for path in sorted(Path(directory).iterdir()):
+            if left > 0 and path.is_file() and not path.is_symlink() and path.stat().st_size > 200_000:
+                with path.open("rb") as file:
+                    while left > 0 and (block := file.read(min(MB, left))):
+                        left -= len(block)
+                        yield block
+
+
+def noise(size: int, seed: int) -> Iterator[bytes]:
+    """Bytes that nothing compresses."""
+    block, offset = random.Random(seed).randbytes(4 * MB), 0
+    while offset < size:
+        yield (offset.to_bytes(8, "big") + block)[: min(4 * MB, size - offset)]
+        offset += 4 * MB
+
+
+def medians(runs: dict[str, list[Run]]) -> dict[str, float]:
+    """Seconds, and the most memory, of each."""
+    found: dict[str, float] = {}
+    for name, each in runs.items():
+        found[f"{name}: s"] = statistics.median(run.seconds for run in each)
+        found[f"{name}: MB of memory"] = max(run.megabytes for run in each)
+    return found
+
+
+def ratio(runs: dict[str, list[Run]], ours: str, theirs: str) -> float:
+    """The ratio of the medians."""
+    return statistics.median(run.seconds for run in runs[ours]) / statistics.median(run.seconds for run in runs[theirs])
+
+
+def clean(site: Site) -> None:
+    """Give back the memory that a round has used."""
+    for path in site.directory.glob("dir*"):
+        shutil.rmtree(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
