@@ -11,6 +11,7 @@ from sealer.cli.app import App, pass_app
 from sealer.cli.passwords import password
 from sealer.cli.registry_options import RegistryOptions, registries, registry_options
 from sealer.errors import InputError
+from sealer.redaction import Secret
 
 
 @click.command("login")
@@ -41,11 +42,13 @@ def command(
     known = registries(app, options)
     if password_stdin and not username:
         raise InputError("--password-stdin", why="stdin cannot give the name as well", remedy="Use --username.")
-    if not username:
-        if not sys.stdin.isatty():
-            raise InputError("there is no terminal to ask for the name on", remedy="Use --username.")
-        username = str(click.prompt("Username", err=True))
-    secret = password(passwd, "-" if password_stdin else None, not passwd and not password_stdin, app.events)
+    if password_stdin and passwd:
+        raise InputError("--passwd and --password-stdin exclude each other", remedy="Give the password in one way.")
+    username = username or _asked("name", "--username", hidden=False)
+    if password_stdin:
+        secret = password(None, "-", False, app.events)
+    else:
+        secret = Secret(passwd or _asked("password", "--password-stdin", hidden=True))
     if not secret or ":" in username:
         raise InputError("a name without a colon, and a password, are needed")
     done = login(known, name, Credential(username, secret))
@@ -54,3 +57,9 @@ def command(
     app.show(
         {"registry": name, "username": username, "kept": done.kept}, f"signed in to {name}; it is kept in {done.kept}"
     )
+
+
+def _asked(what: str, option: str, *, hidden: bool) -> str:
+    if not sys.stdin.isatty():
+        raise InputError(f"there is no terminal to ask for the {what} on", remedy=f"Use {option}.")
+    return str(click.prompt(what.capitalize(), hide_input=hidden, err=True))

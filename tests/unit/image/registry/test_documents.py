@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -67,7 +68,7 @@ def test_what_was_expected_must_come() -> None:
     ],
 )
 def test_foreign_layers_are_refused_with_a_reason(layer: object) -> None:
-    with pytest.raises(ImageError, match="foreign layer.*may not be passed on"):
+    with pytest.raises(ImageError, match=r"foreign layer.*may not be passed on"):
         document_of(manifest(layers=[layer]), MANIFEST, "here").children()
 
 
@@ -111,7 +112,5 @@ JSON = st.recursive(
 
 @given(JSON, st.sampled_from([MANIFEST, INDEX, DOCKER_LIST, DOCKER_MANIFEST, ""]))
 def test_any_json_is_read_or_refused(document: object, kind: str) -> None:
-    try:
+    with suppress(ImageError):
         document_of(json.dumps(document).encode(), kind, "here").children()
-    except ImageError:
-        pass

@@ -1,0 +1,164 @@
+"""push, pull, login and logout as a user types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from certificates import Authority
+from docker_registry import DockerRegistry
+from sample_images import blobs_of, cluster_image
+
+from sealer.image.store import Store
+
+PASSWORD = "ein langes Geheimnis"
+
+
+class Shell:
+    """Runs sealer with a home, and with files of docker, of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.home = directory / "home"
+        self.docker = directory / "docker"
+        self.docker.mkdir()
+        self.variables = {
+            "SEALER_HOME": str(self.home),
+            "DOCKER_CONFIG": str(self.docker),
+            "HOME": str(directory),
+            "XDG_RUNTIME_DIR": str(directory),
+        }
+
+    def __call__(self, *arguments: str, status: int = 0, stdin: str = "") -> str:
+        result = subprocess.run(
+            [sys.executable, "-m", "sealer", *arguments],
+            env={**os.environ, **self.variables},
+            check=False,
+            capture_output=True,
+            text=True,
+            input=stdin,
+        )
+        assert result.returncode == status, result.stdout + result.stderr
+        assert "Traceback" not in result.stderr
+        assert PASSWORD not in result.stdout + result.stderr
+        return result.stdout + result.stderr
+
+    def json(self, *arguments: str, stdin: str = "") -> dict[str, object]:
+        value = json.loads(self("--output", "json", *arguments, stdin=stdin).splitlines()[-1])
+        assert value["apiVersion"] == "sealer.io/cli/v1"
+        assert isinstance(value, dict)
+        return value
+
+
+@pytest.fixture
+def sealer(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+@pytest.fixture
+def store(sealer: Shell) -> Store:
+    return Store(sealer.home / "images")
+
+
+@pytest.fixture
+def guarded(tmp_path: Path, authority: Authority) -> Iterator[DockerRegistry]:
+    """With TLS and a password."""
+    directory = tmp_path / "guarded"
+    directory.mkdir()
+    with DockerRegistry(directory, tls=authority.server(), user=("me", PASSWORD)) as started:
+        yield started
+
+
+def test_there_and_back(sealer: Shell, store: Store, registry: DockerRegistry) -> None:
+    name = f"{registry.address}/ns/app:v1"
+    image = cluster_image(store, [name])
+    pushed = sealer.json("push", name)["image"]
+    assert isinstance(pushed, dict)
+    assert (pushed["name"], pushed["digest"]) == (name, image.digest)
+    assert len(pushed["sent"]) == 3
+    before = blobs_of(store)
+    sealer("rmi", name)
+    assert sealer("pull", name).splitlines()[-1] == f"{name} {image.digest}"
+    assert blobs_of(store) == before
+    assert "(it was here already)" in sealer("pull", "--policy", "ifnewer", name)
+    pulled = sealer.json("pull", name, "--platform", "linux/amd64")["image"]
+    wanted = {"name": name, "source": name, "digest": image.digest, "changed": False, "moved": 0}
+    assert isinstance(pulled, dict)
+    assert {key: pulled[key] for key in wanted} == wanted
+
+
+def test_policies(sealer: Shell, store: Store, registry: DockerRegistry) -> None:
+    name = f"{registry.address}/ns/app:v1"
+    assert "no image" in sealer("pull", "--policy", "never", name, status=1)
+    image = cluster_image(store, [name])
+    sealer("push", name)
+    sealer("rmi", name)
+    assert image.digest in sealer("pull", "--policy", "missing", name)
+    cluster_image(store, ["other:v1"], seed=5)
+    sealer("tag", "other:v1", name)
+    assert image.digest not in sealer("pull", "--policy", "missing", name)
+    assert image.digest not in sealer("pull", "--policy", "never", name)
+    assert image.digest in sealer("pull", name)
+
+
+def test_signing_in_and_out(
+    sealer: Shell, store: Store, guarded: DockerRegistry, authority: Authority, tmp_path: Path
+) -> None:
+    name = f"{guarded.address}/ns/app:v1"
+    cluster_image(store, [name])
+    assert "certificate is not trusted" in sealer("push", name, status=1)
+    sealer.home.mkdir(exist_ok=True)
+    settings = f'registries: {{"{guarded.address}": {{ca: {authority.certificate}}}}}\n'
+    (sealer.home / "registries.yaml").write_text(settings)
+    assert f"sealer login {guarded.address}" in sealer("push", name, status=1)
+    assert "not accept" in sealer("login", guarded.address, "-u", "me", "--password-stdin", stdin="x\n", status=1)
+    config = sealer.docker / "config.json"
+    assert not config.exists()
+    done = sealer.json("login", guarded.address, "-u", "me", "--password-stdin", stdin=f"{PASSWORD}\n")
+    del done["apiVersion"]
+    assert done == {"registry": guarded.address, "username": "me", "kept": str(config)}
+    sealer("push", name)
+    sealer("pull", name, "--authfile", str(config))
+    assert sealer("logout", guarded.address) == f"signed out of {guarded.address}\n"
+    assert "sign in with" in sealer("pull", name, status=1)
+    assert sealer.json("logout", guarded.address)["removed"] is False
+    own = str(tmp_path / "own.json")
+    sealer("login", "-u", "me", "-p", PASSWORD, f"https://{guarded.address}/v2/", "--authfile", own)
+    sealer("pull", name, "--authfile", own)
+    (sealer.home / "registries.yaml").unlink()
+    sealer("pull", name, "--authfile", own, "--skip-tls-verify")
+
+
+def test_a_password_elsewhere_is_mentioned(sealer: Shell, tmp_path: Path) -> None:
+    (tmp_path / "containers").mkdir()
+    (tmp_path / "containers" / "auth.json").write_text('{"auths": {"r.io": {"auth": "bWU6eA=="}}}')
+    assert "has a password for r.io too; it was left there" in sealer("logout", "r.io")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["push", "none:v1"], 1, "no image 'none:v1'"),
+        (["push", "a:v1", "--all=false"], 2, "an image is pushed whole"),
+        (["pull", "App:v1"], 2, "names are written in lower case"),
+        (["pull", "127.0.0.1:1/app", "--platform", "x"], 2, "no platform"),
+        (["pull", "127.0.0.1:1/app", "--policy", "x"], 2, "Invalid value for '--policy'"),
+        (["login", "r.io", "-u", "me"], 2, "no terminal to ask for the password on"),
+        (["login", "r.io"], 2, "no terminal to ask for the name on"),
+        (["login", "r.io", "--password-stdin"], 2, "stdin cannot give the name as well"),
+        (["login", "r.io", "-u", "me", "-p", "x", "--password-stdin"], 2, "exclude each other"),
+        (["login", "a b", "-u", "me", "-p", "x"], 2, "not the name of a registry"),
+    ],
+)
+def test_what_is_wrong_is_said(sealer: Shell, arguments: list[str], status: int, said: str) -> None:
+    assert said in sealer(*arguments, status=status)
+
+
+def test_a_mistake_in_registries_yaml_is_named(sealer: Shell) -> None:
+    sealer.home.mkdir()
+    (sealer.home / "registries.yaml").write_text("registry: {}\n")
+    assert "did you mean 'registries'?" in sealer("pull", "app:v1", status=2)
