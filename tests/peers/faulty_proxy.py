@@ -7,6 +7,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -26,6 +27,7 @@ class Fault:
     :param cut: close the connection when so many bytes of the answer (of the request, for an upload) have passed.
     :param hang: say nothing, until the proxy ends.
     :param change: what the answer's bytes become.
+    :param drip: pass the answer's bytes one by one, 50 a second.
     :param unfollowed: leave a `Range` header out, as a registry does that knows none.
     """
 
@@ -38,6 +40,7 @@ class Fault:
     cut: int = -1
     hang: bool = False
     change: Callable[[bytes], bytes] | None = None
+    drip: bool = False
     unfollowed: bool = False
 
 
@@ -140,6 +143,8 @@ class _Forwarding(BaseHTTPRequestHandler):
 
     def _do(self) -> None:
         site = self.site
+        if self.path.startswith("http://"):  # as to a proxy
+            self.path = "/" + self.path.partition("://")[2].partition("/")[2]
         site.seen.append(Seen(self.command, self.path, dict(self.headers)))
         fault = site._fault(self.command, self.path) or Fault("", "")
         if fault.hang:
@@ -163,6 +168,19 @@ class _Forwarding(BaseHTTPRequestHandler):
             self.close_connection = True
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _do
+
+    def do_CONNECT(self) -> None:
+        """A tunnel to the registry, whatever host is asked for."""
+        self.site.seen.append(Seen(self.command, self.path, dict(self.headers)))
+        host, _, port = self.site.upstream.partition(":")
+        with socket.create_connection((host, int(port)), timeout=60) as upstream:
+            self.send_response(200)
+            self.end_headers()
+            back = threading.Thread(target=_relay, args=(upstream, self.connection), daemon=True)
+            back.start()
+            _relay(self.connection, upstream)
+            back.join(60)
+        self.close_connection = True
 
     def _forward(self, fault: Fault) -> None:
         site = self.site
@@ -243,6 +261,10 @@ class _Forwarding(BaseHTTPRequestHandler):
         if changed is not None:
             self.wfile.write(changed)
             return
+        while fault.drip and (byte := answer.read(1)):
+            self.wfile.write(byte)
+            if self.site._end.wait(0.02):
+                return
         is_blob = bool(re.search(BLOB, self.path.partition("?")[0]))
         cut, passed = fault.cut, 0
         while self.command != "HEAD" and (chunk := answer.read(BLOCK if cut < 0 else min(BLOCK, cut - passed))):
@@ -271,3 +293,10 @@ class _Forwarding(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+
+def _relay(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while chunk := source.recv(BLOCK):
+            target.sendall(chunk)
+        target.shutdown(socket.SHUT_WR)

@@ -225,12 +225,18 @@ def _uses(file: Path) -> list[Use]:
         return []  # its process has just ended, or died before all of it was on disk
 
 
-def take(staging: Staging, blobs: Path) -> None:
-    """Move all of a staging area's blobs into the store; what the store has already stays as it is."""
+def take(staging: Staging, blobs: Path) -> list[str]:
+    """Move all of a staging area's blobs into the store; what the store has already stays as it is.
+
+    :returns: their hexadecimal digests.
+    """
+    taken = []
     for blob in sorted(staging.blobs.glob("[0-9a-f]*")):
         target = blobs / blob.name
         if target.exists() and target.stat().st_size == blob.stat().st_size:
             blob.unlink()
         else:
             blob.replace(target)
+        taken.append(blob.name)
     sync_directory(blobs)
+    return taken

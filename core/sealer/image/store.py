@@ -217,12 +217,13 @@ class Store:
         with self._locked():
             catalogue = self.catalogue()
             with storage_errors("the image could not be stored", self.root):
-                take(staging, self.blobs)
+                taken = take(staging, self.blobs)
                 for entry, tags in added:
                     self._require(entry)
                     staging.use(entry)
                     catalogue = catalogue.with_image(entry, tags)
             self._write(catalogue)
+            Downloads(self.downloads).forget(taken)
 
     def tag(self, source: str, names: Sequence[str]) -> str:
         """Give an image more names; its digest is returned. For the errors see :meth:`find`."""

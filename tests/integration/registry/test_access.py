@@ -242,6 +242,44 @@ class TestTls:
         self.there_and_back(registry, registries, tmp_path, access=Access(skip_tls_verify=True))
 
 
+class TestProxies:
+    """Where only a proxy leads out; the names are known to nobody but it."""
+
+    def test_without_encryption(
+        self, registry: DockerRegistry, store: Store, other: Store, registries: MakeRegistries, events: EventStream,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        with FaultyProxy(registry.address) as way_out:
+            monkeypatch.setenv("HTTP_PROXY", f"http://me:sehr-geheim@{way_out.address}")
+            monkeypatch.delenv("http_proxy", raising=False)
+            monkeypatch.delenv("NO_PROXY", raising=False)
+            monkeypatch.delenv("no_proxy", raising=False)
+            name = "registry.test.invalid/ns/app:v1"
+            cluster_image(store, [name])
+            push(store, registries(access=Access(plain_http=True)), events, name)
+            pull(other, registries(access=Access(plain_http=True)), events, name)
+            sent = {seen.headers.get("Proxy-Authorization") for seen in way_out.seen}
+            assert sent == {"Basic " + base64.b64encode(b"me:sehr-geheim").decode()}
+            assert redactor(f"{sent}").count("******") == 1
+        assert blobs_of(other) == blobs_of(store)
+
+    def test_with_encryption(
+        self, directory: Path, authority: Authority, store: Store, other: Store, registries: MakeRegistries,
+        events: EventStream, monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        name = "registry.test.invalid/ns/app:v1"
+        cluster_image(store, [name])
+        settings = {"registry.test.invalid": RegistrySettings(ca=authority.certificate)}
+        tls = authority.server("server", "registry.test.invalid")
+        with DockerRegistry(directory, tls=tls) as registry, FaultyProxy(registry.address) as way_out:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://{way_out.address}")
+            monkeypatch.delenv("https_proxy", raising=False)
+            push(store, registries(settings=settings), events, name)
+            pull(other, registries(settings=settings), events, name)
+            assert {(seen.method, seen.path) for seen in way_out.seen} == {("CONNECT", "registry.test.invalid:443")}
+        assert blobs_of(other) == blobs_of(store)
+
+
 class TestMirrors:
     @pytest.fixture
     def mirrored(self, registry: DockerRegistry) -> Iterator[FaultyProxy]:

@@ -126,6 +126,15 @@ class TestPull:
         assert "Range" in proxy.requests("GET", layer_of(store, name).digest)[-1].headers
         assert blobs_of(other) == blobs_of(store)
 
+    def test_a_registry_that_drips_is_not_waited_for(
+        self, proxy: FaultyProxy, name: str, store: Store, other: Store, registries: MakeRegistries,
+        events: EventStream,
+    ) -> None:  # fmt: skip
+        proxy.faults = [Fault("GET", layer_of(store, name).digest, times=-1, drip=True)]
+        with pytest.raises(RegistryError, match=r"it came at [0-9]+ bytes a second"):
+            pull(other, registries(silence=0.2, attempts=2), events, name)
+        assert untouched(other)
+
     def test_wrong_bytes_are_not_taken(
         self, proxy: FaultyProxy, name: str, store: Store, other: Store, registries: MakeRegistries, events: EventStream
     ) -> None:

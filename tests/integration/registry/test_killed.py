@@ -136,6 +136,27 @@ def test_a_killed_push_goes_on_in_a_blob_where_the_registry_keeps_it(
     assert blobs_of(other) == blobs_of(store)
 
 
+@pytest.mark.parametrize("command", ["pull", "push"])
+def test_ctrl_c_ends_it_at_once(
+    proxy: FaultyProxy, registry: DockerRegistry, tmp_path: Path, store: Store, registries: MakeRegistries,
+    events: EventStream, command: str,
+) -> None:  # fmt: skip
+    home = tmp_path / "home"
+    here = store if command == "pull" else Store(home / "images")
+    name = f"{proxy.address}/ns/app:v1"
+    cluster_image(here, [name], sizes=[10 * MB])
+    if command == "pull":
+        push(here, registries(), events, name)
+    proxy.gate = 5 * MB
+    process = sealer(home, command, name)
+    assert proxy.reached.wait(BOUND)
+    process.send_signal(signal.SIGINT)  # nothing more would come, for a minute
+    assert process.wait(timeout=20) == 130
+    assert not list(Store(home / "images").root.glob("tmp/*"))
+    kept_in = home / "images" / {"pull": "downloads", "push": "uploads"}[command]
+    assert any(path.stat().st_size for path in kept_in.iterdir())
+
+
 def test_two_pulls_at_once(
     proxy: FaultyProxy, store: Store, other: Store, registries: MakeRegistries, events: EventStream, tmp_path: Path
 ) -> None:

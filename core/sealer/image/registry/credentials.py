@@ -9,9 +9,10 @@ import base64
 import binascii
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from sealer.errors import InputError
 from sealer.events import Json
@@ -40,6 +41,9 @@ class Credential:
         return "Basic " + Secret(base64.b64encode(pair).decode()).reveal()
 
 
+Ask: TypeAlias = Callable[[str, str], Credential | None]  # name of a helper, and a registry
+
+
 @dataclass(frozen=True)
 class AuthFile:
     """One file with credentials; it may not exist."""
@@ -65,9 +69,10 @@ class AuthFile:
             raise InputError("the file with credentials is no JSON object", where=str(self.path))
         return document
 
-    def find(self, registry: str, repository: str = "") -> Credential | None:
+    def find(self, registry: str, repository: str = "", ask: Ask | None = None) -> Credential | None:
         """What it has for a repository, or for the registry as a whole.
 
+        :param ask: asks a credential helper; default: :func:`from_helper`.
         :raises InputError: the file cannot be right.
         :raises RegistryError: a credential helper failed.
         """
@@ -78,7 +83,7 @@ class AuthFile:
                 if _same(name, key) and isinstance(entry, dict) and (found := self._entry(entry, name)):
                     return found
         if helper := helper_of(document, registry):
-            return from_helper(helper, registry)
+            return (ask or from_helper)(helper, registry)
         return None
 
     def _entry(self, entry: Mapping[str, Json], name: str) -> Credential | None:
@@ -113,10 +118,10 @@ class AuthFiles:
         """The file that `login` and `logout` change."""
         return self.files[0]
 
-    def find(self, registry: str, repository: str = "") -> Credential | None:
-        """The credential for a repository; None: the user has none. For the errors see :meth:`AuthFile.find`."""
+    def find(self, registry: str, repository: str = "", ask: Ask | None = None) -> Credential | None:
+        """The credential for a repository; None: the user has none. For the rest see :meth:`AuthFile.find`."""
         for file in self.files:
-            if found := file.find(registry, repository):
+            if found := file.find(registry, repository, ask):
                 return found
         return None
 

@@ -55,9 +55,12 @@ class Downloader:
     def _kept(self, blob: Descriptor) -> bool:
         """Whether an earlier process got it; then it is in the staging area now."""
         whole = self._downloads.whole(blob.digest, blob.size)
-        if whole is not None:
-            self._progress.resumed(blob.digest, blob.size)
-            self._staging.hold(whole)
+        try:
+            if whole is not None:
+                self._staging.hold(whole)
+        except ImageError:  # a `prune` was faster
+            return False
+        self._progress.resumed(blob.digest, blob.size if whole else 0)
         return whole is not None
 
     def _fetch_beside(self, blob: Descriptor, sources: Sequence[Repository]) -> None:

@@ -51,7 +51,7 @@ def fetch_images(
 ) -> tuple[FetchedImage, ...]:
     """Fetch container images: documents and blobs, several at once, nothing that the store has.
 
-    The caller commits: after that, or instead of it, `Downloads(store.downloads).sweep()` sees to the leftovers.
+    The caller commits; until then a second copy of each name keeps the blobs from being lost when the process dies.
 
     :param names: `nginx`, `registry.k8s.io/pause:3.9@sha256:...`; one that occurs twice is fetched once.
     :param platforms: `linux/amd64`, ...; none: all that each image has.

@@ -40,8 +40,7 @@ class Intake:
     def __init__(self, store: Store, staging: Staging, progress: Progress) -> None:
         self._store = store
         self._staging = staging
-        self.downloads = Downloads(store.downloads)
-        self._downloader = Downloader(staging, self.downloads, progress)
+        self._downloader = Downloader(staging, Downloads(store.downloads), progress)
 
     def resolve(self, place: Place, sources: Sequence[Repository]) -> tuple[Document, Repository]:
         """What a name means: at the first of the sources that knows it.

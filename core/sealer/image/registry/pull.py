@@ -77,7 +77,6 @@ def pull(store: Store, registries: Registries, events: EventStream, name: str, p
         read_cluster_image(StagedStore(store, staging), str(place), entry)
         before = store.catalogue().is_named(stored, entry.digest)
         store.commit(staging, entry, [stored] if stored else [])
-        intake.downloads.forget(blob.digest for blob, _ in missing)
         size = index.descriptor.size + sum(manifest.descriptor.size for manifest in manifests)
         size += sum(blob.size for blob, _ in wanted.blobs.values())
         progress.message = entry.digest

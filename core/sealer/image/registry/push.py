@@ -62,7 +62,8 @@ def push(store: Store, registries: Registries, events: EventStream, name: str) -
         target.put_manifest(index.content, index.descriptor, place.tag or place.digest)
         progress.message = index.descriptor.digest
         size = sum(blob.size for blob in blobs.values())
-        return Pushed(str(place), entry.digest, size, progress.moved, tuple(uploader.sent), tuple(uploader.mounted))
+        sent, mounted = (tuple(sorted(digests)) for digests in (uploader.sent, uploader.mounted))
+        return Pushed(str(place), entry.digest, size, progress.moved, sent, mounted)
 
 
 def _read(store: Store, descriptor: Descriptor) -> Document:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from sealer.image.registry.client import Client
 from sealer.image.registry.configuration import Configuration, read_configuration
-from sealer.image.registry.credentials import AuthFiles, Credential
+from sealer.image.registry.credentials import AuthFiles, Credential, from_helper
 from sealer.image.registry.endpoints import CERTIFICATES, Access, Directory, Endpoint
 from sealer.image.registry.limits import Limits, Patience
 from sealer.image.registry.names import Place, complete
@@ -35,6 +37,8 @@ class Registries:
         self.patience = Patience(limits)
         self._directory = Directory(configuration, access, certificates)
         self.wire = Wire(limits, self._directory.trust)
+        self._ask = functools.cache(from_helper)  # it is a process, and may ask the user: once for each registry
+        self._asking = threading.Lock()
         self._repositories: dict[tuple[Endpoint, str], Repository] = {}
 
     @classmethod
@@ -71,6 +75,10 @@ class Registries:
     def _at(self, endpoint: Endpoint, path: str) -> Repository:
         name = endpoint.repository(path)
         if (endpoint, name) not in self._repositories:
-            client = Client(endpoint, self.wire, self.patience, lambda: self.auth.find(endpoint.registry, name))
+            client = Client(endpoint, self.wire, self.patience, lambda: self._credential(endpoint.registry, name))
             self._repositories[endpoint, name] = Repository(client, name)
         return self._repositories[endpoint, name]
+
+    def _credential(self, registry: str, repository: str) -> Credential | None:
+        with self._asking:
+            return self.auth.find(registry, repository, self._ask)

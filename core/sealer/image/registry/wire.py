@@ -137,6 +137,9 @@ class broken_off:  # noqa: N801  # reads as a statement
                     why=error.verify_message,
                     remedy="give its CA in registries.yaml or in /etc/docker/certs.d/HOST/ca.crt",
                 ) from error
+            case ssl.SSLError():
+                why = f"TLS failed ({error.reason or error}); a registry without it needs --plain-http"
+                raise AgainError(why) from error
             case TimeoutError():
                 raise AgainError("nothing was heard for too long") from error
             case http.client.IncompleteRead():
@@ -261,7 +264,7 @@ class Wire:
 
     def _new(self, origin: Origin) -> _Link:
         scheme, host, port = origin
-        proxy = _proxy(scheme, host, port)
+        proxy = proxy_for(scheme, host, port)
         address = (proxy.hostname or "", proxy.port or _PORTS["http"]) if proxy else (host, port)
         timeout = self._limits.connect_timeout
         authorization = _proxy_authorization(proxy) if proxy else ""
@@ -335,7 +338,7 @@ def _send_encrypted(sock: socket.socket, file: int, body: FileBody) -> None:
         offset += count
 
 
-def _proxy(scheme: str, host: str, port: int) -> SplitResult | None:
+def proxy_for(scheme: str, host: str, port: int) -> SplitResult | None:
     """The proxy that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` want for a host."""
     if is_loopback(host) or not any(name.lower().endswith("_proxy") for name in os.environ):
         return None
