@@ -21,9 +21,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,7 +35,9 @@ from docker_registry import OBSTACLE, DockerRegistry  # noqa: E402  # a module o
 from faulty_proxy import FaultyProxy  # noqa: E402
 
 MB = 1_000_000
+SEALER = Path(sys.executable).with_name("sealer")
 MEMORY = Path("/dev/shm")  # so that no disk is measured
+BYTECODE = Path(tempfile.gettempdir()) / f"sealer-bytecode-{os.getuid()}"
 BINARIES = ("/usr/bin", "/usr/sbin", "/usr/lib/x86_64-linux-gnu", "/usr/lib/git-core", "/usr/lib")
 FETCH = """\
 import sys
@@ -74,7 +78,7 @@ class Site:
 
     def sealer(self, *words: str | Path, home: Path | None = None) -> Run:
         """The command, as a user starts it."""
-        return timed([sys.executable, "-m", "sealer", "-q", *words], {"SEALER_HOME": str(home or self.home)})
+        return timed([SEALER, "-q", *words], {"SEALER_HOME": str(home or self.home)})
 
     def build(self, name: str, files: dict[str, Iterator[bytes]]) -> None:
         """An image with one layer for each file."""
@@ -119,31 +123,52 @@ def moving(site: Site, rounds: int, megabytes: int) -> dict[str, float]:
     """push, push again, pull of an image of binaries."""
     site.build("app:v1", {"binaries": binaries(megabytes * MB)})
     layout = f"oci:{site.home / 'images'}:app:v1"
-    runs: dict[str, list[Run]] = {key: [] for key in ("push", "skopeo push", "push again", "pull", "skopeo pull")}
+    runs: dict[str, list[Run]] = defaultdict(list)
     for number in range(rounds):
         with ExitStack() as stack:
-            ours, theirs = (stack.enter_context(DockerRegistry(site.new())) for _ in range(2))
-            name = f"{ours.address}/ns/app:v1"
+            ours, theirs, kept = (stack.enter_context(DockerRegistry(site.new())) for _ in range(3))
+            name, there = f"{ours.address}/ns/app:v1", f"docker://{theirs.address}/ns/app:v1"
+            keeping = f"docker://{kept.address}/ns/app:v1"
             site.sealer("tag", "app:v1", name)
-            runs["push"].append(site.sealer("push", name))
-            target = f"docker://{theirs.address}/ns/app:v1"
-            runs["skopeo push"].append(skopeo("copy", "--all", "--dest-tls-verify=false", layout, target))
+            in_turns(
+                runs,
+                number,
+                {
+                    "push": partial(site.sealer, "push", name),
+                    "skopeo push": partial(skopeo, "--all", layout, there),
+                    "skopeo push, digests kept": partial(skopeo, "--all", "--preserve-digests", layout, keeping),
+                },
+            )
             context = site.new()
             (context / "Kubefile").write_text(f"FROM {name}\nCOPY small data/\n")
             (context / "small").write_text(f"{number}\n" * 10_000)
             changed = name.replace(":v1", ":v2")
             site.sealer("build", "-t", changed, context)
             runs["push again"].append(site.sealer("push", changed))
-            runs["pull"].append(site.sealer("pull", name, home=site.new()))
-            copy = f"oci:{site.new()}:app:v1"
-            runs["skopeo pull"].append(skopeo("copy", "--all", "--src-tls-verify=false", target, copy))
+            copies = [f"oci:{site.new()}:app:v1" for _ in range(2)]
+            in_turns(
+                runs,
+                number,
+                {
+                    "pull": partial(site.sealer, "pull", name, home=site.new()),
+                    "skopeo pull": partial(skopeo, "--all", there, copies[0]),
+                    "skopeo pull, digests kept": partial(skopeo, "--all", "--preserve-digests", keeping, copies[1]),
+                },
+            )
             site.sealer("rmi", name, changed)
         clean(site)
-    return {
-        **medians(runs),
-        "push: of skopeo's time": ratio(runs, "push", "skopeo push"),
-        "pull: of skopeo's time": ratio(runs, "pull", "skopeo pull"),
-    }
+    found = medians(runs)
+    for what in ("push", "pull"):
+        found[f"{what}: of skopeo's time"] = ratio(runs, what, f"skopeo {what}")
+        found[f"{what}: of skopeo's time, digests kept"] = ratio(runs, what, f"skopeo {what}, digests kept")
+    return found
+
+
+def in_turns(runs: dict[str, list[Run]], number: int, each: dict[str, Callable[[], Run]]) -> None:
+    """Run each once; who comes first changes from round to round."""
+    names = list(each)
+    for name in names[number % len(names) :] + names[: number % len(names)]:
+        runs[name].append(each[name]())
 
 
 def many(site: Site, rounds: int, _: int) -> dict[str, float]:
@@ -156,14 +181,11 @@ def many(site: Site, rounds: int, _: int) -> dict[str, float]:
         names = [f"{registry.address}/containers/c{number}:v1" for number in range(30)]
         for number, name in enumerate(names):
             layout = f"oci:{site.home / 'images'}:c{number}:v1"
-            skopeo("copy", "--dest-tls-verify=false", layout, f"docker://{name}")
+            skopeo(layout, f"docker://{name}")
         for _round in range(rounds):
             runs["30 images"].append(timed([sys.executable, "-c", FETCH, site.new(), *names], {}))
             begun, target = time.perf_counter(), site.new()
-            each = [
-                skopeo("copy", "--src-tls-verify=false", f"docker://{name}", f"oci:{target}:c{number}")
-                for number, name in enumerate(names)
-            ]
+            each = [skopeo(f"docker://{name}", f"oci:{target}:c{number}") for number, name in enumerate(names)]
             seconds = time.perf_counter() - begun
             runs["30 images by skopeo"].append(Run(seconds, max(run.megabytes for run in each)))
             shutil.rmtree(target)
@@ -214,7 +236,7 @@ def killed_at(proxy: FaultyProxy, count: int, words: Sequence[str], home: Path) 
     """Run a command until so many bytes have passed, then kill it."""
     proxy.gate = count
     environment = {**os.environ, "SEALER_HOME": str(home)}
-    with subprocess.Popen([sys.executable, "-m", "sealer", "-q", *words], env=environment) as process:
+    with subprocess.Popen([SEALER, "-q", *words], env=environment) as process:
         if not proxy.reached.wait(300):
             raise RuntimeError("the proxy was never reached")
         process.kill()
@@ -222,8 +244,11 @@ def killed_at(proxy: FaultyProxy, count: int, words: Sequence[str], home: Path) 
 
 def timed(command: Sequence[str | Path], variables: dict[str, str]) -> Run:
     """Run a program to its end; it must succeed."""
+    # an installer compiles what it installs; a checkout whose environment forbids it would compile at every start
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment |= {"PYTHONPYCACHEPREFIX": str(BYTECODE), **variables}
     begun = time.perf_counter()
-    process = subprocess.Popen(list(map(str, command)), env={**os.environ, **variables}, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(list(map(str, command)), env=environment, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - begun
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -233,8 +258,8 @@ def timed(command: Sequence[str | Path], variables: dict[str, str]) -> Run:
 
 
 def skopeo(*words: str) -> Run:
-    """skopeo, with the bytes as they are."""
-    return timed(["skopeo", words[0], "--preserve-digests", *words[1:]], {})
+    """`skopeo copy`, with a registry of the loopback."""
+    return timed(["skopeo", "copy", "--src-tls-verify=false", "--dest-tls-verify=false", *words], {})
 
 
 def binaries(size: int) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from types import TracebackType
 import bcrypt
 
 PROGRAM = "docker-registry"
+LONGEST_LOG = 1 << 16
 OBSTACLE = "" if shutil.which(PROGRAM) else "docker-registry is not installed (apt-get install docker-registry)"
 _LISTENING = re.compile(rb"listening on 127\.0\.0\.1:(\d+)")
 
@@ -92,8 +94,8 @@ class DockerRegistry:
     def _drain(self) -> None:
         assert self._process
         assert self._process.stdout
-        for line in self._process.stdout:
-            self.log += line
+        while chunk := os.read(self._process.stdout.fileno(), 1 << 16):
+            self.log = (self.log + chunk)[-LONGEST_LOG:]
 
     def _written(self, tls: tuple[Path, Path] | None, user: tuple[str, str] | None, token: TokenAuth | None) -> Path:
         http: dict[str, object] = {"addr": "127.0.0.1:0"}
@@ -101,7 +103,7 @@ class DockerRegistry:
             http["tls"] = {"certificate": str(tls[0]), "key": str(tls[1])}
         document: dict[str, object] = {
             "version": "0.1",
-            "log": {"accesslog": {"disabled": False}, "level": "info"},
+            "log": {"accesslog": {"disabled": True}, "level": "info"},  # it says at that level where it listens
             "storage": {"filesystem": {"rootdirectory": str(self.storage)}, "delete": {"enabled": True}},
             "http": http,
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import ssl
+import socket
 import threading
 from collections.abc import Callable, Collection, Mapping
 from urllib.parse import urljoin, urlsplit, urlunsplit
@@ -20,27 +20,62 @@ from sealer.redaction import redactor
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 5
+BAD_REQUEST = 400
 UNAUTHORIZED = 401
+
+
+class Server:
+    """A host, and whether it speaks TLS."""
+
+    def __init__(self, endpoint: Endpoint, wire: Wire) -> None:
+        self.wire = wire
+        self._host = endpoint.host
+        self._schemes = endpoint.schemes
+        self._lock = threading.Lock()
+        self._base = ""
+
+    @property
+    def base(self) -> str:
+        """Its address; the first use finds out whether one on this machine speaks TLS.
+
+        :raises AgainError: it cannot be reached.
+        """
+        with self._lock:
+            if not self._base:
+                self._base = f"{self._scheme()}://{self._host}"
+            return self._base
+
+    def _scheme(self) -> str:
+        first, *others = self._schemes
+        if not others:
+            return first
+        try:
+            # nothing secret is in it; a server that wants TLS answers 400, or hangs up
+            with self.wire.exchange(Request("GET", f"{first}://{self._host}/v2/")) as answer:
+                return others[0] if answer.status == BAD_REQUEST else first
+        except AgainError as error:
+            if isinstance(error.__cause__, ConnectionRefusedError | TimeoutError | socket.gaierror):
+                raise
+            return others[0]
 
 
 class Client:
     """Talks to one endpoint.
 
+    :param server: of that endpoint; the clients for several of its repositories share it.
     :param lookup: the user's credential for it.
     """
 
     def __init__(
-        self, endpoint: Endpoint, wire: Wire, patience: Patience, lookup: Callable[[], Credential | None]
+        self, endpoint: Endpoint, server: Server, patience: Patience, lookup: Callable[[], Credential | None]
     ) -> None:
         self.endpoint = endpoint
         self.patience = patience
-        self._wire = wire
-        self._lock = threading.Lock()
-        self._base = ""
-        host = host_and_port(endpoint.host)[0]
+        self._wire = server.wire
+        self._server = server
         self._plain_allowed = "http" in endpoint.schemes
-        self._loopback = is_loopback(host)
-        self.sign_in = SignIn(endpoint.registry, wire, patience, lookup, self._plain_allowed)
+        self._loopback = is_loopback(host_and_port(endpoint.host)[0])
+        self.sign_in = SignIn(endpoint.registry, server.wire, patience, lookup, self._plain_allowed)
 
     def call(
         self,
@@ -71,26 +106,8 @@ class Client:
 
     @property
     def base(self) -> str:
-        """Address of the endpoint; the first use finds out whether this machine's own speaks TLS.
-
-        :raises AgainError: it cannot be reached.
-        """
-        with self._lock:
-            if not self._base:
-                self._base = f"{self._scheme()}://{self.endpoint.host}"
-            return self._base
-
-    def _scheme(self) -> str:
-        first, *others = self.endpoint.schemes
-        if not others:
-            return first
-        try:
-            with self._wire.exchange(Request("GET", f"{first}://{self.endpoint.host}/v2/")):
-                return first
-        except AgainError as error:
-            if not isinstance(error.__cause__, ssl.SSLError | ConnectionResetError):
-                raise
-            return others[0]
+        """Address of the endpoint; see :attr:`Server.base`."""
+        return self._server.base
 
     def _attempt(self, request: Request, scopes: Scopes, expected: Collection[int]) -> Answer:
         challenged = False

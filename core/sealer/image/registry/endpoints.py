@@ -71,7 +71,7 @@ class Directory:
         if settings.plain_http or self._access.plain_http:
             schemes: tuple[str, ...] = ("http",)
         elif is_loopback(host_and_port(host)[0]):
-            schemes = ("https", "http")
+            schemes = ("http", "https")
         else:
             schemes = ("https",)
         return Endpoint(registry, host, schemes=schemes)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 
 from sealer.errors import RegistryError
 from sealer.redaction import Secret, redactor
@@ -48,6 +47,8 @@ def erase(helper: str, server: str) -> bool:
 def _run(helper: str, action: str, told: str) -> str | None:
     if not _NAME.fullmatch(helper):
         raise _failed(helper, "that is no helper's name")
+    import subprocess  # noqa: PLC0415  # for those who have a helper
+
     program = f"docker-credential-{helper}"
     try:
         done = subprocess.run(

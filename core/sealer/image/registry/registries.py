@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from sealer.image.registry.client import Client
+from sealer.image.registry.client import Client, Server
 from sealer.image.registry.configuration import Configuration, read_configuration
 from sealer.image.registry.credentials import AuthFiles, Credential, from_helper
 from sealer.image.registry.endpoints import CERTIFICATES, Access, Directory, Endpoint
@@ -39,6 +39,7 @@ class Registries:
         self.wire = Wire(limits, self._directory.trust)
         self._ask = functools.cache(from_helper)  # it is a process, and may ask the user: once for each registry
         self._asking = threading.Lock()
+        self._servers: dict[str, Server] = {}
         self._repositories: dict[tuple[Endpoint, str], Repository] = {}
 
     @classmethod
@@ -66,7 +67,8 @@ class Registries:
 
     def client(self, registry: str, credential: Credential) -> Client:
         """A client for a registry itself, rather than for one of its repositories."""
-        return Client(self._directory.endpoint(registry), self.wire, self.patience, lambda: credential)
+        endpoint = self._directory.endpoint(registry)
+        return Client(endpoint, self._server(endpoint), self.patience, lambda: credential)
 
     def pool(self) -> Pool:
         """The pool in which it all happens."""
@@ -75,9 +77,13 @@ class Registries:
     def _at(self, endpoint: Endpoint, path: str) -> Repository:
         name = endpoint.repository(path)
         if (endpoint, name) not in self._repositories:
-            client = Client(endpoint, self.wire, self.patience, lambda: self._credential(endpoint.registry, name))
+            server = self._server(endpoint)
+            client = Client(endpoint, server, self.patience, lambda: self._credential(endpoint.registry, name))
             self._repositories[endpoint, name] = Repository(client, name)
         return self._repositories[endpoint, name]
+
+    def _server(self, endpoint: Endpoint) -> Server:
+        return self._servers.setdefault(endpoint.host, Server(endpoint, self.wire))
 
     def _credential(self, registry: str, repository: str) -> Credential | None:
         with self._asking:
