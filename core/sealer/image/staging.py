@@ -111,6 +111,13 @@ class Staging:
         """Write a JSON document."""
         return self.add([encode(document)], media_type)
 
+    def hold(self, source: Path) -> None:
+        """Keep a blob alive, whatever is removed where it lies meanwhile (a hard link, no copy)."""
+        with storage_errors("a blob of the store cannot be read", source):
+            target = self.blobs / source.name
+            if not target.exists():
+                target.hardlink_to(source)
+
 
 class BlobWriter:
     """One blob being written: the name comes last, when the digest is known.
