@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import sealer
 from sealer.errors import BuildError, ImageError, InputError, Position, SealerError
-from sealer.events import EventStream, State
+from sealer.events import EventStream, Json, State
+from sealer.image.cache import BuildCache
 from sealer.image.copy import Context, CopyPlan
-from sealer.image.layer import Entry, has_capabilities, write_layer
+from sealer.image.files import lay_over
+from sealer.image.inputs import CopyInputs, FileDigests
+from sealer.image.layer import Entry, FileRead, has_capabilities, write_layer
 from sealer.image.model import (
     APP_INSTALLER,
     CMDS_LABEL,
@@ -25,9 +28,10 @@ from sealer.image.model import (
 )
 from sealer.image.oci import LAYER, Descriptor
 from sealer.image.oci_image import RootfsParts, read_cluster_image, read_history, stage_index, stage_rootfs
-from sealer.image.platforms import host_platform, platform_object
+from sealer.image.platforms import foreign_advice, host_platform, platform_object
+from sealer.image.progress import CACHED, Progress
 from sealer.image.reference import Reference
-from sealer.image.run import Runner
+from sealer.image.run import Command, Runner
 from sealer.image.staging import Staging
 from sealer.image.storage import remove_tree, shown, storage_errors
 from sealer.image.store import Store
@@ -36,6 +40,7 @@ from sealer.image.unpack import Unpacked
 from sealer.image.variables import Variables
 from sealer.kubefile import read
 from sealer.kubefile.model import Arg, Cmd, Copy, Env, From, Instruction, Kubefile, Label, Run
+from sealer.redaction import Secret
 
 SCRATCH = "scratch"
 SETTLED_LABELS = (CMDS_LABEL, VERSION_LABEL)  # sealer's own: no Kubefile sets them
@@ -50,9 +55,15 @@ class BuildRequest:
     :param names: what the image will be called; none: it is found by its digest.
     :param build_args: values for ARGs.
     :param labels: in addition to the Kubefile's, over which they win.
-    :param platform: empty: this machine's architecture on Linux.
+    :param annotations: of the index, and of each rootfs's manifest.
+    :param platform: one, or several with commas between them; empty: this machine's architecture on Linux.
     :param type: `kube-installer` or `app-installer`; empty: the base's, else `kube-installer`.
-    :param overlay: False to give every RUN a copy of the rootfs; None: only where there can be no overlay mount.
+    :param base: False to leave out what the base brings: the image is then installed onto one that has it.
+    :param cache: False to execute every instruction, also those whose layer is known.
+    :param network: of every RUN that does not say it itself, `host` or `none`.
+    :param secrets: for the RUNs that mount them, by id.
+    :param run_timeout: seconds for each RUN; None for no end.
+    :param overlay: False to give every RUN a copy of the rootfs; None: only where it cannot be contained.
     """
 
     context: Path
@@ -60,15 +71,22 @@ class BuildRequest:
     names: tuple[str, ...] = ()
     build_args: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
     platform: str = ""
     type: str = ""
+    base: bool = True
+    cache: bool = True
+    network: str = "host"
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    run_timeout: float | None = None
     overlay: bool | None = None
 
 
 def build(store: Store, request: BuildRequest, events: EventStream) -> ClusterImage:
     """Execute a Kubefile and store the image.
 
-    Events have the steps `build/1`, `build/2`, ... with the instructions as titles.
+    Events have the steps `build/1`, `build/2`, ... with the instructions as titles; with several platforms
+    `build/linux/arm64/1` and so on.
 
     :raises InputError: the Kubefile, or the request, is wrong; nothing was done.
     :raises BuildError: an instruction failed.
@@ -77,23 +95,48 @@ def build(store: Store, request: BuildRequest, events: EventStream) -> ClusterIm
     """
     for name in request.names:
         Reference.parse(name)
-    platform = request.platform or host_platform()
-    platform_object(platform)
+    platforms = request.platform.split(",") if request.platform else [host_platform()]
+    for platform in platforms:
+        platform_object(platform)
+    if len(set(platforms)) < len(platforms):
+        raise InputError(f"'{request.platform}' names a platform twice")
     if request.type not in ("", KUBE_INSTALLER, APP_INSTALLER):
         raise InputError(f"'{request.type}' is no type of image", remedy=f"it is {KUBE_INSTALLER} or {APP_INSTALLER}")
     kubefile = read(request.kubefile or request.context / "Kubefile")
     for problem in kubefile.warnings:
         events.warn(str(problem))
     with store.stage() as staging:
-        index = _Build(
-            store=store, staging=staging, request=request, platform=platform, kubefile=kubefile, events=events
-        ).run()
+        cache = BuildCache(store.root, staging.blobs, reading=request.cache)
+        manifests = []
+        for platform in platforms:
+            rootfs = _Build(
+                store=store,
+                staging=staging,
+                request=request,
+                platform=platform,
+                several=len(platforms) > 1,
+                kubefile=kubefile,
+                cache=cache,
+                events=events,
+            )
+            manifests.append(rootfs.run())
+        index = stage_index(staging, manifests, request.annotations)
         store.commit(staging, index, request.names)
         return read_cluster_image(store, request.names[0] if request.names else index.digest, index)
 
 
+@dataclass
+class _Outcome:
+    """What a step comes to.
+
+    :ivar cached: it was not executed: its layer was known.
+    """
+
+    cached: bool = False
+
+
 class _Build:
-    """One build: the parts of the image so far, and the rootfs where a RUN needs it."""
+    """The build of one rootfs: its parts so far, and the rootfs itself where a RUN needs it."""
 
     def __init__(
         self,
@@ -102,7 +145,9 @@ class _Build:
         staging: Staging,
         request: BuildRequest,
         platform: str,
+        several: bool,
         kubefile: Kubefile,
+        cache: BuildCache,
         events: EventStream,
     ) -> None:
         self._store = store
@@ -111,46 +156,65 @@ class _Build:
         self._kubefile = kubefile
         self._events = events
         self._platform = platform
+        self._steps = f"build/{platform}" if several else "build"
+        self._mark = f"[{platform}] " if several else ""
+        self._cache = cache
         self._context = Context(request.context, store.root)
+        self._digests = FileDigests(store.root, self._context.directory)
         self._variables = Variables(request.build_args, platform, kubefile.escape)
+        self._base_env: Mapping[str, str] = {}
+        self._base_layers = 0
         self._layers: list[Layer] = []
         self._labels: dict[str, str] = {}
         self._cmds: list[str] = []
         self._history: list[tuple[str, bool]] = []
-        self._work = staging.directory / "build"
+        self._work = staging.directory / self._steps.replace("/", "-")
         self._unpacked: Unpacked | None = None
         self._applied = 0
+        self._warned = False
         self._tree = Tree()
         self._laid = 0
-        self._runner = Runner(self._work, request.overlay)
+        self._runner = Runner(self._work, events.warn, request.overlay)
 
     def run(self) -> Descriptor:
-        """Execute everything; the index is returned, staged."""
+        """Execute everything; the manifest is returned, staged."""
         for arg in self._kubefile.arguments:
             self._variables.declare_global(arg)
         with self._step(1, self._kubefile.base):
             self._from(self._kubefile.base)
         for number, instruction in enumerate(self._kubefile.body, 2):
-            with self._step(number, instruction):
-                self._do(instruction, f"build/{number}")
+            with self._step(number, instruction) as outcome:
+                outcome.cached = self._do(instruction, self._progress(number, instruction))
         for name in self._variables.unused:
             self._events.warn(f"--build-arg {name}: no ARG of the Kubefile has this name")
+        self._digests.save()
         return self._finish()
 
     @contextmanager
-    def _step(self, number: int, instruction: Instruction) -> Iterator[None]:
-        step, title = f"build/{number}", instruction.text
-        total = 1 + len(self._kubefile.body)
-        self._events.emit(State.STARTED, step=step, title=title, data={"number": number, "total": total})
+    def _step(self, number: int, instruction: Instruction) -> Iterator[_Outcome]:
+        step, title = f"{self._steps}/{number}", f"{self._mark}{instruction.text}"
+        data: dict[str, Json] = {
+            "number": number,
+            "total": 1 + len(self._kubefile.body),
+            "platform": self._platform,
+        }
+        outcome = _Outcome()
+        self._events.emit(State.STARTED, step=step, title=title, data=data)
         try:
-            yield
+            yield outcome
         except SealerError as error:
-            self._events.emit(State.FAILED, step=step, title=title, message=str(error))
+            self._events.emit(State.FAILED, step=step, title=title, message=str(error), data=data)
             raise _placed(error, instruction.position, instruction.text) from error
         except BaseException:
-            self._events.emit(State.CANCELLED, step=step, title=title)
+            self._events.emit(State.CANCELLED, step=step, title=title, data=data)
             raise
-        self._events.emit(State.DONE, step=step, title=title)
+        if outcome.cached:
+            self._events.emit(State.SKIPPED, step=step, title=title, message=CACHED, data={**data, "cached": True})
+        else:
+            self._events.emit(State.DONE, step=step, title=title, data=data)
+
+    def _progress(self, number: int, instruction: Instruction) -> Progress:
+        return Progress(self._events, f"{self._steps}/{number}", f"{self._mark}{instruction.text}")
 
     def _from(self, base: From) -> None:
         platform = self._variables.expand_global(base.platform) if base.platform else self._platform
@@ -167,7 +231,11 @@ class _Build:
         self._labels = dict(rootfs.labels)
         self._cmds = list(rootfs.cmds)
         self._history = list(read_history(self._store, rootfs.digest))
+        self._base_env = rootfs.env
+        self._base_layers = len(rootfs.layers)
         self._variables.enter_stage(rootfs.env)
+        if not self._request.base:
+            self._labels, self._cmds, self._history = {}, [], []
 
     def _base(self, name: str) -> Rootfs:
         image = self._store.use(self._staging, name)
@@ -177,7 +245,9 @@ class _Build:
         have = ", ".join(rootfs.platform for rootfs in image.rootfs)
         raise BuildError(f"'{name}' has no rootfs for {self._platform}", why=f"it has {have}")
 
-    def _do(self, instruction: Instruction, step: str) -> None:
+    def _do(self, instruction: Instruction, progress: Progress) -> bool:
+        """Whether its layer was known."""
+        cached = False
         match instruction:
             case Arg():
                 self._variables.declare(instruction)
@@ -188,10 +258,11 @@ class _Build:
             case Cmd():
                 self._cmds.append(instruction.command)
             case Copy():
-                self._copy(instruction)
+                cached = self._copy(instruction, progress)
             case Run():
-                self._run(instruction, step)
+                cached = self._run(instruction, progress)
         self._history.append((instruction.text, not isinstance(instruction, Copy | Run)))
+        return cached
 
     def _label(self, label: Label) -> None:
         for name, value in label.pairs:
@@ -200,36 +271,85 @@ class _Build:
                 raise BuildError(f"the label {key} is sealer's own")
             self._labels[key] = self._variables.expand(value)
 
-    def _copy(self, copy: Copy) -> None:
+    def _copy(self, copy: Copy, progress: Progress) -> bool:
         sources = [self._variables.expand(source) for source in copy.sources]
         if "" in sources:
             raise BuildError("the name of a source is empty")
+        destination = self._variables.expand(copy.destination)
+        inputs = CopyInputs.of(self._context, sources)
+        how: list[Json] = ["ADD" if copy.unpack else "COPY", destination, copy.chmod]
+        key = self._cache.key(self._layers, how, inputs.structure)
+        known = self._cache.find(key, lambda: self._digests.content(inputs.files))
+        if known is not None:
+            self._layers.append(known)
+            return True
+        archives = self._digests.content(inputs.files) if copy.unpack else ""
         unpack_into = self._staging.directory / "add" if copy.unpack else None
         if unpack_into is not None:
             unpack_into.mkdir()
         plan = CopyPlan(self._context, self._lay_over(), chmod=copy.chmod, unpack_into=unpack_into)
-        self._add_layer(plan.entries(sources, self._variables.expand(copy.destination)))
+        seen: dict[Path, str] = {}
+
+        def learn(read: FileRead) -> None:
+            seen[read.source] = read.digest
+            self._digests.learn(read)
+
+        layer = self._add_layer(plan.entries(sources, destination), progress, learn)
         if unpack_into is not None:
             remove_tree(unpack_into)
+        # What the layer was made from is known only now; what changed meanwhile is recorded for nothing.
+        content = self._digests.content(inputs.files, seen)
+        if archives in ("", content) and CopyInputs.of(self._context, sources) == inputs:
+            self._cache.keep(key, layer, content)
+        return False
 
-    def _run(self, run: Run, step: str) -> None:
+    def _run(self, run: Run, progress: Progress) -> bool:
+        environment = {**self._variables.environment, "PATH": self._variables.known["PATH"]}
+        network = run.network or self._request.network
+        mounts: list[Json] = [[mount.id, mount.target] for mount in run.secrets if mount.id in self._request.secrets]
+        how: list[Json] = ["RUN", run.command, dict(environment), self._platform, network, mounts]
+        key = self._cache.key(self._layers, how)
+        known = self._cache.find(key)
+        if known is not None:
+            self._layers.append(known)
+            return True
+        command = Command(run.command, environment, self._secrets(run), network == "host", self._request.run_timeout)
+        foreign = foreign_advice(self._platform)
+        if foreign and not self._warned:
+            self._warned = True
+            self._events.warn(foreign)
         self._unpack()
+        try:
+            entries = self._runner.run(command, progress.line)
+        except BuildError as error:
+            error.remedy = foreign or error.remedy
+            raise
+        self._cache.keep(key, self._add_layer(entries, progress))
+        return False
 
-        def show(line: str) -> None:
-            self._events.emit(State.OUTPUT, step=step, title=run.text, message=line)
+    def _secrets(self, run: Run) -> dict[str, Secret]:
+        found = {}
+        for mount in run.secrets:
+            if mount.id in self._request.secrets:
+                found[mount.target] = self._request.secrets[mount.id]
+            elif mount.required:
+                raise BuildError(f"the secret '{mount.id}' is not given", remedy=f"add --secret id={mount.id},src=FILE")
+        return found
 
-        self._add_layer(self._runner.run(run.command, self._variables.environment, show))
-
-    def _add_layer(self, entries: list[Entry]) -> None:
+    def _add_layer(
+        self, entries: list[Entry], progress: Progress, files: Callable[[FileRead], None] | None = None
+    ) -> Layer:
         for entry in filter(has_capabilities, entries):
             self._events.warn(
                 f"{shown(entry.path)}: its file capabilities do not go into the image; "
                 "let scripts/init.sh run setcap on the hosts"
             )
-        layer, diff_id = write_layer(self._staging, entries)
-        self._layers.append(
-            Layer(layer.digest, layer.size, diff_id, self._staging.blobs / layer.digest.removeprefix("sha256:"))
-        )
+        progress.expect(entries)
+        descriptor, diff_id = write_layer(self._staging, entries, progress=progress.bytes, files=files)
+        path = self._staging.blobs / descriptor.digest.removeprefix("sha256:")
+        layer = Layer(descriptor.digest, descriptor.size, diff_id, path)
+        self._layers.append(layer)
+        return layer
 
     def _lay_over(self) -> Tree:
         """The rootfs so far, as names."""
@@ -254,21 +374,28 @@ class _Build:
 
     def _finish(self) -> Descriptor:
         labels = {**self._labels, **self._request.labels}
-        labels[TYPE_LABEL] = self._request.type or labels.get(TYPE_LABEL, KUBE_INSTALLER)
+        usual = KUBE_INSTALLER if self._request.base else APP_INSTALLER
+        labels[TYPE_LABEL] = self._request.type or labels.get(TYPE_LABEL, usual)
         if labels[TYPE_LABEL] not in (KUBE_INSTALLER, APP_INSTALLER):
             raise BuildError(
                 f"the label {TYPE_LABEL} is '{labels[TYPE_LABEL]}'", remedy=f"it is {KUBE_INSTALLER} or {APP_INSTALLER}"
             )
         labels[VERSION_LABEL] = sealer.__version__
         labels[CMDS_LABEL] = json.dumps(self._cmds, ensure_ascii=False)
+        layers, env = self._layers, self._variables.env
+        if not self._request.base:
+            layers = layers[self._base_layers :]
+            env = {name: value for name, value in env.items() if self._base_env.get(name) != value}
+            lay_over(layers)  # without the base, a hard link to one of its files leads nowhere
         parts = RootfsParts(
             platform=self._platform,
-            layers=tuple((Descriptor(LAYER, layer.digest, layer.size), layer.diff_id) for layer in self._layers),
-            env=self._variables.env,
+            layers=tuple((Descriptor(LAYER, layer.digest, layer.size), layer.diff_id) for layer in layers),
+            env=env,
             labels=labels,
             history=tuple(self._history),
+            annotations=self._request.annotations,
         )
-        return stage_index(self._staging, [stage_rootfs(self._staging, parts)])
+        return stage_rootfs(self._staging, parts)
 
 
 def _placed(error: SealerError, position: Position, title: str) -> SealerError:

@@ -1,7 +1,8 @@
 """Writing layers: the same files give the same bytes.
 
 Names sorted, times zero, owner root, GNU headers without anything that differs between machines. Tar digest, gzip and
-blob digest are computed in one pass over fixed pieces of 1 MiB, so memory does not grow with the layer.
+blob digest are computed in one pass over fixed pieces of 1 MiB, of which a few are held: memory does not grow with the
+layer.
 """
 
 from __future__ import annotations
@@ -10,8 +11,12 @@ import hashlib
 import os
 import stat
 import tarfile
-from collections.abc import Iterable
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from io import RawIOBase
 from pathlib import Path
 
 from sealer.errors import ImageError
@@ -23,6 +28,7 @@ from sealer.image.tarstream import BLOCK, CHUNK, DEEPEST, Kind
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
 FASTEST = 1
+_AHEAD = 4  # pieces that are read while the first is compressed
 _GZIP = 31  # zlib's window bits for a gzip container; the header isal writes has no time in it
 
 _TYPES = {
@@ -80,58 +86,127 @@ def has_capabilities(entry: Entry) -> bool:
         return False
 
 
-def write_layer(staging: Staging, entries: Iterable[Entry]) -> tuple[Descriptor, str]:
+@dataclass(frozen=True)
+class FileRead:
+    """A file whose content went into a layer.
+
+    :param begun: when reading began, in nanoseconds since the epoch.
+    :param before: what the system said about it then.
+    :param after: and at the end.
+    :param digest: of the content that was read, sha256 in hexadecimal digits.
+    """
+
+    source: Path
+    begun: int
+    before: os.stat_result
+    after: os.stat_result
+    digest: str
+
+
+def write_layer(
+    staging: Staging,
+    entries: Iterable[Entry],
+    *,
+    progress: Callable[[int], None] | None = None,
+    files: Callable[[FileRead], None] | None = None,
+) -> tuple[Descriptor, str]:
     """Write a layer; its descriptor and diff id are returned.
 
+    Compressing, which takes longest, has a thread of its own; reading and the digest of the tar overlap with it.
+
     :param entries: sorted by :func:`order`, no path twice.
+    :param progress: gets the number of bytes of the tar so far.
+    :param files: gets each file that was read.
     """
-    with BlobWriter(staging.blobs) as writer:
-        tar = _Compressor(writer)
+    with BlobWriter(staging.blobs) as writer, ThreadPoolExecutor(1) as thread:
+        tar = _Compressor(writer, thread, progress or (lambda _: None))
         for entry in entries:
-            _write_entry(tar, entry)
+            _write_entry(tar, entry, files)
         tar.write(bytes(2 * BLOCK))
         diff_id = tar.finish()
         return Descriptor(LAYER, writer.finish(), writer.size), diff_id
 
 
 class _Compressor:
-    def __init__(self, writer: BlobWriter) -> None:
+    """Cuts the tar into pieces of 1 MiB, always the same ones: what igzip gives depends on them."""
+
+    def __init__(self, writer: BlobWriter, thread: ThreadPoolExecutor, progress: Callable[[int], None]) -> None:
         from isal import isal_zlib
 
         self._writer = writer
+        self._thread = thread
+        self._progress = progress
         self._gzip = isal_zlib.compressobj(FASTEST, isal_zlib.DEFLATED, _GZIP)
         self._hash = hashlib.sha256()
-        self._buffer = bytearray()
+        self._piece = bytearray(CHUNK)
+        self._filled = 0
+        self._done = 0
+        self._waiting: deque[Future[None]] = deque()
 
     def write(self, data: bytes) -> None:
-        self._buffer += data
-        while len(self._buffer) >= CHUNK:  # always the same pieces: what igzip gives depends on them
-            self._compress(bytes(self._buffer[:CHUNK]))
-            del self._buffer[:CHUNK]
+        """Append some bytes."""
+        rest = memoryview(data)
+        while rest:
+            room = memoryview(self._piece)[self._filled :][: len(rest)]
+            room[:] = rest[: len(room)]
+            self._advance(len(room))
+            rest = rest[len(room) :]
 
-    def _compress(self, piece: bytes) -> None:
+    def write_from(self, file: RawIOBase, size: int) -> Iterator[memoryview]:
+        """Append as many bytes of a file, or all that it has; each piece is given back, for the moment."""
+        while size:
+            room = memoryview(self._piece)[self._filled :][:size]
+            count = file.readinto(room) or 0
+            if not count:
+                return
+            yield room[:count]
+            self._advance(count)
+            size -= count
+
+    def _advance(self, count: int) -> None:
+        self._filled += count
+        if self._filled == CHUNK:
+            self._hand_over(self._piece)
+            self._piece, self._filled = bytearray(CHUNK), 0
+
+    def _hand_over(self, piece: bytearray | memoryview) -> None:
+        self._waiting.append(self._thread.submit(self._compress, piece))
         self._hash.update(piece)
+        self._done += len(piece)
+        self._progress(self._done)
+        while len(self._waiting) > _AHEAD:
+            self._waiting.popleft().result()
+
+    def _compress(self, piece: bytearray | memoryview) -> None:
         self._writer.write(self._gzip.compress(piece))
 
     def finish(self) -> str:
-        self._compress(bytes(self._buffer))
+        """Write what is left; the digest of the tar is returned."""
+        self._hand_over(memoryview(self._piece)[: self._filled])
+        while self._waiting:
+            self._waiting.popleft().result()
         self._writer.write(self._gzip.flush())
         return "sha256:" + self._hash.hexdigest()
 
 
-def _write_entry(tar: _Compressor, entry: Entry) -> None:
+def _write_entry(tar: _Compressor, entry: Entry, files: Callable[[FileRead], None] | None) -> None:
     if entry.source is None:
         tar.write(_header(entry, 0))
         return
+    digest = hashlib.sha256() if files else None
     with storage_errors("a file could not be read", entry.source), Path(entry.source).open("rb", buffering=0) as file:
-        size = left = os.fstat(file.fileno()).st_size
-        tar.write(_header(entry, size))
-        while left and (chunk := file.read(min(left, CHUNK))):
-            tar.write(chunk)
-            left -= len(chunk)
+        begun, before = time.time_ns(), os.fstat(file.fileno())
+        left = before.st_size
+        tar.write(_header(entry, left))
+        for piece in tar.write_from(file, left):
+            if digest is not None:
+                digest.update(piece)
+            left -= len(piece)
         if left or file.read(1):
             raise ImageError("a file changed while it was read", where=shown(entry.source), remedy="run it again")
-    tar.write(bytes(-size % BLOCK))
+        if digest is not None and files is not None:
+            files(FileRead(entry.source, begun, before, os.fstat(file.fileno()), digest.hexdigest()))
+    tar.write(bytes(-before.st_size % BLOCK))
 
 
 def _header(entry: Entry, size: int) -> bytes:

@@ -45,6 +45,7 @@ class RootfsParts:
     env: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     history: tuple[tuple[str, bool], ...] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_cluster_image(store: Store, reference: str, entry: Descriptor) -> ClusterImage:
@@ -97,19 +98,27 @@ def stage_rootfs(staging: Staging, parts: RootfsParts) -> Descriptor:
         "mediaType": MANIFEST,
         "config": staging.add_document(config, CONFIG).as_json(),
         "layers": [layer.as_json() for layer, _ in parts.layers],
+        **_annotations(parts.annotations),
     }
     return replace(staging.add_document(manifest, MANIFEST), platform=platform)
 
 
-def stage_index(staging: Staging, manifests: Sequence[Descriptor]) -> Descriptor:
+def stage_index(
+    staging: Staging, manifests: Sequence[Descriptor], annotations: Mapping[str, str] | None = None
+) -> Descriptor:
     """Write the index that is the cluster image."""
     document: dict[str, Json] = {
         "schemaVersion": 2,
         "mediaType": INDEX,
         "artifactType": CLUSTER_IMAGE,
         "manifests": [manifest.as_json() for manifest in manifests],
+        **_annotations(annotations or {}),
     }
     return replace(staging.add_document(document, INDEX), artifact_type=CLUSTER_IMAGE)
+
+
+def _annotations(annotations: Mapping[str, str]) -> dict[str, Json]:
+    return {"annotations": dict(sorted(annotations.items()))} if annotations else {}
 
 
 def _config(store: Store, manifest: Descriptor) -> tuple[dict[str, Json], list[Descriptor]]:

@@ -1,180 +1,267 @@
-"""RUN: a command of the build host that works on the rootfs, and what it changed.
+"""RUN: a command that works on the rootfs, and what it changed.
 
-On Linux as root the rootfs is the lower directory of an overlay, mounted in a mount namespace that only the command
-lives in, so that nothing stays mounted whatever kills sealer; with a process namespace, so that nothing stays running.
-Elsewhere the command gets a copy of the rootfs, and both trees are compared.
+On Linux as root it is contained (:mod:`sealer.image.containment`): the rootfs is the lower directory of an overlay, and
+so is the machine around it, so that what the command does to the machine is thrown away. Elsewhere the command gets a
+copy of the rootfs, on the machine as it is, and both trees are compared.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import selectors
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sealer.errors import BuildError
 from sealer.image.changes import layer_entries, overlay_changes, tree_changes
 from sealer.image.layer import Entry
 from sealer.image.storage import remove_tree, storage_errors
-from sealer.redaction import redactor
+from sealer.redaction import Secret, redactor
 
 LAST_LINES = 20
 LONGEST_LINE = 16 * 1024
-_TOOLS = ("mount", "unshare", "setpriv")
-# Relative names: a comma or a colon in the store's path would mean something to mount.
-_OPTIONS = "lowerdir=rootfs,upperdir=upper,workdir=work,index=off,metacopy=off,redirect_dir=off"
-_OVERLAY = f'"$1" -t overlay -o {_OPTIONS} sealer merged'
-_MOUNTED = f'{_OVERLAY} && cd merged && exec /bin/sh -c "$2"'
+TOP = Path("/rootfs")  # where a contained command finds the rootfs
+_PROGRAM = Path(__file__).with_name("containment.py")
+_ENDING_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Command:
+    """What is to be run.
+
+    :param environment: all of it but HOME; the rootfs's `bin` is put before its PATH.
+    :param secrets: by the absolute path where the command finds them.
+    :param network: False for a network of its own, with nothing in it.
+    :param timeout: seconds; None for no end.
+    """
+
+    text: str
+    environment: Mapping[str, str]
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    network: bool = True
+    timeout: float | None = None
 
 
 class Runner:
     """Runs the commands of one build.
 
     :param directory: of the build; it holds `rootfs`.
+    :param warn: gets what a user must know about the way the commands are run, once.
     :param overlay: False to work on a copy in any case; None to find out.
     """
 
-    def __init__(self, directory: Path, overlay: bool | None = None) -> None:
+    def __init__(self, directory: Path, warn: Callable[[str], None], overlay: bool | None = None) -> None:
         self._directory = directory
-        self._overlay = overlay
+        self._warn = warn
+        self._contained = overlay is not False
+        self._why_not = ""
         self._rootfs = directory / "rootfs"
-        self._top = directory / "merged"  # the rootfs's name for the command
 
-    def run(self, command: str, environment: Mapping[str, str], line: Callable[[str], None]) -> list[Entry]:
+    def run(self, command: Command, line: Callable[[str], None]) -> list[Entry]:
         """Run a command; what it changed is returned, in the order of a layer.
 
         The files that the entries are read from stay until the next command runs.
 
-        :param environment: in addition to PATH and HOME.
         :param line: gets each line that the command prints.
-        :raises BuildError: it failed; with the last lines it printed.
+        :raises BuildError: it failed, with the last lines it printed; or it cannot be run as it should be.
         """
-        self._prepare()
-        if self._overlay is None:
-            self._overlay = self._can_overlay()
-            self._prepare()
-        if not self._overlay:
-            with storage_errors("the rootfs could not be copied", self._top):
-                self._top.rmdir()
-                shutil.copytree(self._rootfs, self._top, symlinks=True)
-        status, output = self._execute(command, self._environment(environment), line)
-        if status:
-            raise BuildError(
-                f"the command ended with status {status}"
-                if status > 0
-                else f"the command was ended by signal {-status}",
-                output=redactor.lines(output),
-                remedy="mend the command in the Kubefile and build again",
-            )
-        if self._overlay:
-            upper = self._directory / "upper"
-            return layer_entries(self._rootfs, upper, overlay_changes(self._rootfs, upper), self._top)
-        return layer_entries(self._rootfs, self._top, tree_changes(self._rootfs, self._top), self._top)
-
-    def _prepare(self) -> None:
-        with storage_errors("the rootfs could not be prepared", self._directory):
-            for name in ("upper", "work", "merged"):
-                remove_tree(self._directory / name)
-                (self._directory / name).mkdir(mode=0o755)
-
-    def _environment(self, given: Mapping[str, str]) -> dict[str, str]:
-        path = given.get("PATH") or os.environ.get("PATH") or os.defpath
-        home = os.environ.get("HOME") or "/"
-        return {"HOME": home, **given, "PATH": f"{self._top}/bin:{path}"}
-
-    def _can_overlay(self) -> bool:
-        if sys.platform != "linux" or os.geteuid() != 0 or not all(map(shutil.which, _TOOLS)):
-            return False
-        probe = self._arguments(": > probe")
-        return subprocess.run(probe, cwd=self._directory, capture_output=True, check=False).returncode == 0
-
-    def _arguments(self, command: str) -> list[str]:
-        mount, unshare, setpriv = (str(shutil.which(tool)) for tool in _TOOLS)
-        namespaces = [unshare, "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        return [
-            setpriv,
-            "--pdeathsig",
-            "KILL",
-            "--",
-            *namespaces,
-            "--",
-            "/bin/sh",
-            "-c",
-            _MOUNTED,
-            "sh",
-            mount,
-            command,
-        ]
-
-    def _execute(self, command: str, environment: dict[str, str], line: Callable[[str], None]) -> tuple[int, list[str]]:
         last: deque[str] = deque(maxlen=LAST_LINES)
 
         def show(text: str) -> None:
             last.append(text)
             line(text)
 
-        arguments, directory = self._arguments(command), self._directory
-        if not self._overlay:
-            arguments, directory = ["/bin/sh", "-c", command], self._top
-            if sys.platform == "linux" and (setpriv := shutil.which("setpriv")):
-                arguments = [setpriv, "--pdeathsig", "KILL", "--", *arguments]
         try:
-            process = subprocess.Popen(
-                arguments,
-                cwd=directory,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                umask=0o022,
+            status = self._run_contained(command, show) if self._contained else None
+            self._contained = status is not None
+            if status is None:
+                status = self._run_on_copy(command, show)
+        except TimeoutError:
+            raise BuildError(
+                f"the command was ended after {command.timeout:g} seconds",
+                output=redactor.lines(last),
+                remedy="give it more time with --run-timeout",
+            ) from None
+        if status:
+            raise BuildError(
+                f"the command {_ending(status)}",
+                output=redactor.lines(last),
+                remedy="mend the command in the Kubefile and build again",
             )
-        except OSError as error:
-            raise BuildError("the command could not be started", why=error.strerror or str(error)) from error
-        with process:
+        rootfs, upper, copy = self._rootfs, self._directory / "upper", self._directory / "copy"
+        if self._contained:
+            return layer_entries(rootfs, upper, overlay_changes(rootfs, upper), TOP)
+        return layer_entries(rootfs, copy, tree_changes(rootfs, copy), copy)
+
+    def _run_contained(self, command: Command, show: Callable[[str], None]) -> int | None:
+        """Its status, as a process's return code; None where this machine cannot do it."""
+        if sys.platform != "linux" or os.geteuid() != 0:
+            self._why_not = "that needs root on Linux"
+            return None
+        self._prepare("upper", "work", "machine", "world")
+        request = {
+            "directory": str(self._directory),
+            "top": str(TOP),
+            "command": command.text,
+            "environment": _environment(command, TOP, "/root"),
+            "secrets": {
+                path: secret.reveal().encode("utf-8", "surrogateescape").decode("latin-1")
+                for path, secret in command.secrets.items()
+            },
+            "network": command.network,
+        }
+        report, end = os.pipe()
+        try:
             try:
-                _watch(process, show)
-                os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # its number stays its own until the kill
+                arguments = [sys.executable, "-I", "-S", str(_PROGRAM), str(end), str(os.getpid())]
+                process = _start(arguments, {}, Path("/"), subprocess.PIPE, end)
             finally:
-                _kill_group(process)
-            return process.wait(), list(last)
+                os.close(end)
+            with process:
+                assert process.stdin is not None
+                with contextlib.suppress(BrokenPipeError), process.stdin:
+                    process.stdin.write(json.dumps(request).encode())
+                _watch(process, show, command.timeout, gently=True)
+            with open(report, "rb", closefd=False) as file:
+                said = {key: value for line in file for key, value in json.loads(line).items()}
+        finally:
+            os.close(report)
+        if "started" in said:
+            return os.waitstatus_to_exitcode(int(said.get("status", signal.SIGKILL)))
+        self._why_not = str(said.get("error") or f"its first process ended with status {process.returncode}")
+        return None
+
+    def _run_on_copy(self, command: Command, show: Callable[[str], None]) -> int:
+        if command.secrets or not command.network:
+            what = "get a secret" if command.secrets else "be kept from the network"
+            raise BuildError(f"the command cannot {what} on this machine", why=self._why_not, remedy="build as root")
+        if self._why_not:
+            self._warn(
+                f"RUN is not contained ({self._why_not}): it works on a copy of the rootfs, but sees and can change "
+                "this machine's files, processes and network"
+            )
+            self._why_not = ""
+        self._prepare("copy")
+        copy = self._directory / "copy"
+        with storage_errors("the rootfs could not be copied", copy):
+            copy.rmdir()
+            shutil.copytree(self._rootfs, copy, symlinks=True)
+        arguments = ["/bin/sh", "-c", command.text]
+        if sys.platform == "linux" and (setpriv := shutil.which("setpriv")):
+            arguments = [setpriv, "--pdeathsig", "KILL", "--", *arguments]
+        environment = _environment(command, copy, os.environ.get("HOME") or "/")
+        with _start(arguments, environment, copy, subprocess.DEVNULL) as process:
+            _watch(process, show, command.timeout)
+        return process.returncode
+
+    def _prepare(self, *names: str) -> None:
+        with storage_errors("the rootfs could not be prepared", self._directory):
+            for name in names:
+                remove_tree(self._directory / name)
+                (self._directory / name).mkdir(mode=0o755)
 
 
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
+def _environment(command: Command, top: Path, home: str) -> dict[str, str]:
+    path = command.environment.get("PATH") or os.defpath
+    return {"HOME": home, **command.environment, "PATH": f"{top}/bin:{path}"}
+
+
+def _start(
+    arguments: list[str], environment: dict[str, str], directory: Path, stdin: int, passed: int | None = None
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            arguments,
+            cwd=directory,
+            env=environment,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=() if passed is None else (passed,),
+            start_new_session=True,
+            umask=0o022,
+        )
+    except OSError as error:
+        raise BuildError("the command could not be started", why=error.strerror or str(error)) from error
+
+
+def _ending(status: int) -> str:
+    return f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
+
+
+def _end(process: subprocess.Popen[bytes], *, gently: bool) -> None:
     """End what the command left behind: its session is the build's own."""
+    if gently and not _has_ended(process):
+        process.terminate()  # a world's program takes the first process, and waits until all of them are gone
+        with _end_of(process) as ended, selectors.DefaultSelector() as selector:
+            selector.register(ended, selectors.EVENT_READ)
+            selector.select(_ENDING_SECONDS)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
-def _watch(process: subprocess.Popen[bytes], show: Callable[[str], None]) -> None:
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Without reaping it: its number stays its own until its session was killed."""
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+
+
+def _watch(
+    process: subprocess.Popen[bytes], show: Callable[[str], None], timeout: float | None, *, gently: bool = False
+) -> None:
     """Pass on lines until the command ends; a daemon of its that holds the pipe open does not keep us."""
-    assert process.stdout is not None
-    lines = _Lines(show)
-    ended = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else -1
     try:
-        with selectors.DefaultSelector() as selector:
-            selector.register(process.stdout, selectors.EVENT_READ)
-            if ended >= 0:
-                selector.register(ended, selectors.EVENT_READ)
-            while True:
-                ready = {key.fd for key, _ in selector.select()}
-                if process.stdout.fileno() in ready:
-                    data = os.read(process.stdout.fileno(), 65536)
-                    if not data:
-                        break
-                    lines.feed(data)
-                elif ended in ready:
-                    break
+        if not _pass_on(process, _Lines(show), timeout):
+            raise TimeoutError
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     finally:
+        _end(process, gently=gently)
+
+
+@contextlib.contextmanager
+def _end_of(process: subprocess.Popen[bytes]) -> Iterator[int]:
+    """A descriptor that becomes readable when the process ends; -1 where there is no such thing."""
+    descriptor = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else -1
+    try:
+        yield descriptor
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _pass_on(process: subprocess.Popen[bytes], lines: _Lines, timeout: float | None) -> bool:
+    """Whether it ended in time."""
+    assert process.stdout is not None
+    until = None if timeout is None else time.monotonic() + timeout
+    with _end_of(process) as ended, selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
         if ended >= 0:
-            os.close(ended)
+            selector.register(ended, selectors.EVENT_READ)
+        in_time = True
+        while selector.get_map():
+            left = None if until is None else until - time.monotonic()
+            if left is not None and left <= 0:
+                in_time = False
+                break
+            ready = {key.fd for key, _ in selector.select(left)}
+            if process.stdout.fileno() in ready:
+                if data := os.read(process.stdout.fileno(), 65536):
+                    lines.feed(data)
+                else:
+                    selector.unregister(process.stdout)
+            elif ended in ready:
+                break
     lines.end()
+    return in_time
 
 
 class _Lines:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from sealer.errors import ImageError, RefusedError
 from sealer.events import Json
+from sealer.image.cache import trim
 from sealer.image.catalogue import Catalogue, Removal, StoredImage
 from sealer.image.downloads import Downloads
 from sealer.image.model import ClusterImage
@@ -385,4 +386,5 @@ class Store:
                     path.unlink()
                     deleted.append(f"sha256:{path.name}")
             sync_directory(self.blobs)
+            trim(self.root)
         return tuple(deleted)

@@ -12,6 +12,7 @@ from sealer.errors import Position
 from sealer.kubefile.expansion import ExpansionError, check
 from sealer.kubefile.lines import LogicalLine
 from sealer.kubefile.model import Arg, Cmd, Copy, Env, From, Instruction, Label, Run, Word
+from sealer.kubefile.run_flags import read_run_flags
 
 _LOOKS_LIKE_JSON = re.compile(r"\[\s*[\"'\]]|\[[\"']")
 _HEREDOC = re.compile(r"\d*<<-?[\"']?[A-Za-z_]\w*[\"']?$")
@@ -136,15 +137,8 @@ def _is_text(text: str) -> bool:
     return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
-def _command(reader: Reader) -> str:
+def _command(reader: Reader, words: list[tuple[str, int]]) -> str:
     """RUN and CMD: what the shell is to get."""
-    reader.need_rest("a command")
-    flags = ("mount", "network", "security", "device")
-    _, words = (
-        reader.flags(dict.fromkeys(flags, "RUN runs on the build host, in the rootfs"))
-        if (reader.name == "RUN")
-        else ({}, reader.words())
-    )
     if not words:
         raise InstructionError(f"{reader.name} needs a command", 0)
     begin = words[0][1]
@@ -168,13 +162,16 @@ def _without_nul(text: str, offset: int) -> str:
 
 
 def read_run(reader: Reader) -> Instruction:
-    """`RUN command` or `RUN ["program", "argument"]`."""
-    return Run(reader.position, reader.title, _command(reader))
+    """`RUN [--mount=...] [--network=...] command` or `RUN ["program", "argument"]`."""
+    reader.need_rest("a command")
+    secrets, network, words = read_run_flags(reader.words(), InstructionError)
+    return Run(reader.position, reader.title, _command(reader, words), secrets, network)
 
 
 def read_cmd(reader: Reader) -> Instruction:
     """`CMD command` or `CMD ["program", "argument"]`."""
-    return Cmd(reader.position, reader.title, _command(reader))
+    reader.need_rest("a command")
+    return Cmd(reader.position, reader.title, _command(reader, reader.words()))
 
 
 def read_from(reader: Reader) -> Instruction:

@@ -49,10 +49,29 @@ class Copy(Instruction):
 
 
 @dataclass(frozen=True)
+class SecretMount:
+    """`RUN --mount=type=secret,id=...`.
+
+    :param id: the name that `--secret` gives it.
+    :param target: absolute path where the command finds it.
+    :param required: whether the build fails without it; else the command runs without it.
+    """
+
+    id: str
+    target: str
+    required: bool = True
+
+
+@dataclass(frozen=True)
 class Run(Instruction):
-    """`RUN command`, as shell text."""
+    """`RUN [--mount=...] [--network=...] command`, as shell text.
+
+    :param network: `host`, `none`, or empty for what the build says.
+    """
 
     command: str
+    secrets: tuple[SecretMount, ...] = ()
+    network: str = ""
 
 
 @dataclass(frozen=True)

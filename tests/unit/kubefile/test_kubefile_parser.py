@@ -145,7 +145,7 @@ def test_a_byte_order_mark_is_no_instruction() -> None:
         ),
         (
             "FROM a\nRUN --mount=type=cache x",
-            "Kubefile:2:5: RUN: --mount is not supported: RUN runs on the build host, in the rootfs",
+            "Kubefile:2:5: RUN: --mount is not supported but for type=secret: RUN sees the whole rootfs anyway",
         ),
         (
             "FROM a\nRUN cat <<EOF > x",

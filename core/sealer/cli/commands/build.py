@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
 from sealer.cli.app import App, pass_app
 from sealer.errors import InputError
+from sealer.redaction import Secret
 
 _PATH = click.Path(path_type=Path)
+_MODE = click.Choice(["lite", "all"])
+_PULL = click.Choice(["true", "false", "always", "ifnewer", "missing", "never"])
 
 
 @click.command("build")
 @click.argument("context", default=".", type=_PATH)
-@click.option("-t", "--tag", "tags", multiple=True, required=True, metavar="NAME", help="Name of the image.")
+@click.option(
+    "-t", "--tag", "--imageName", "tags", multiple=True, required=True, metavar="NAME", help="The image's name."
+)
 @click.option("-f", "--file", "--kubefile", "kubefile", type=_PATH, help="The Kubefile; default: CONTEXT/Kubefile.")
 @click.option("--build-arg", "build_args", multiple=True, metavar="NAME=VALUE", help="Value of an ARG.")
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="A label, besides the Kubefile's.")
-@click.option("--platform", default="", metavar="OS/ARCH", help="What the image is for; default: this machine's.")
+@click.option("--annotation", "annotations", multiple=True, metavar="NAME=VALUE", help="An annotation of the image.")
 @click.option(
-    "--type",
-    "kind",
-    type=click.Choice(["kube-installer", "app-installer"]),
-    help="Makes a cluster, or goes onto one; default: the base's.",
+    "--platform", "platforms", multiple=True, metavar="OS/ARCH,...", help="Several: one image for all of them."
 )
-@click.option("-m", "--mode", type=click.Choice(["lite"]), default="lite", help="How to build; there is one way.")
-@click.option("--no-cache", is_flag=True, help="Accepted; every build executes every instruction.")
+@click.option("--type", "kind", type=click.Choice(["kube-installer", "app-installer"]), help="Default: the base's.")
+@click.option("--base", type=bool, default=True, metavar="BOOL", help="false: leave out the files of the base.")
+@click.option(
+    "-m", "--build-mode", "--mode", "mode", type=click.Choice(["lite", "all"]), default="lite", help="As one."
+)
+@click.option("--pull", "pull", type=_PULL, default="ifnewer", help="Accepted; the base is taken from the local store.")
+@click.option("--no-cache", is_flag=True, help="Execute every instruction, also where nothing changed.")
+@click.option("--network", type=click.Choice(["host", "none"]), default="host", help="Network of every RUN.")
+@click.option("--run-timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="End of every RUN.")
+@click.option("--secret", "secrets", multiple=True, metavar="id=NAME,src=FILE", help="For RUN --mount=type=secret.")
 @pass_app
 def command(
     app: App,
@@ -36,14 +47,24 @@ def command(
     kubefile: Path | None,
     build_args: tuple[str, ...],
     labels: tuple[str, ...],
-    platform: str,
+    annotations: tuple[str, ...],
+    platforms: tuple[str, ...],
     kind: str | None,
+    base: bool,
     mode: str,
+    pull: str,
     no_cache: bool,
+    network: str,
+    run_timeout: float | None,
+    secrets: tuple[str, ...],
 ) -> None:
     """Build a cluster image from a Kubefile and the files in CONTEXT.
 
-    RUN executes on this machine, with the image's files as working directory and their bin first on PATH.
+    RUN executes with the programs of this machine, with the image's files as working directory and their bin first on
+    PATH; what it does to the machine is thrown away. An instruction whose input did not change is not executed again.
+
+    -m is accepted as both generations of sealer know it: there is one way to build. So is --pull: a base is looked for
+    in the local store alone, whatever the policy.
     """
     from sealer.image.build import BuildRequest, build  # noqa: PLC0415  # only this command builds
     from sealer.image.store import Store  # noqa: PLC0415
@@ -54,8 +75,14 @@ def command(
         names=tags,
         build_args=_pairs("--build-arg", build_args),
         labels=_pairs("--label", labels),
-        platform=platform,
+        annotations=_pairs("--annotation", annotations),
+        platform=",".join(platforms),
         type=kind or "",
+        base=base,
+        cache=not no_cache,
+        network=network,
+        run_timeout=run_timeout,
+        secrets=dict(map(_secret, secrets)),
     )
     with app.watch():
         image = build(Store(app.settings.images), request, app.events)
@@ -79,3 +106,22 @@ def _pairs(option: str, texts: tuple[str, ...]) -> dict[str, str]:
             raise InputError(f"{option} {text!a}", why="it is not UTF-8 text")
         pairs[name] = value
     return pairs
+
+
+def _secret(text: str) -> tuple[str, Secret]:
+    """As Docker writes it: `id=NAME,src=FILE`, or `id=NAME,env=VARIABLE`."""
+    options = dict(part.partition("=")[::2] for part in text.split(","))
+    if unknown := set(options) - {"type", "id", "src", "source", "env"}:
+        raise InputError(f"--secret {text}", why=f"it has '{min(unknown)}'; it is id=NAME,src=FILE")
+    name, variable = options.get("id", ""), options.get("env", "")
+    source = options.get("src") or options.get("source") or ""
+    if not name or bool(variable) == bool(source):
+        raise InputError(f"--secret {text}", why="it is not of the form id=NAME,src=FILE or id=NAME,env=VARIABLE")
+    if variable:
+        if variable not in os.environ:
+            raise InputError(f"--secret {text}", why=f"the variable {variable} is not set")
+        return name, Secret(os.environ[variable])
+    try:
+        return name, Secret(Path(source).read_bytes().decode("utf-8", "surrogateescape"))
+    except OSError as error:
+        raise InputError(f"--secret {text}", where=source, why=error.strerror or str(error)) from error

@@ -1,0 +1,146 @@
+"""The build cache: which layer an instruction gave the last time.
+
+`cache/layers` in the store has a small file for each key: a digest of the instruction, of all layers below it, and of
+what else decides about its layer but the content of files. It lists the layers that were made, each with a digest of
+that content. The layers are blobs as all others: a removal takes those that no image leads to, and a record whose blob
+is gone, or that cannot be read, is a miss.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sealer.errors import ImageError
+from sealer.events import Json
+from sealer.image.model import Layer
+from sealer.image.oci import LAYER, Descriptor, decode, digest_of, encode, items
+from sealer.image.storage import storage_errors
+
+DIRECTORY = "cache"
+_LAYERS = "layers"
+_FORMAT = 1  # another one when the same input gives another layer than before
+_MOST_LAYERS = 8  # a key
+_MOST_RECORDS = 4096
+
+
+class BuildCache:
+    """The cache as one build uses it.
+
+    :param root: of the store.
+    :param staged: where the build's blobs are, on the same file system.
+    :param reading: False to find nothing: everything is executed, and recorded.
+    """
+
+    def __init__(self, root: Path, staged: Path, *, reading: bool = True) -> None:
+        self._records = root / DIRECTORY / _LAYERS
+        self._blobs = root / "blobs" / "sha256"
+        self._staged = staged
+        self._reading = reading
+
+    def key(self, below: Sequence[Layer], *inputs: Json) -> str:
+        """The name of what an instruction does to the layers below it."""
+        import isal
+
+        diff_ids: list[Json] = [layer.diff_id for layer in below]
+        maker: list[Json] = [_FORMAT, isal.__version__, isal.ISAL_VERSION]
+        return digest_of(encode({"maker": maker, "below": diff_ids, "inputs": list(inputs)})).removeprefix("sha256:")
+
+    def find(self, key: str, content: Callable[[], str] = str) -> Layer | None:
+        """The layer that was made for a key and this content of the files, staged; None: there is none.
+
+        :param content: its digest; it is asked for only where a layer may be found by it.
+        """
+        if not self._reading:
+            return None
+        known = self._read(key)
+        wanted = content() if known else ""
+        for of_content, layer in known:
+            if of_content == wanted and self._hold(layer):
+                with contextlib.suppress(OSError):
+                    os.utime(self._records / key)  # the records that are not used go first
+                return layer
+        return None
+
+    def keep(self, key: str, layer: Layer, content: str = "") -> None:
+        """Remember a staged layer; from now on it is in the store, also when the build fails later."""
+        name = layer.path.name
+        with storage_errors("a layer could not be kept", self._blobs):
+            with contextlib.suppress(FileExistsError):
+                (self._blobs / name).hardlink_to(self._staged / name)
+        known = [(content, layer), *(pair for pair in self._read(key) if pair[0] != content)]
+        document: dict[str, Json] = {
+            "layers": [
+                {
+                    **Descriptor(LAYER, layer.digest, layer.size).as_json(),
+                    "diffId": layer.diff_id,
+                    "content": of_content,
+                }
+                for of_content, layer in known[:_MOST_LAYERS]
+            ]
+        }
+        replace_file(self._records / key, encode(document))
+
+    def _read(self, key: str) -> list[tuple[str, Layer]]:
+        try:
+            document = decode((self._records / key).read_bytes(), key)
+            return [self._layer(item) for item in items(document.get("layers"))]
+        except (OSError, ImageError):
+            return []
+
+    def _layer(self, item: Json) -> tuple[str, Layer]:
+        descriptor = Descriptor.from_json(item, DIRECTORY)
+        assert isinstance(item, dict), "a descriptor is an object"
+        path = self._staged / descriptor.digest.removeprefix("sha256:")
+        layer = Layer(descriptor.digest, descriptor.size, str(item.get("diffId", "")), path)
+        return str(item.get("content", "")), layer
+
+    def _hold(self, layer: Layer) -> bool:
+        """Give the blob a second name among the staged ones, so that no removal takes it from this build."""
+        try:
+            with contextlib.suppress(FileExistsError):
+                layer.path.hardlink_to(self._blobs / layer.path.name)
+            return layer.path.stat().st_size == layer.size
+        except OSError:
+            return False
+
+
+def _record(content: str, layer: Layer) -> Json:
+    return {**Descriptor(LAYER, layer.digest, layer.size).as_json(), "diffId": layer.diff_id, "content": content}
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file of the cache: whole or not at all. A power loss may lose it, and nothing else."""
+    with storage_errors("the build cache could not be written", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, partial = tempfile.mkstemp(prefix=".partial-", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+            Path(partial).replace(path)
+        except BaseException:
+            Path(partial).unlink(missing_ok=True)
+            raise
+
+
+def trim(root: Path) -> None:
+    """Forget layers that are gone, the records that were not used for longest, and what killed builds left behind.
+
+    The caller holds the store's lock.
+    """
+    directory = root / DIRECTORY / _LAYERS
+    if not directory.is_dir():
+        return
+    cache = BuildCache(root, root / "blobs" / "sha256")
+    kept = []
+    for path in directory.iterdir():
+        if any(layer.path.is_file() for _, layer in cache._read(path.name)):
+            kept.append(path)
+        else:
+            path.unlink(missing_ok=True)
+    kept.sort(key=lambda path: path.stat().st_mtime)
+    for path in kept[: max(0, len(kept) - _MOST_RECORDS)]:
+        path.unlink(missing_ok=True)

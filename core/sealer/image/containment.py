@@ -1,0 +1,265 @@
+"""The world of a RUN, and its first process. A program of its own: `python -I -S containment.py REPORT PARENT`.
+
+It gets a :class:`Request` as JSON on its standard input and makes namespaces for mounts, processes, IPC, host name and,
+where asked, network. In them `/` is an overlay over the machine's file systems whose upper part is thrown away, and
+`/rootfs` one over the rootfs whose upper part becomes the layer. Then it starts the command and waits for it.
+
+Nothing outlives sealer. This process dies with the process PARENT, the first process of the namespace with this one;
+then the kernel ends everything in the namespace and takes all mounts away. Each asks for its own end first, and looks
+then whether the other one still lives, so that no death goes unnoticed.
+
+To the descriptor REPORT go JSON objects, one a line: `{"started": true}`, then `{"status": wait status}` when the
+command ended; or `{"error": text}` when it could not be started. Only the standard library is imported, and little of
+it: a RUN waits for it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from typing import TypedDict
+
+SECRETS = "/run/secrets"
+
+_PR_SET_PDEATHSIG = 1
+_NEWNS, _NEWUTS, _NEWIPC, _NEWPID, _NEWNET = 0x00020000, 0x04000000, 0x08000000, 0x20000000, 0x40000000
+_RDONLY, _NOSUID, _NODEV, _NOEXEC, _REMOUNT, _BIND, _REC, _PRIVATE = 1, 2, 4, 8, 32, 4096, 16384, 1 << 18
+_DETACH = 2
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
+
+_OWN = ("/proc", "/sys", "/dev")  # the command gets new ones
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_LINKS = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2", "ptmx": "pts/ptmx"}
+_OF_THE_KERNEL = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus")
+# They hold no files: a directory in their place stays empty.
+_NO_FILES = frozenset(
+    [
+        *("autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs"),
+        *("fusectl", "hugetlbfs", "mqueue", "nsfs", "proc", "pstore", "rpc_pipefs", "securityfs", "selinuxfs", "sysfs"),
+        "tracefs",
+    ]
+)
+
+
+class Request(TypedDict):
+    """What is asked for.
+
+    :param directory: of the build; it holds `rootfs`, and empty `upper`, `work`, `machine` and `world`.
+    :param top: where the command finds the rootfs.
+    :param secrets: contents (Latin-1: a character a byte) by the absolute path where the command finds them.
+    :param network: False for a network of its own, with nothing in it.
+    """
+
+    directory: str
+    top: str
+    command: str
+    environment: dict[str, str]
+    secrets: dict[str, str]
+    network: bool
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def main() -> int:
+    """Make the namespaces, and wait for their first process."""
+    report, parent = int(sys.argv[1]), int(sys.argv[2])
+    os.set_inheritable(report, False)
+    _die_with_parent()
+    if os.getppid() != parent:
+        return 1
+    request: Request = json.loads(sys.stdin.buffer.read())
+    try:
+        network = 0 if request["network"] else _NEWNET
+        _call("unshare", _NEWNS | _NEWUTS | _NEWIPC | _NEWPID | network)
+    except OSError as error:
+        _tell(report, error=str(error))
+        return 1
+    alive, hold = os.pipe()
+    first = os.fork()
+    if first == 0:
+        os.close(hold)
+        _first_process(request, report, alive)
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(first, signal.SIGKILL))
+    os.close(report)
+    os.waitpid(first, 0)  # over when everything in the namespace is gone
+    return 0
+
+
+def _first_process(request: Request, report: int, alive: int) -> None:
+    try:
+        _die_with_parent()
+        if not select.select([alive], [], [], 0)[0]:  # readable: its end
+            _make_world(request)
+            shell = os.open("/bin/sh", os.O_PATH | os.O_CLOEXEC)
+            command = os.fork()
+            if command == 0:
+                _become(request, shell)
+            _tell(report, started=True)
+            for stream in (1, 2):
+                os.dup2(os.open(os.devnull, os.O_RDWR), stream)
+            while (ended := os.wait())[0] != command:
+                pass
+            _tell(report, status=ended[1])
+    except OSError as error:
+        _tell(report, error=str(error))
+    finally:
+        os._exit(0)
+
+
+def _become(request: Request, shell: int) -> None:
+    try:
+        for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)  # Python ignores some of them
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.umask(0o022)
+        os.chdir(request["top"])
+        os.execve(shell, ["/bin/sh", "-c", request["command"]], request["environment"])  # noqa: S606
+    finally:
+        os._exit(127)
+
+
+def _make_world(request: Request) -> None:
+    _mount("none", "/", "", _REC | _PRIVATE)
+    if not request["network"]:
+        _raise_loopback()
+    directory = request["directory"]
+    world = f"{directory}/world"
+    # Before anything is mounted: these are the machine's.
+    others = list(_file_systems())
+    for number, path in enumerate(["/", *others]):
+        _copy_of_machine(path, f"{directory}/machine/{number}", world)
+    top = world + request["top"]
+    os.makedirs(top, exist_ok=True)
+    _overlay(f"{directory}/rootfs", f"{directory}/upper", f"{directory}/work", top)
+    _mount("proc", world + "/proc", "proc", _NOSUID | _NODEV | _NOEXEC)
+    _mount("sysfs", world + "/sys", "sysfs", _RDONLY | _NOSUID | _NODEV | _NOEXEC)
+    _make_devices(world)
+    _place_secrets(request["secrets"], world)
+    os.chdir(world)
+    _call("pivot_root", b".", b".")
+    _call("umount2", b".", _DETACH)
+    os.chdir("/")
+    for path in _OF_THE_KERNEL:
+        if os.path.exists(path):
+            _bind_read_only(path, path)
+
+
+def _file_systems() -> Iterator[str]:
+    """Where the machine has mounted file systems with files besides the root; of several in one place the last."""
+    found: dict[str, str] = {}
+    with open("/proc/self/mountinfo", "rb") as file:
+        for line in file:
+            fields, _, rest = line.partition(b" - ")
+            path = os.fsdecode(fields.split()[4].decode("unicode_escape").encode("latin-1"))
+            found.pop(path, None)
+            found[path] = rest.split()[0].decode()
+    for path, kind in sorted(found.items()):
+        of_kernel = kind in _NO_FILES or any(path == own or path.startswith(f"{own}/") for own in _OWN)
+        if path != "/" and not of_kernel and os.path.exists(path):
+            yield path
+
+
+def _copy_of_machine(path: str, scratch: str, world: str) -> None:
+    target = world + path
+    if path != "/" and not os.path.exists(target):
+        return
+    if not os.path.isdir(path):
+        _bind_read_only(path, target)
+        return
+    os.makedirs(f"{scratch}/upper")
+    os.makedirs(f"{scratch}/work")
+    try:
+        status = os.stat(path)
+        _overlay(path, f"{scratch}/upper", f"{scratch}/work", target)
+        os.chmod(target, status.st_mode & 0o7777)
+        os.chown(target, status.st_uid, status.st_gid)
+    except OSError:
+        if path == "/":
+            raise
+        _bind_read_only(path, target)  # a file system that no overlay takes can be read, not written
+
+
+def _make_devices(world: str) -> None:
+    _mount("tmpfs", f"{world}/dev", "tmpfs", _NOSUID, "mode=755")
+    for name in _DEVICES:
+        if os.path.exists(f"/dev/{name}"):
+            os.close(os.open(f"{world}/dev/{name}", os.O_CREAT | os.O_WRONLY))
+            _mount(f"/dev/{name}", f"{world}/dev/{name}", "", _BIND)
+    for name, target in _LINKS.items():
+        os.symlink(target, f"{world}/dev/{name}")
+    for name, kind, options in (("pts", "devpts", "newinstance,ptmxmode=0666,mode=620"), ("shm", "tmpfs", "mode=1777")):
+        os.mkdir(f"{world}/dev/{name}")
+        _mount(kind, f"{world}/dev/{name}", kind, _NOSUID | _NOEXEC, options)
+
+
+def _place_secrets(secrets: dict[str, str], world: str) -> None:
+    """In memory alone; what is wanted elsewhere is bound there."""
+    if not secrets:
+        return
+    os.makedirs(world + SECRETS, exist_ok=True)
+    _mount("tmpfs", world + SECRETS, "tmpfs", _NOSUID | _NODEV | _NOEXEC, "mode=700")
+    for number, (path, content) in enumerate(secrets.items()):
+        direct = os.path.dirname(path) == SECRETS
+        source = world + (path if direct else f"{SECRETS}/.{number}")
+        with open(os.open(source, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o400), "wb") as file:
+            file.write(content.encode("latin-1"))
+        if not direct:
+            os.makedirs(os.path.dirname(world + path), exist_ok=True)
+            os.close(os.open(world + path, os.O_CREAT | os.O_WRONLY, 0o400))
+            _mount(source, world + path, "", _BIND)
+
+
+def _raise_loopback() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+        request = struct.pack("16sh14x", b"lo", 0)
+        name, flags = struct.unpack("16sh14x", fcntl.ioctl(device, _SIOCGIFFLAGS, request))
+        fcntl.ioctl(device, _SIOCSIFFLAGS, struct.pack("16sh14x", name, flags | _IFF_UP))
+
+
+def _overlay(lower: str, upper: str, work: str, target: str) -> None:
+    # By descriptors: a comma or a colon in a path would mean something to mount.
+    descriptors = [os.open(path, os.O_PATH | os.O_DIRECTORY) for path in (lower, upper, work)]
+    places = zip(("lowerdir", "upperdir", "workdir"), descriptors, strict=True)
+    options = ",".join(f"{name}=/proc/self/fd/{descriptor}" for name, descriptor in places)
+    try:
+        _mount("sealer", target, "overlay", 0, f"{options},index=off,metacopy=off,redirect_dir=off")
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _bind_read_only(source: str, target: str) -> None:
+    _mount(source, target, "", _BIND)
+    _mount("none", target, "", _BIND | _REMOUNT | _RDONLY)
+
+
+def _mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
+    texts = [os.fsencode(text) or None for text in (source, target, kind)]
+    _call("mount", *texts, ctypes.c_ulong(flags), os.fsencode(options) or None, about=target)
+
+
+def _die_with_parent() -> None:
+    _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _call(name: str, *arguments: object, about: str = "") -> None:
+    if getattr(_libc, name)(*arguments) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}", about or None)
+
+
+def _tell(report: int, **what: object) -> None:
+    os.write(report, json.dumps(what).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,256 @@
+"""What a RUN can do to the machine that builds: nothing that stays."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sealer.errors import BuildError
+from sealer.events import Event, EventStream, State
+from sealer.image.build import BuildRequest, build
+from sealer.image.files import RootfsFiles
+from sealer.image.model import ClusterImage
+from sealer.image.store import Store
+from sealer.redaction import Secret
+
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0 or sys.platform != "linux", reason="only root on Linux can make namespaces"
+)
+
+
+class Site:
+    """A store and a build context, and what the builds told."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.store = Store(directory / "home" / "images")
+        self.context = directory / "context"
+        self.context.mkdir()
+        self.seen: list[Event] = []
+        self.events = EventStream()
+        self.events.subscribe(self.seen.append)
+
+    def build(self, body: str, **request: object) -> ClusterImage:
+        (self.context / "Kubefile").write_text(f"FROM scratch\n{body}\n")
+        return build(self.store, BuildRequest(self.context, names=("app",), **request), self.events)  # type: ignore[arg-type]
+
+    def files(self, body: str, **request: object) -> dict[str, str]:
+        view = RootfsFiles(self.build(body, **request).first)
+        return {path: view.read(path).decode() for path in view.paths()}
+
+    def messages(self, state: State) -> list[str]:
+        return [event.message for event in self.seen if event.state is state]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays(tmp_path: Path) -> Iterator[None]:
+    """No mount and no temporary file is left behind, whatever a test does."""
+    mounts = Path("/proc/self/mounts").read_text()
+    yield
+    assert Path("/proc/self/mounts").read_text() == mounts
+    assert not [path for path in tmp_path.glob("home/images/tmp/*") if not (path / "lock").exists()]
+
+
+def test_the_machine_is_as_it_was(site: Site, tmp_path: Path) -> None:
+    mark = f"sealer-test-{os.getpid()}"
+    places = ["/etc", "/usr/bin", "/var/lib", "/tmp", "/run", str(tmp_path)]
+    (tmp_path / "file").write_text("mine")
+    touch = " && ".join(f"touch {place}/{mark}" for place in places)
+    found = site.files(
+        f"RUN {touch} && ls /etc/{mark} && rm {tmp_path}/file /etc/passwd && hostname elsewhere && hostname > name"
+    )
+    assert found == {"name": "elsewhere\n"}
+    assert not [place for place in places if Path(place, mark).exists()]
+    assert (tmp_path / "file").read_text() == "mine"
+    assert Path("/etc/passwd").exists()
+    assert socket.gethostname() != "elsewhere"
+
+
+def test_a_file_system_of_its_own_is_covered_too(site: Site, tmp_path: Path) -> None:
+    disk = tmp_path / "a disk, with: odd\tname"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", disk], check=True)
+    try:
+        (disk / "there").write_text("there")
+        found = site.files(f"RUN cat '{disk}/there' > seen && rm '{disk}/there' && echo x > '{disk}/new'")
+        assert found == {"seen": "there"}
+        assert [path.name for path in disk.iterdir()] == ["there"]
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_a_run_sees_its_own_processes_and_devices_alone(site: Site) -> None:
+    found = site.files(
+        "RUN ls -d /proc/[0-9]* | wc -l > processes; ls /dev > devices; ls /dev/shm > shm; pwd > pwd;"
+        " ipcs -q | grep -c 0x > queues;"
+        " (echo x > /proc/sys/kernel/hostname) 2> sys; touch /sys/kernel/x 2>> sys; true"
+    )
+    assert int(found["processes"]) < 6
+    assert found["devices"].split() == sorted(
+        ["fd", "full", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty", "urandom", "zero"]
+    )
+    assert found["shm"] == ""
+    assert found["queues"] == "0\n"
+    assert found["pwd"] == "/rootfs\n"
+    assert found["sys"].count("Read-only file system") == 2
+
+
+def test_nothing_of_the_environment_leaks_in(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OF_MINE", "hush")
+    monkeypatch.setenv("PATH", f"/nowhere:{os.environ['PATH']}")
+    found = site.files("ENV A=1\nRUN env > env; cat /proc/1/environ > first; echo $0 > shell")
+    assert set(found["env"].splitlines()) == {
+        "A=1",
+        "HOME=/root",
+        "PATH=/rootfs/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PWD=/rootfs",
+    }
+    assert found["first"] == ""
+
+
+def test_networks(site: Site) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        connect = f"python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", {server.getsockname()[1]}))'"
+        site.build(f"RUN {connect}")
+        with pytest.raises(BuildError, match="status 1"):
+            site.build(f"RUN --network=none {connect}")
+        with pytest.raises(BuildError, match="status 1"):
+            site.build(f"RUN {connect}", network="none")
+        site.build(f"RUN --network=host {connect}", network="none")
+    listing = "ls /sys/class/net > all; ip -o link show lo up > lo"
+    found = site.files(f"RUN --network=none {listing}")
+    assert found["all"] == "lo\n"
+    assert "LOOPBACK,UP" in found["lo"]
+
+
+def test_what_takes_too_long_is_ended_with_all_its_children(site: Site) -> None:
+    mark = f"{700 + os.getpid() / 1e6:.6f}"
+    begun = time.monotonic()
+    with pytest.raises(BuildError) as caught:
+        site.build(f"RUN echo begun; (setsid sleep {mark} &); trap '' TERM; sleep {mark}", run_timeout=1.5)
+    assert time.monotonic() - begun < 20
+    assert "ended after 1.5 seconds" in caught.value.what
+    assert caught.value.output == ("begun",)
+    assert "--run-timeout" in caught.value.remedy
+    assert subprocess.run(["pgrep", "-f", f"sleep {mark}"], check=False, capture_output=True).stdout == b""
+
+
+def test_a_command_that_closes_its_output_is_ended_in_time(site: Site) -> None:
+    with pytest.raises(BuildError, match="ended after 1 seconds"):
+        site.build("RUN exec > /dev/null 2>&1; sleep 300", run_timeout=1)
+
+
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [("exit 7", "ended with status 7"), ("kill -KILL $$", "was ended by signal 9"), ("none-such", "status 127")],
+)
+def test_how_it_ended_is_told(site: Site, command: str, what: str) -> None:
+    with pytest.raises(BuildError, match=what):
+        site.build(f"RUN {command}")
+    assert site.messages(State.WARNING) == []
+
+
+def test_secrets_are_there_and_stay_nowhere(site: Site, tmp_path: Path) -> None:
+    secrets = {"token": Secret("hush-hush-1"), "key": Secret("hush-hush-2\nline-of-key\n\udcff")}
+    found = site.files(
+        "RUN --mount=type=secret,id=token --mount=type=secret,id=key,target=/etc/of-test/key"
+        " stat -c '%a %U' /run/secrets/token > mode; wc -c < /etc/of-test/key > size; cat /run/secrets/token;"
+        " cat /etc/of-test/key\n"
+        "RUN ls /run/secrets /etc/of-test > left 2>&1; true",
+        secrets=secrets,
+    )
+    assert found["mode"] == "400 root\n"
+    assert found["size"] == "25\n"
+    assert found["left"].count("No such file") == 2
+    assert [line for line in site.messages(State.OUTPUT) if "hush" in line or "line-of" in line] == []
+    assert "******" in site.messages(State.OUTPUT)
+    stored = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [text for text in stored if b"hush" in text or b"line-of-key" in text]
+    assert not Path("/etc/of-test").exists()
+    assert not Path("/run/secrets").exists()
+
+
+def test_a_secret_that_is_not_given(site: Site) -> None:
+    with pytest.raises(BuildError) as caught:
+        site.build("RUN --mount=type=secret,id=t true")
+    assert caught.value.remedy == "add --secret id=t,src=FILE"
+    found = site.files("RUN --mount=type=secret,id=t,required=false ls /run/secrets/t 2> there; true")
+    assert "No such file" in found["there"]
+
+
+def test_a_failing_run_with_secrets_hides_them(site: Site) -> None:
+    with pytest.raises(BuildError) as caught:
+        site.build(
+            "RUN --mount=type=secret,id=t echo it is $(cat /run/secrets/t); false", secrets={"t": Secret("hush-hush")}
+        )
+    assert caught.value.output == ("it is ******",)
+
+
+def test_where_nothing_can_be_contained_that_is_said_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the program that makes the world denied its namespaces, as in many containers."""
+    monkeypatch.setattr("sealer.image.run._PROGRAM", denied(site.directory))
+    found = site.files("RUN pwd > pwd\nRUN cat pwd > again")
+    assert found["pwd"] == found["again"] != "/rootfs\n"
+    (warning,) = site.messages(State.WARNING)
+    assert "RUN is not contained (" in warning
+    assert "Operation not permitted" in warning
+    assert "sees and can change this machine's files, processes and network" in warning
+    for flags, what in (("--network=none", "kept from the network"), ("--mount=type=secret,id=t", "get a secret")):
+        with pytest.raises(BuildError, match=f"cannot .*{what}") as caught:
+            site.build(f"RUN {flags} true", secrets={"t": Secret("hush-hush")})
+        assert "Operation not permitted" in caught.value.why
+
+
+def denied(directory: Path) -> Path:
+    """The program that makes the world, run without the right to do so."""
+    from sealer.image.run import _PROGRAM
+
+    program = directory / "denied.py"
+    drop = "import ctypes\nfor capability in range(41):\n    ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)\n"
+    program.write_text(
+        f"{drop}import os, sys\n"
+        f"header = (ctypes.c_uint32 * 2)(0x20080522, 0)\nctypes.CDLL(None).capset(header, (ctypes.c_uint32 * 6)())\n"
+        f"os.execv(sys.executable, [sys.executable, '-I', '-S', {str(_PROGRAM)!r}, *sys.argv[1:]])\n"
+    )
+    return program
+
+
+@pytest.mark.parametrize("after", [0.0, 0.02, 0.05, 0.1, 0.2])
+def test_a_kill_in_the_first_moments_of_a_run(site: Site, after: float) -> None:
+    """From before there is a namespace until the command runs: no process, no mount, no damage stays."""
+    mark = f"{800 + os.getpid() / 1e6 + after:.6f}"
+    (site.context / "Kubefile").write_text(f"FROM scratch\nRUN : {mark}; sleep {mark}; :\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sealer", "build", "-t", "app", str(site.context)],
+        env={**os.environ, "SEALER_HOME": str(site.directory / "home")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert any("RUN :" in line for line in iter(process.stdout.readline, ""))
+    deadline = time.monotonic() + after
+    while time.monotonic() < deadline:
+        os.sched_yield()
+    os.kill(process.pid, signal.SIGKILL)
+    process.stdout.read()  # until every process that has its other end is gone
+    process.stdout.close()
+    process.wait(timeout=10)
+    assert subprocess.run(["pgrep", "-f", mark], check=False, capture_output=True).stdout == b""
+    assert site.store.list() == ()
+    assert site.files("RUN echo x > x") == {"x": "x\n"}
+    assert not list((site.store.root / "tmp").iterdir())

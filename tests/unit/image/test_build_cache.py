@@ -1,0 +1,270 @@
+"""Which instructions are executed again, and that the result is the same either way."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tarfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sealer.errors import BuildError
+from sealer.events import Event, EventStream, State
+from sealer.image.files import RootfsFiles
+from sealer.image.inputs import FileDigests
+from sealer.image.model import ClusterImage
+from sealer.image.store import Store
+from sealer.redaction import Secret
+
+Build = Callable[..., ClusterImage]
+LONG_AGO = time.time() - 3600
+
+
+@pytest.fixture
+def executed(build_image: Build, events: tuple[EventStream, list[Event]], store: Store) -> Callable[..., str]:
+    """Build, and say of each COPY, ADD and RUN whether it was executed (`x`) or known (`-`).
+
+    Executed once more with nothing known, it must have the same digest.
+    """
+
+    def run(text: str, **request: object) -> str:
+        events[1].clear()
+        image = build_image(text, **request)
+        told = {State.DONE: "x", State.SKIPPED: "-"}
+        found = "".join(
+            told[event.state]
+            for event in events[1]
+            if event.state in told and event.title.startswith(("COPY", "ADD", "RUN"))
+        )
+        assert all(event.message == "CACHED" for event in events[1] if event.state is State.SKIPPED)
+        assert build_image(text, **{**request, "cache": False}).digest == image.digest
+        return found
+
+    return run
+
+
+def test_what_did_not_change_is_not_executed_again(executed: Callable[..., str], context: Path) -> None:
+    (context / "a").write_text("a")
+    text = "FROM scratch\nCOPY a .\nENV X=1\nRUN echo $X > x\nCOPY a b\nRUN cat a x > c\n"
+    assert executed(text) == "xxxx"
+    assert executed(text) == "----"
+    assert executed(text + "RUN echo more >> c") == "----x"
+    assert executed(text.replace("cat a x", "cat x a")) == "---x"
+    assert executed(text.replace("X=1", "X=2")) == "-xxx"
+    assert executed(text) == "----"
+    (context / "a").write_text("b")
+    assert executed(text) == "xxxx"
+    (context / "a").write_text("a")
+    assert executed(text) == "----"
+    assert executed(text, cache=False) == "xxxx"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "printf 2 > d/f",
+        "printf 11 > d/f",
+        "chmod 600 d/f",
+        "chmod 700 d/e",
+        "chmod 700 d",
+        "mv d/f d/g",
+        "touch d/new",
+        "mkdir d/e/new",
+        "rm d/f",
+        "ln -sf f d/l",
+        "ln -f d/f d/hard",
+        "cp d/f d/hard2; rm d/hard; mv d/hard2 d/hard",
+        "rm d/f; mkdir d/f",
+        "rm d/f; ln -s e d/f",
+        "echo d/e > .dockerignore",
+    ],
+)
+def test_a_copy_is_known_by_all_that_its_layer_has(executed: Callable[..., str], context: Path, change: str) -> None:
+    (context / "d" / "e").mkdir(parents=True)
+    (context / "d" / "f").write_text("1")
+    (context / "d" / "e" / "x").write_text("x")
+    (context / "d" / "f").chmod(0o644)
+    (context / "d" / "hard").hardlink_to(context / "d" / "f")
+    (context / "d" / "l").symlink_to("e")
+    assert executed("FROM scratch\nCOPY d /d") == "x"
+    assert executed("FROM scratch\nCOPY d /d") == "-"
+    assert os.system(f"cd {context} && {change}") == 0
+    assert executed("FROM scratch\nCOPY d /d") == ("-" if change.startswith("ln -f d/f") else "x")
+    assert executed("FROM scratch\nCOPY d /d") == "-"
+
+
+def test_times_and_owners_do_not_count(executed: Callable[..., str], context: Path) -> None:
+    (context / "a").write_text("a")
+    assert executed("FROM scratch\nCOPY a .") == "x"
+    os.utime(context / "a", (1, 1))
+    assert executed("FROM scratch\nCOPY a .") == "-"
+    shutil.copy(context / "a", context / "b")
+    (context / "b").replace(context / "a")
+    assert executed("FROM scratch\nCOPY a .") == "-"
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["COPY a c", "COPY a b/", "COPY --chmod=600 a b", "ADD a b", "COPY a ./a b/", "COPY [a] b"],
+)
+def test_a_copy_is_known_by_its_words(executed: Callable[..., str], context: Path, other: str) -> None:
+    (context / "a").write_text("a")
+    assert executed("FROM scratch\nCOPY a b") == "x"
+    assert executed(f"FROM scratch\n{other}") == ("-" if other == "COPY [a] b" else "x")
+
+
+def test_added_archives(executed: Callable[..., str], build_image: Build, context: Path) -> None:
+    def pack(text: str) -> None:
+        (context / "f").write_text(text)
+        with tarfile.open(context / "x.tar", "w") as tar:
+            tar.add(context / "f", "f")
+
+    pack("1")
+    assert executed("FROM scratch\nADD x.tar d/") == "x"
+    assert executed("FROM scratch\nADD x.tar d/") == "-"
+    pack("2")
+    assert executed("FROM scratch\nADD x.tar d/") == "x"
+    assert RootfsFiles(build_image("FROM scratch\nADD x.tar d/").first).read("d/f") == b"2"
+
+
+def test_a_run_is_known_by_what_it_sees(executed: Callable[..., str], build_image: Build, context: Path) -> None:
+    text = "FROM scratch\nARG A\nARG B=1\nRUN echo $A > a"
+    assert executed(text, build_args={"A": "1"}) == "x"
+    assert executed(text, build_args={"A": "1"}) == "-"
+    assert executed(text, build_args={"A": "2"}) == "x"
+    assert executed(text, build_args={"A": "1", "B": "2"}) == "x"
+    assert executed(text, build_args={"A": "1", "C": "2"}) == "-"
+    assert executed(text, build_args={"A": "1"}, network="none") == "x"
+    assert executed(text.replace("RUN", "RUN --network=none"), build_args={"A": "1"}) == "-"
+    assert executed(text, build_args={"A": "1"}, labels={"x": "y"}) == "-"
+
+
+def test_a_step_is_known_by_the_layers_below(executed: Callable[..., str], build_image: Build, context: Path) -> None:
+    (context / "a").write_text("a")
+    build_image("FROM scratch\nCOPY a x", names=("one",))
+    build_image("FROM scratch\nCOPY a y", names=("two",))
+    assert executed("FROM one\nCOPY a z\nRUN ls > list") == "xx"
+    assert executed("FROM two\nCOPY a z\nRUN ls > list") == "xx"
+    assert executed("FROM one\nCOPY a z\nRUN ls > list") == "--"
+    build_image("FROM scratch\nLABEL x=y\nCOPY a x", names=("one",))
+    assert executed("FROM one\nCOPY a z\nRUN ls > list") == "--"
+
+
+def test_steps_before_a_failure_are_known_afterwards(
+    build_image: Build, executed: Callable[..., str], store: Store, context: Path
+) -> None:
+    (context / "a").write_text("a")
+    with pytest.raises(BuildError):
+        build_image("FROM scratch\nCOPY a .\nRUN echo x > x\nRUN false")
+    assert store.list() == ()
+    assert executed("FROM scratch\nCOPY a .\nRUN echo x > x\nRUN true") == "--x"
+
+
+def test_a_removal_takes_the_layers_and_forgets_them(
+    executed: Callable[..., str], build_image: Build, store: Store, context: Path
+) -> None:
+    (context / "a").write_text("a")
+    build_image("FROM scratch\nCOPY a b", names=("kept",))
+    assert executed("FROM scratch\nCOPY a .\nRUN echo x > x") == "xx"
+    store.remove("app:v1")
+    wanted = set(store.closure(*store.catalogue().entries))
+    assert {f"sha256:{path.name}" for path in store.blobs.iterdir()} == wanted
+    assert len(list((store.root / "cache" / "layers").iterdir())) == 1
+    assert executed("FROM scratch\nCOPY a b") == "-"
+    assert executed("FROM scratch\nCOPY a .\nRUN echo x > x") == "xx"
+
+
+@pytest.mark.parametrize("damage", ["blob gone", "blob cut", "record cut", "record odd", "record hostile"])
+def test_a_record_that_does_not_hold_is_a_miss(
+    executed: Callable[..., str], store: Store, context: Path, damage: str
+) -> None:
+    (context / "a").write_text("a")
+    assert executed("FROM scratch\nCOPY a .") == "x"
+    (record,) = (store.root / "cache" / "layers").iterdir()
+    layer = json.loads(record.read_text())["layers"][0]
+    match damage:
+        case "blob gone":
+            store.path(layer["digest"]).unlink()
+        case "blob cut":
+            store.path(layer["digest"]).write_bytes(b"x")
+        case "record cut":
+            record.write_bytes(record.read_bytes()[:20])
+        case "record odd":
+            record.write_text('{"layers": [1, {"digest": 2}]}')
+        case "record hostile":
+            record.write_text(json.dumps({"layers": [{**layer, "digest": "sha256:../../../x"}]}))
+    assert executed("FROM scratch\nCOPY a .") == "x"
+    assert executed("FROM scratch\nCOPY a .") == "-"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="secrets need root")
+def test_secrets_are_in_no_key_and_in_no_record(
+    executed: Callable[..., str], store: Store, context: Path, tmp_path: Path
+) -> None:
+    text = "FROM scratch\nRUN --mount=type=secret,id=t wc -c < /run/secrets/t > n; cat /run/secrets/t; echo"
+    assert executed(text, secrets={"t": Secret("first-hush")}) == "x"
+    assert executed(text, secrets={"t": Secret("other-hush")}) == "-"
+    content = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert content
+    assert not [text for text in content if b"hush" in text]
+
+
+def test_an_unchanged_file_is_not_read_again(tmp_path: Path, context: Path) -> None:
+    """By what the digest of a file is after its bytes changed behind the system's back: the old one."""
+    root, file = tmp_path / "store", context / "a"
+    file.write_text("one")
+    os.utime(file, (LONG_AGO, LONG_AGO))
+    fresh = FileDigests(root, context)
+    one = fresh.of(file)
+    fresh.save()
+    assert not (root / "cache").exists()  # its inode changed a moment ago: that is no proof
+    status = file.stat()
+
+    class Settled(FileDigests):
+        """As if the clock had gone on: the file is read an hour after its last change."""
+
+        def learn(self, read):  # type: ignore[no-untyped-def]
+            import dataclasses
+
+            super().learn(dataclasses.replace(read, begun=read.begun + 3600 * 10**9))
+
+    settled = Settled(root, context)
+    assert settled.of(file) == one
+    settled.save()
+    records = json.loads(next((root / "cache" / "files").iterdir()).read_text())["files"]
+    assert records[str(file)] == [3, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev, one]
+    records[str(file)][-1] = "remembered"
+    next((root / "cache" / "files").iterdir()).write_text(json.dumps({"files": records}))
+    assert FileDigests(root, context).of(file) == "remembered"
+    file.write_text("two")
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert FileDigests(root, context).of(file) not in (one, "remembered")
+
+
+def test_a_file_written_again_within_a_moment_is_seen(executed: Callable[..., str], context: Path) -> None:
+    """Same size, same inode, and times that may be the same too: such a file is read every time."""
+    for number in range(20):
+        (context / "a").write_text(f"{number:02}")
+        assert executed("FROM scratch\nCOPY a .") == "x"
+
+
+def test_a_file_that_changes_while_it_is_copied_is_recorded_as_it_was_copied(
+    build_image: Build, context: Path, events: tuple[EventStream, list[Event]]
+) -> None:
+    (context / "a").write_text("1")
+    (context / "b").write_text("b" * 3_000_000)
+
+    def change(event: Event) -> None:
+        if event.state is State.PROGRESS:
+            (context / "a").write_text("2")
+
+    unsubscribe = events[0].subscribe(change)
+    first = RootfsFiles(build_image("FROM scratch\nCOPY . .").first).read("a")
+    unsubscribe()
+    assert first == b"1"
+    assert (context / "a").read_text() == "2"
+    assert RootfsFiles(build_image("FROM scratch\nCOPY . .").first).read("a") == b"2"
