@@ -10,10 +10,9 @@ from pathlib import Path
 
 import sealer
 from sealer.errors import BuildError, ImageError, InputError, Position, SealerError
-from sealer.events import EventStream, Json, State
+from sealer.events import EventStream, Json
 from sealer.image.cache import BuildCache
 from sealer.image.copy import Context, CopyPlan
-from sealer.image.files import lay_over
 from sealer.image.inputs import CopyInputs, FileDigests
 from sealer.image.layer import Entry, FileRead, has_capabilities, write_layer
 from sealer.image.model import (
@@ -29,7 +28,7 @@ from sealer.image.model import (
 from sealer.image.oci import LAYER, Descriptor
 from sealer.image.oci_image import RootfsParts, read_cluster_image, read_history, stage_index, stage_rootfs
 from sealer.image.platforms import foreign_advice, host_platform, platform_object
-from sealer.image.progress import CACHED, Progress
+from sealer.image.progress import Progress
 from sealer.image.reference import Reference
 from sealer.image.run import Command, Runner
 from sealer.image.staging import Staging
@@ -120,19 +119,11 @@ def build(store: Store, request: BuildRequest, events: EventStream) -> ClusterIm
                 events=events,
             )
             manifests.append(rootfs.run())
+        for name in rootfs.unused:
+            events.warn(f"--build-arg {name}: no ARG of the Kubefile has this name")
         index = stage_index(staging, manifests, request.annotations)
         store.commit(staging, index, request.names)
         return read_cluster_image(store, request.names[0] if request.names else index.digest, index)
-
-
-@dataclass
-class _Outcome:
-    """What a step comes to.
-
-    :ivar cached: it was not executed: its layer was known.
-    """
-
-    cached: bool = False
 
 
 class _Build:
@@ -157,7 +148,7 @@ class _Build:
         self._events = events
         self._platform = platform
         self._steps = f"build/{platform}" if several else "build"
-        self._mark = f"[{platform}] " if several else ""
+        self._mark = f"{platform} " if several else ""
         self._cache = cache
         self._context = Context(request.context, store.root)
         self._digests = FileDigests(store.root, self._context.directory)
@@ -183,38 +174,27 @@ class _Build:
         with self._step(1, self._kubefile.base):
             self._from(self._kubefile.base)
         for number, instruction in enumerate(self._kubefile.body, 2):
-            with self._step(number, instruction) as outcome:
-                outcome.cached = self._do(instruction, self._progress(number, instruction))
-        for name in self._variables.unused:
-            self._events.warn(f"--build-arg {name}: no ARG of the Kubefile has this name")
+            with self._step(number, instruction) as progress:
+                progress.cached = self._do(instruction, progress)
         self._digests.save()
         return self._finish()
 
-    @contextmanager
-    def _step(self, number: int, instruction: Instruction) -> Iterator[_Outcome]:
-        step, title = f"{self._steps}/{number}", f"{self._mark}{instruction.text}"
-        data: dict[str, Json] = {
-            "number": number,
-            "total": 1 + len(self._kubefile.body),
-            "platform": self._platform,
-        }
-        outcome = _Outcome()
-        self._events.emit(State.STARTED, step=step, title=title, data=data)
-        try:
-            yield outcome
-        except SealerError as error:
-            self._events.emit(State.FAILED, step=step, title=title, message=str(error), data=data)
-            raise _placed(error, instruction.position, instruction.text) from error
-        except BaseException:
-            self._events.emit(State.CANCELLED, step=step, title=title, data=data)
-            raise
-        if outcome.cached:
-            self._events.emit(State.SKIPPED, step=step, title=title, message=CACHED, data={**data, "cached": True})
-        else:
-            self._events.emit(State.DONE, step=step, title=title, data=data)
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Names of `--build-arg` that no ARG asked for."""
+        return self._variables.unused
 
-    def _progress(self, number: int, instruction: Instruction) -> Progress:
-        return Progress(self._events, f"{self._steps}/{number}", f"{self._mark}{instruction.text}")
+    @contextmanager
+    def _step(self, number: int, instruction: Instruction) -> Iterator[Progress]:
+        total = 1 + len(self._kubefile.body)
+        title = f"[{self._mark}{number}/{total}] {instruction.text}"
+        data: dict[str, Json] = {"number": number, "total": total, "platform": self._platform}
+        progress = Progress(self._events, f"{self._steps}/{number}", title, data)
+        with progress.told():
+            try:
+                yield progress
+            except SealerError as error:
+                raise _placed(error, instruction.position, instruction.text) from error
 
     def _from(self, base: From) -> None:
         platform = self._variables.expand_global(base.platform) if base.platform else self._platform
@@ -386,7 +366,6 @@ class _Build:
         if not self._request.base:
             layers = layers[self._base_layers :]
             env = {name: value for name, value in env.items() if self._base_env.get(name) != value}
-            lay_over(layers)  # without the base, a hard link to one of its files leads nowhere
         parts = RootfsParts(
             platform=self._platform,
             layers=tuple((Descriptor(LAYER, layer.digest, layer.size), layer.diff_id) for layer in layers),

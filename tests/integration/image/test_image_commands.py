@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,6 +97,58 @@ def test_a_kubefile_elsewhere(sealer: Shell, tmp_path: Path) -> None:
     assert len(ids) == 1
 
 
+def test_both_generations_of_options(sealer: Shell, tmp_path: Path) -> None:
+    (tmp_path / "Kubefile").write_text("FROM scratch\nCOPY data .\n")
+    sealer("build", "--imageName", "one", "-m", "lite", "--base", "true", "--pull", "always", ".")
+    sealer(
+        "build", "--tag", "two", "--build-mode", "all", "--base=true", "--pull=never", "--type", "kube-installer", "."
+    )
+    sealer("build", "-t", "three", "--mode=lite", "--annotation", "a=b", "--platform", "linux/amd64", ".")
+    sealer("build", "-t", "four", "--platform", "linux/amd64,linux/arm64", "--platform", "linux/s390x", ".")
+    images = {image["name"]: image for image in listed(sealer)}
+    assert images["one"]["digest"] == images["two"]["digest"] != images["three"]["digest"]
+    assert images["four"]["platforms"] == ["linux/amd64", "linux/arm64", "linux/s390x"]
+    (tmp_path / "Kubefile").write_text("FROM one\nCOPY data/f g\n")
+    sealer("build", "-t", "app", "--base=false", ".")
+    (rootfs,) = sealer.json("inspect", "app")["image"]["rootfs"]  # type: ignore[index]
+    assert (rootfs["labels"]["io.sealer.type"], len(rootfs["layers"])) == ("app-installer", 1)
+
+
+def listed(sealer: Shell) -> list[dict[str, Any]]:
+    images = sealer.json("images")["images"]
+    assert isinstance(images, list)
+    return images
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="secrets need root")
+def test_secrets_and_time_of_runs(sealer: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "token").write_text("hush-hush-1\n")
+    monkeypatch.setenv("TOKEN", "hush-hush-2")
+    both = "--mount=type=secret,id=a --mount=type=secret,id=b"
+    (tmp_path / "Kubefile").write_text(f"FROM scratch\nRUN {both} wc -c /run/secrets/* > n; cat /run/secrets/*\n")
+    said = sealer("build", "-t", "app", "--secret", "id=a,src=token", "--secret", "type=secret,id=b,env=TOKEN")
+    assert "hush" not in said
+    assert "******" in said
+    assert "is not given" in sealer("build", "-t", "app", "--no-cache", status=1)
+    (tmp_path / "Kubefile").write_text("FROM scratch\nRUN sleep 300\n")
+    assert "ended after 0.5 seconds" in sealer("build", "-t", "app", "--run-timeout", "0.5", status=1)
+
+
+def test_cached_steps_are_shown(sealer: Shell, tmp_path: Path) -> None:
+    assert "CACHED" not in sealer("build", "-t", "app")
+    lines = sealer("build", "-t", "app").splitlines()
+    assert [line.partition(" ")[2] for line in lines if "CACHED" in line] == [
+        "[4/6] COPY data/ data/: CACHED",
+        "[5/6] RUN echo built > x: CACHED",
+    ]
+    events = [json.loads(line) for line in sealer("--output", "json", "build", "-t", "app").splitlines()]
+    known = [event for event in events if event.get("data", {}).get("cached")]
+    assert [(event["step"], event["state"], event["data"]["number"]) for event in known] == [
+        ("build/4", "skipped", 4),
+        ("build/5", "skipped", 5),
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
@@ -107,6 +160,14 @@ def test_a_kubefile_elsewhere(sealer: Shell, tmp_path: Path) -> None:
         (["build", "-t", "app", "--build-arg", "V"], 2, "NAME=VALUE"),
         (["build", "-t", "app", "--platform", "x"], 2, "no platform"),
         (["build", "-t", "app", "-m", "cloud"], 2, "lite"),
+        (["build", "-t", "app", "--pull", "."], 2, "ifnewer"),
+        (["build", "-t", "app", "--platform", "linux/amd64,x"], 2, "no platform"),
+        (["build", "-t", "app", "--secret", "id=a"], 2, "id=NAME,src=FILE or id=NAME,env=VARIABLE"),
+        (["build", "-t", "app", "--secret", "id=a,src=none"], 2, "No such file"),
+        (["build", "-t", "app", "--secret", "id=a,env=NONE_SUCH"], 2, "the variable NONE_SUCH is not set"),
+        (["build", "-t", "app", "--secret", "id=a,file=x"], 2, "it has 'file'"),
+        (["build", "-t", "app", "--run-timeout", "0"], 2, "run-timeout"),
+        (["build", "-t", "app", "--network", "bridge"], 2, "host"),
         (["inspect", "none"], 1, "no image 'none'"),
         (["tag", "none", "x"], 1, "no image 'none'"),
         (["rmi", "none"], 1, "no image 'none'"),

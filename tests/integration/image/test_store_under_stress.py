@@ -78,6 +78,35 @@ def test_a_build_killed_in_its_run_leaves_nothing_but_a_valid_store(tmp_path: Pa
         assert not area.exists()
 
 
+def test_a_build_killed_in_its_copy_leaves_nothing_but_a_valid_store(tmp_path: Path) -> None:
+    """Killed at many moments of the writing of a layer, as its bytes are told."""
+    home = tmp_path / "home"
+    store = Store(home / "images")
+    directory = context(tmp_path / "context", "FROM scratch\nCOPY a .\nCOPY b .", a=b"a", b=b"")
+    noise = random.Random(1).randbytes(MIB)
+    with (directory / "b").open("wb") as file:
+        for _ in range(400):
+            file.write(noise)
+    process = sealer(home, "--output", "json", "build", "-t", "app", str(directory))
+    assert process.stdout is not None
+    told = (json.loads(line) for line in iter(process.stdout.readline, ""))
+    done = next(event["data"]["done"] for event in told if event["state"] == "progress")
+    os.kill(process.pid, signal.SIGKILL)
+    process.stdout.read()
+    process.stdout.close()
+    assert process.wait(timeout=10) == -signal.SIGKILL
+    assert 0 < done < 400 * MIB
+    assert_valid(store)
+    assert store.list() == ()
+    (directory / "b").write_bytes(noise)
+    image = build(store, BuildRequest(directory, names=("app",)), EventStream())
+    assert_valid(store)
+    assert not list((store.root / "tmp").iterdir())
+    assert (
+        image.digest == build(Store(tmp_path / "fresh"), BuildRequest(directory, names=("app",)), EventStream()).digest
+    )
+
+
 COUNTED = textwrap.dedent("""
     import os, signal, sys
     calls, last = 0, int(sys.argv[1])

@@ -408,3 +408,74 @@ def test_a_store_whose_path_means_something_to_mount(build_image: Build, tmp_pat
     (context / "Kubefile").write_text("FROM scratch\nRUN echo x > a\nRUN cat a > b")
     image = build(Store(tmp_path / "a,b:c d'"), BuildRequest(context, names=("app",)), EventStream())
     assert files(image) == {"a": "x\n", "b": "x\n"}
+
+
+def test_several_platforms_in_one_image(
+    build_image: Build, context: Path, store: Store, events: tuple[EventStream, list[Event]]
+) -> None:
+    (context / "amd64").write_text("A")
+    (context / "arm64").write_text("B")
+    (context / "same").write_text("S")
+    text = "FROM scratch\nARG TARGETARCH\nCOPY same .\nCOPY $TARGETARCH bin/tool\n"
+    image = build_image(text, platform="linux/amd64,linux/arm64", build_args={"X": "1"})
+    assert [rootfs.platform for rootfs in image.rootfs] == ["linux/amd64", "linux/arm64"]
+    assert [RootfsFiles(rootfs).read("bin/tool") for rootfs in image.rootfs] == [b"A", b"B"]
+    assert image.rootfs[0].layers[0].digest == image.rootfs[1].layers[0].digest
+    assert [event.step for event in events[1] if event.state is State.SKIPPED] == ["build/linux/arm64/3"]
+    assert len([event for event in events[1] if event.state is State.WARNING]) == 1
+    assert store.list()[0].platforms == ("linux/amd64", "linux/arm64")
+    one = build_image(text, platform="linux/arm64")
+    assert one.first.digest == image.rootfs[1].digest
+    with pytest.raises(InputError, match="twice"):
+        build_image(text, platform="linux/arm64,linux/arm64")
+
+
+def test_several_platforms_of_a_base(build_image: Build, context: Path) -> None:
+    (context / "a").write_text("a")
+    both = "linux/amd64,linux/arm64"
+    base = build_image("FROM scratch\nARG TARGETARCH\nENV ON=$TARGETARCH", names=("base",), platform=both)
+    image = build_image("FROM base\nCOPY a .", platform=both)
+    assert [dict(rootfs.env) for rootfs in image.rootfs] == [{"ON": "amd64"}, {"ON": "arm64"}]
+    assert [rootfs.platform for rootfs in base.rootfs] == [rootfs.platform for rootfs in image.rootfs]
+
+
+def test_a_run_for_a_foreign_architecture_says_what_it_needs(
+    build_image: Build, events: tuple[EventStream, list[Event]]
+) -> None:
+    image = build_image("FROM scratch\nARG TARGETARCH\nRUN echo $TARGETARCH > arch\nRUN true", platform="linux/s390x")
+    assert files(image) == {"arch": "s390x\n"}
+    (warning,) = [event.message for event in events[1] if event.state is State.WARNING]
+    assert "RUN for linux/s390x uses this machine's programs" in warning
+    assert "qemu-user" in warning
+    with pytest.raises(BuildError) as caught:
+        build_image("FROM scratch\nRUN false", platform="linux/s390x")
+    assert "programs of s390x in the rootfs need qemu-user" in caught.value.remedy
+
+
+def test_an_image_without_its_base(build_image: Build, context: Path) -> None:
+    (context / "a").write_text("a")
+    build_image(
+        "FROM scratch\nCOPY a of-base\nCOPY a gone\nENV A=1 B=1\nLABEL of=base\nCMD first",
+        names=("base",),
+    )
+    text = "FROM base\nCOPY a mine\nRUN cat of-base > copied && rm gone\nENV A=$A B=2\nLABEL m=1\nCMD second"
+    image = build_image(text, base=False)
+    assert files(image) == {"mine": "a", "copied": "a"}
+    assert members(image) == [["644 mine=a"], ["644 copied=a", "644 .wh.gone="]]
+    assert dict(image.first.env) == {"B": "2"}
+    assert image.first.cmds == ("second",)
+    assert image.first.type == "app-installer"
+    assert image.first.labels["m"] == "1"
+    assert "of" not in image.first.labels
+    assert build_image(text, base=False, type="kube-installer").first.type == "kube-installer"
+    assert files(build_image("FROM base\nRUN ln of-base linked", base=False)) == {"linked": "a"}
+
+
+def test_annotations(build_image: Build, store: Store) -> None:
+    from sealer.image.oci import decode
+
+    image = build_image("FROM scratch", annotations={"b": "2", "a": "1"})
+    index = decode(store.path(image.digest).read_bytes(), "index")
+    manifest = decode(store.path(image.first.digest).read_bytes(), "manifest")
+    assert index["annotations"] == manifest["annotations"] == {"a": "1", "b": "2"}
+    assert build_image("FROM scratch").digest != image.digest

@@ -38,7 +38,7 @@ def executed(build_image: Build, events: tuple[EventStream, list[Event]], store:
         found = "".join(
             told[event.state]
             for event in events[1]
-            if event.state in told and event.title.startswith(("COPY", "ADD", "RUN"))
+            if event.state in told and event.title.partition("] ")[2].startswith(("COPY", "ADD", "RUN"))
         )
         assert all(event.message == "CACHED" for event in events[1] if event.state is State.SKIPPED)
         assert build_image(text, **{**request, "cache": False}).digest == image.digest

@@ -117,7 +117,7 @@ class Board:
         step = self.steps.setdefault(event.step, StepRow(event.step))
         step.title = event.title or step.title or event.step
         step.phase = event.phase or step.phase
-        if event.host:
+        if event.host or event.state in (State.OUTPUT, State.PROGRESS):  # a step without hosts tells its own
             self._host(step, event)
         elif event.state in _BEGIN or event.state in _END or event.state is State.PLANNED:
             self._step(step, event)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sealer.cli.views.board import StepRow
 from sealer.cli.views.drawing import Symbols
-from sealer.cli.views.words import about_host, duration
+from sealer.cli.views.words import about_host, duration, written
 from sealer.events import Event, State
 
 if TYPE_CHECKING:
@@ -39,7 +39,12 @@ class Lasting:
             return self._output(event)
         if event.host:
             return self._host_failed(event, step) if event.state is State.FAILED else None
-        return finished(step, self._symbols, about_host(event)) if event.state in _ENDS else None
+        if event.state not in _ENDS:
+            return None
+        line = finished(step, self._symbols, about_host(event))
+        for word in written(event, step.ended - step.started):
+            line.append(f"  {word}", "dim")
+        return line
 
     def _said(self, event: Event) -> Text:
         from rich.text import Text

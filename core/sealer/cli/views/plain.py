@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import click
 
-from sealer.cli.views.words import about_host, clock, duration, one_line
+from sealer.cli.views.words import about_host, clock, duration, instruction, one_line, written
 from sealer.events import Event, State
 
 OUTPUT_LINES = 50
@@ -56,7 +56,8 @@ class PlainView:
         if self._printed[key] > OUTPUT_LINES + 1:
             return ""
         shown = one_line(event.message) if self._printed[key] <= OUTPUT_LINES else "(more output is not shown here)"
-        return f"{clock(event.time)} {self._subject(event).rstrip()} | {shown}"
+        who = self._subject(event).rstrip() or instruction(event)
+        return f"{clock(event.time)} {who} | {shown}"
 
     def _line(self, event: Event) -> str:
         if event.state in (State.INFO, State.WARNING):
@@ -73,6 +74,8 @@ class PlainView:
             return f"{clock(event.time)} {about_host(event)}{self._took(event)}"
         about = f": {about_host(event)}" if event.message else ""
         title = event.title or event.step or "run"
+        if event.data.get("cached"):
+            return f"{clock(event.time)} {self._subject(event)}{title}{about}"
         return f"{clock(event.time)} {self._subject(event)}{title}: {event.state}{self._took(event)}{about}"
 
     def _subject(self, event: Event) -> str:
@@ -82,4 +85,5 @@ class PlainView:
         begun = self._started.get((event.step, event.host))
         if begun is None or event.state not in (State.DONE, State.FAILED):
             return ""
-        return f" ({duration(max(0.0, (event.time or time.time()) - begun))})"
+        seconds = max(0.0, (event.time or time.time()) - begun)
+        return f" ({', '.join([duration(seconds), *written(event, seconds)])})"

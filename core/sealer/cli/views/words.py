@@ -39,6 +39,23 @@ def size(count: float) -> str:
     return f"{count:.0f} {unit}" if unit == "B" or count >= 99.5 else f"{count:.1f} {unit}"
 
 
+def instruction(event: Event) -> str:
+    """`[3/7]` for what an instruction of a build tells; empty for all else."""
+    number, total = event.data.get("number"), event.data.get("total")
+    return f"[{number}/{total}]" if isinstance(number, int) and isinstance(total, int) else ""
+
+
+def written(event: Event, seconds: float) -> list[str]:
+    """How many bytes a step of a build wrote, and how many a second; empty for all else.
+
+    :param seconds: that it took.
+    """
+    count = event.data.get("bytes")
+    if not isinstance(count, int) or not count:
+        return []
+    return [size(count), f"{size(count / seconds)}/s"] if seconds > 0 else [size(count)]
+
+
 # Escape sequences of terminals (colours, cursor movement, titles), then whatever other control character there is.
 _CONTROL = re.compile(
     r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
