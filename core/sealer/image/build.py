@@ -329,6 +329,7 @@ class _Build:
         path = self._staging.blobs / descriptor.digest.removeprefix("sha256:")
         layer = Layer(descriptor.digest, descriptor.size, diff_id, path)
         self._layers.append(layer)
+        self._cache.keep_members(layer, entries)
         return layer
 
     def _lay_over(self) -> Tree:
@@ -337,7 +338,7 @@ class _Build:
             self._unpack()
             return self._unpacked.tree
         for layer in self._layers[self._laid :]:
-            self._tree.lay(layer)
+            self._cache.lay(self._tree, layer)
         self._laid = len(self._layers)
         return self._tree
 

@@ -3,28 +3,36 @@
 `cache/layers` in the store has a small file for each key: a digest of the instruction, of all layers below it, and of
 what else decides about its layer but the content of files. It lists the layers that were made, each with a digest of
 that content. The layers are blobs as all others: a removal takes those that no image leads to, and a record whose blob
-is gone, or that cannot be read, is a miss.
+is gone, or that cannot be read, is a miss. `cache/members` has the names in each layer, so that a COPY need not read
+the layers below to know what its destination is.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from sealer.errors import ImageError
 from sealer.events import Json
+from sealer.image.layer import Entry
 from sealer.image.model import Layer
 from sealer.image.oci import LAYER, Descriptor, decode, digest_of, encode, items
 from sealer.image.storage import storage_errors
+from sealer.image.tarstream import Kind, Member, gunzip
+from sealer.image.tarstream import members as read_members
+from sealer.image.tree import Tree
 
 DIRECTORY = "cache"
 _LAYERS = "layers"
+_MEMBERS = "members"
 _FORMAT = 1  # another one when the same input gives another layer than before
+_PARTIAL = ".partial-"
 _MOST_LAYERS = 8  # a key
-_MOST_RECORDS = 4096
+_MOST_RECORDS = 4096  # a directory
 
 
 class BuildCache:
@@ -37,6 +45,7 @@ class BuildCache:
 
     def __init__(self, root: Path, staged: Path, *, reading: bool = True) -> None:
         self._records = root / DIRECTORY / _LAYERS
+        self._members = root / DIRECTORY / _MEMBERS
         self._blobs = root / "blobs" / "sha256"
         self._staged = staged
         self._reading = reading
@@ -84,6 +93,46 @@ class BuildCache:
         }
         replace_file(self._records / key, encode(document))
 
+    def lay(self, tree: Tree, layer: Layer) -> None:
+        """Lay a layer over a tree, with no sizes in it.
+
+        :raises ImageError: it is damaged, or holds what no layer may.
+        """
+        members = self._known_members(layer)
+        if members is not None:
+            tree.begin()
+            for member in members:
+                tree.add(member)
+            tree.end()
+            return
+        tree.begin()
+        rows = []
+        with gunzip(layer.path) as stream:
+            for member, _ in read_members(stream):
+                tree.add(member)
+                rows.append(_row(member.path, member.kind, member.mode, member.link))
+        tree.end()
+        self._keep_members(layer, rows)
+
+    def keep_members(self, layer: Layer, entries: Iterable[Entry]) -> None:
+        """Remember what is in a layer that was just made."""
+        self._keep_members(layer, [_row(entry.path, entry.kind, entry.mode, entry.link) for entry in entries])
+
+    def _keep_members(self, layer: Layer, rows: list[Json]) -> None:
+        # Escaped: names need not be UTF-8.
+        replace_file(self._members / layer.diff_id.removeprefix("sha256:"), json.dumps({"members": rows}).encode())
+
+    def _known_members(self, layer: Layer) -> list[Member] | None:
+        try:
+            document = decode((self._members / layer.diff_id.removeprefix("sha256:")).read_bytes(), DIRECTORY)
+            return [_member(row) for row in items(document["members"])]
+        except (OSError, ImageError, KeyError, TypeError, ValueError):
+            return None
+
+    def holds(self, key: str) -> bool:
+        """Whether a layer that was made for a key is there."""
+        return any(layer.path.is_file() for _, layer in self._read(key))
+
     def _read(self, key: str) -> list[tuple[str, Layer]]:
         try:
             document = decode((self._records / key).read_bytes(), key)
@@ -112,11 +161,22 @@ def _record(content: str, layer: Layer) -> Json:
     return {**Descriptor(LAYER, layer.digest, layer.size).as_json(), "diffId": layer.diff_id, "content": content}
 
 
+def _row(path: str, kind: Kind, mode: int, link: str) -> Json:
+    return [path, kind.value, mode, link]
+
+
+def _member(row: Json) -> Member:
+    path, kind, mode, link = items(row)
+    if not (isinstance(path, str) and isinstance(kind, str) and isinstance(mode, int) and isinstance(link, str)):
+        raise TypeError
+    return Member(path, Kind(kind), mode, link=link)
+
+
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file of the cache: whole or not at all. A power loss may lose it, and nothing else."""
     with storage_errors("the build cache could not be written", path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, partial = tempfile.mkstemp(prefix=".partial-", dir=path.parent)
+        descriptor, partial = tempfile.mkstemp(prefix=_PARTIAL, dir=path.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
@@ -127,20 +187,17 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def trim(root: Path) -> None:
-    """Forget layers that are gone, the records that were not used for longest, and what killed builds left behind.
+    """Forget layers that are gone, what was not used for longest, and what killed builds left behind.
 
     The caller holds the store's lock.
     """
-    directory = root / DIRECTORY / _LAYERS
-    if not directory.is_dir():
-        return
-    cache = BuildCache(root, root / "blobs" / "sha256")
-    kept = []
-    for path in directory.iterdir():
-        if any(layer.path.is_file() for _, layer in cache._read(path.name)):
-            kept.append(path)
-        else:
+    blobs = root / "blobs" / "sha256"
+    records = BuildCache(root, blobs)
+    for directory in (root / DIRECTORY).glob("*"):
+        for path in directory.iterdir():
+            lost = directory.name == _LAYERS and not records.holds(path.name)
+            if lost or path.name.startswith(_PARTIAL):
+                path.unlink(missing_ok=True)
+        kept = sorted(directory.iterdir(), key=lambda path: path.stat().st_mtime)
+        for path in kept[: max(0, len(kept) - _MOST_RECORDS)]:
             path.unlink(missing_ok=True)
-    kept.sort(key=lambda path: path.stat().st_mtime)
-    for path in kept[: max(0, len(kept) - _MOST_RECORDS)]:
-        path.unlink(missing_ok=True)
