@@ -268,7 +268,7 @@ class _Build:
         if unpack_into is not None:
             unpack_into.mkdir()
         plan = CopyPlan(self._context, self._lay_over(), chmod=copy.chmod, unpack_into=unpack_into)
-        seen: dict[Path, str] = {}
+        seen: dict[str, str] = {}
 
         def learn(read: FileRead) -> None:
             seen[read.source] = read.digest

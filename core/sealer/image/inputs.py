@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import stat
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 from sealer.errors import ImageError
@@ -15,7 +17,7 @@ from sealer.events import Json
 from sealer.image.cache import DIRECTORY, replace_file
 from sealer.image.copy import Context
 from sealer.image.layer import FileRead
-from sealer.image.oci import decode, encode, items
+from sealer.image.oci import decode, encode, texts
 from sealer.image.storage import shown, storage_errors
 from sealer.image.tarstream import CHUNK
 
@@ -29,12 +31,12 @@ _MOST_FILES = 200_000
 class CopyInputs:
     """The sources of one COPY.
 
-    :param structure: all that counts but the content of files: names, kinds, modes, sizes, links.
-    :param files: those with content, in the order of `structure`.
+    :param structure: digest of all that counts but the content of files: names, kinds, modes, sizes, links.
+    :param files: those with content, in the order in which they were found.
     """
 
-    structure: list[Json]
-    files: tuple[Path, ...]
+    structure: str
+    files: tuple[str, ...]
 
     @classmethod
     def of(cls, context: Context, sources: Sequence[str]) -> CopyInputs:
@@ -42,23 +44,28 @@ class CopyInputs:
 
         :raises BuildError: one is not there.
         """
-        structure: list[Json] = []
-        files: list[Path] = []
+        structure = hashlib.sha256()
+        files: list[str] = []
         first: dict[tuple[int, int], int] = {}
+        numbers = count()
         for source in sources:
             for found, path in context.find(source):
                 inner = context.walk(found, path) if found.is_dir() else ()
-                for file, name in [(found, ""), *inner]:
+                for number, (file, name) in zip(numbers, chain([(found, "")], inner)):  # noqa: B905
                     with storage_errors("a file could not be read", file):
                         status = file.lstat()
                         link = file.readlink() if stat.S_ISLNK(status.st_mode) else Path()
                     row: list[Json] = [status.st_mode, *(os.fsencode(text).hex() for text in (path, name, link))]
                     if stat.S_ISREG(status.st_mode):
-                        same = first.setdefault((status.st_dev, status.st_ino), len(structure))
-                        row += [status.st_size, same if status.st_nlink > 1 else -1]
-                        files += [file] if same == len(structure) else []
-                    structure.append(row)
-        return cls(structure, tuple(files))
+                        row.append(status.st_size)
+                        same = number
+                        if status.st_nlink > 1:
+                            same = first.setdefault((status.st_dev, status.st_ino), number)
+                            row.append(same)
+                        if same == number:
+                            files.append(os.fspath(file))
+                    structure.update(json.dumps(row).encode() + b"\n")
+        return cls(structure.hexdigest(), tuple(files))
 
 
 class FileDigests:
@@ -75,10 +82,10 @@ class FileDigests:
     def __init__(self, root: Path, context: Path) -> None:
         self._path = root / DIRECTORY / "files" / hashlib.sha256(os.fsencode(context)).hexdigest()
         self._devices = _local_devices()
-        self._known: dict[str, list[Json]] | None = None
+        self._known: dict[str, str] | None = None
         self._changed = False
 
-    def content(self, files: Sequence[Path], seen: Mapping[Path, str] | None = None) -> str:
+    def content(self, files: Sequence[str], seen: Mapping[str, str] | None = None) -> str:
         """One digest for the content of all of them.
 
         :param seen: digests of some, as they are known otherwise.
@@ -88,13 +95,13 @@ class FileDigests:
             digest.update(((seen or {}).get(file) or self.of(file)).encode())
         return digest.hexdigest()
 
-    def of(self, file: Path) -> str:
+    def of(self, file: str) -> str:
         """The digest of one file's content."""
-        with storage_errors("a file could not be read", file), file.open("rb", buffering=0) as stream:
+        with storage_errors("a file could not be read", file), Path(file).open("rb", buffering=0) as stream:
             begun, status = time.time_ns(), os.fstat(stream.fileno())
-            known = self._load().get(shown(file))
-            if known is not None and known[:-1] == _marks(status):
-                return str(known[-1])
+            marks, _, remembered = self._load().get(shown(file), "").rpartition(" ")
+            if remembered and marks == _marks(status):
+                return remembered
             digest = hashlib.sha256()
             while chunk := stream.read(CHUNK):
                 digest.update(chunk)
@@ -106,7 +113,7 @@ class FileDigests:
         before = read.before
         settled = max(before.st_mtime_ns, before.st_ctime_ns) + _GRANULE < read.begun
         if settled and before.st_dev in self._devices and _marks(before) == _marks(read.after):
-            self._load()[shown(read.source)] = [*_marks(before), read.digest]
+            self._load()[shown(read.source)] = f"{_marks(before)} {read.digest}"
             self._changed = True
 
     def save(self) -> None:
@@ -116,18 +123,18 @@ class FileDigests:
             replace_file(self._path, encode({"files": dict(kept)}))
             self._changed = False
 
-    def _load(self) -> dict[str, list[Json]]:
+    def _load(self) -> dict[str, str]:
         if self._known is None:
             try:
                 files = decode(self._path.read_bytes(), str(self._path)).get("files")
             except (OSError, ImageError):
                 files = None
-            self._known = {name: items(marks) for name, marks in files.items()} if isinstance(files, dict) else {}
+            self._known = texts(files)
         return self._known
 
 
-def _marks(status: os.stat_result) -> list[Json]:
-    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev]
+def _marks(status: os.stat_result) -> str:
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino} {status.st_dev}"
 
 
 def _local_devices() -> frozenset[int]:

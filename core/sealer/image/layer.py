@@ -96,7 +96,7 @@ class FileRead:
     :param digest: of the content that was read, sha256 in hexadecimal digits.
     """
 
-    source: Path
+    source: str
     begun: int
     before: os.stat_result
     after: os.stat_result

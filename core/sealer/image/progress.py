@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from sealer.errors import SealerError
 from sealer.events import EventStream, Json, State
@@ -57,7 +58,7 @@ class Progress:
         """These will be written."""
         for entry in entries:
             with suppress(OSError):
-                self.total += entry.source.stat().st_size if entry.source else 0
+                self.total += Path(entry.source).stat().st_size if entry.source else 0
 
     def bytes(self, done: int) -> None:
         """So many are written, of the files and what the archive needs besides."""

@@ -9,6 +9,7 @@ import random
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -330,9 +331,9 @@ def test_a_base_that_is_removed_while_a_build_needs_it(tmp_path: Path, ending: s
         BuildRequest(context(tmp_path / "base", "FROM scratch\nCOPY a .", a=b"a"), names=("base",)),
         EventStream(),
     )
-    gate = tmp_path / "gate"
-    os.mkfifo(gate)
-    directory = context(tmp_path / "context", f"FROM base\nRUN echo begun; cat {gate}; cat a > b")
+    gate = socket.create_server(("127.0.0.1", 0))  # what a contained RUN shares with us is the network
+    wait = f"import socket; socket.create_connection(('127.0.0.1', {gate.getsockname()[1]})).recv(1)"
+    directory = context(tmp_path / "context", f'FROM base\nRUN echo begun; python3 -c "{wait}"; cat a > b')
     process = sealer(home, "build", "-t", "app", str(directory))
     assert process.stdout is not None
     assert any("begun" in line and "RUN" not in line for line in iter(process.stdout.readline, ""))
@@ -345,12 +346,14 @@ def test_a_base_that_is_removed_while_a_build_needs_it(tmp_path: Path, ending: s
         process.communicate(timeout=60)
         assert store.remove("base")[0].digest == base.digest  # a lease ends with its process
         assert not list(store.blobs.iterdir())
+        gate.close()
         return
     forced = sealer(home, "rmi", "--force", "base")
     said, _ = forced.communicate(timeout=60)
     assert forced.returncode == 0, said
     assert base.first.layers[0].path.exists()
-    gate.write_bytes(b"")
+    gate.accept()[0].close()
+    gate.close()
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
     assert_valid(store)
