@@ -35,8 +35,14 @@ class HostRow:
         """Whether it has begun and not ended."""
         return self.state in _BEGIN
 
-    def progress(self, event: Event) -> None:
-        """Take in how far it has come."""
+    def take(self, event: Event) -> None:
+        """Take in how far it has come, or what it says."""
+        if event.state is State.PROGRESS:
+            self._progress(event)
+        else:
+            self.line = about_host(event) or self.line
+
+    def _progress(self, event: Event) -> None:
         self.done = _number(event, "done")
         self.total = _number(event, "total")
         self.unit = str(event.data.get("unit") or "bytes")
@@ -58,6 +64,7 @@ class StepRow:
     """One step over its hosts.
 
     :ivar expected: number of hosts it runs on; 0 while that is unknown.
+    :ivar own: how far it has come by itself, where it runs on no host (a step of a build).
     """
 
     id: str
@@ -68,6 +75,7 @@ class StepRow:
     ended: float = 0.0
     expected: int = 0
     hosts: dict[str, HostRow] = field(default_factory=dict)
+    own: HostRow | None = None
 
     @property
     def running(self) -> bool:
@@ -117,8 +125,11 @@ class Board:
         step = self.steps.setdefault(event.step, StepRow(event.step))
         step.title = event.title or step.title or event.step
         step.phase = event.phase or step.phase
-        if event.host or event.state in (State.OUTPUT, State.PROGRESS):  # a step without hosts tells its own
+        if event.host:
             self._host(step, event)
+        elif event.state in (State.OUTPUT, State.PROGRESS):
+            step.own = step.own or HostRow("", started=event.time)
+            step.own.take(event)
         elif event.state in _BEGIN or event.state in _END or event.state is State.PLANNED:
             self._step(step, event)
         return step
@@ -140,10 +151,7 @@ class Board:
             row = step.hosts[event.host] = HostRow(event.host, started=event.time)
         if not step.running and step.state not in _END:
             step.state, step.started = State.STARTED, event.time
-        if event.state is State.PROGRESS:
-            row.progress(event)
-        else:
-            row.line = about_host(event) or row.line
+        row.take(event)
         if event.state not in (State.PROGRESS, State.OUTPUT):
             row.state = event.state
         elif row.state is State.RETRYING:

@@ -94,9 +94,11 @@ def _together(step: StepRow) -> str:
 
 
 def _rows(step: StepRow) -> list[HostRow]:
-    """The hosts worth a line: failed ones, those in trouble, then those at work, the longest at work first."""
+    """What is worth a line: the step's own progress, then its hosts: failed ones, those in trouble, then those at work,
+    the longest at work first."""
+    own = [step.own] if step.own else []
     rows = [row for row in step.hosts.values() if row.running or row.state is State.FAILED]
-    return sorted(rows, key=lambda row: (row.state is not State.FAILED, row.state is State.STARTED, row.started))
+    return own + sorted(rows, key=lambda row: (row.state is not State.FAILED, row.state is State.STARTED, row.started))
 
 
 def _share(room: int, wanted: dict[str, int]) -> dict[str, int]:
@@ -121,6 +123,8 @@ def _host_lines(step: StepRow, rows: list[HostRow], budget: int, now: float, sym
 
 
 def _host_line(row: HostRow, column: int, now: float, symbols: Symbols) -> Text:
+    if not row.host:
+        return _text(f"    {'  '.join(filter(None, [_amount(row).strip(), row.line]))}", "dim")
     failed = row.state is State.FAILED
     line = _text(f"  {symbols.failed if failed else symbols.spinner(now)} ", "bold red" if failed else "cyan")
     line.append(f"{row.host:<{column}}", "red" if failed else "")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sealer.cli.views.board import Board
 from sealer.cli.views.drawing import ASCII, Symbols, draw
 from sealer.cli.views.lasting import OUTPUT_LINES, Lasting, finished
-from sealer.events import Event, State
+from sealer.events import Event, Json, State
 
 
 def event(state: State, step: str, host: str = "", time: float = 100.0, **more: object) -> Event:
@@ -50,6 +50,34 @@ def test_progress_has_amount_share_and_rate() -> None:
         event(State.PROGRESS, "a", "h", 102.0, data={"done": 100_000_000, "total": 500_000_000}),
     )
     assert drawn(board)[2] == "  | h     10s  100 MB of 500 MB  20%  50.0 MB/s"
+
+
+def build_event(state: State, time: float, message: str = "", **data: Json) -> Event:
+    numbers: dict[str, Json] = {} if state is State.PROGRESS else {"number": 2, "total": 3}
+    return Event(state, "", "build/2", "[2/3] COPY a b", message=message, time=time, data={**numbers, **data})
+
+
+def test_a_step_of_a_build_has_its_own_progress() -> None:
+    board = board_of(
+        build_event(State.STARTED, 100.0),
+        build_event(State.PROGRESS, 101.0, done=0, total=200_000_000),
+        build_event(State.PROGRESS, 102.0, done=100_000_000, total=200_000_000),
+    )
+    assert drawn(board)[1:] == ["| [2/3] COPY a b  10s", "    100 MB of 200 MB  50%  100 MB/s"]
+    board.apply(build_event(State.OUTPUT, 102.0, message="unpacking"))
+    assert drawn(board)[2] == "    100 MB of 200 MB  50%  100 MB/s  unpacking"
+
+
+def test_what_stays_of_a_step_of_a_build() -> None:
+    lasting, board = Lasting(ASCII), Board()
+
+    def kept(*events: Event) -> list[str]:
+        return [line.plain for one in events if (line := lasting.line(one, board.apply(one)))]
+
+    done = build_event(State.DONE, 102.0, bytes=216_000_000)
+    assert kept(build_event(State.STARTED, 100.0), done) == ["+ [2/3] COPY a b  2.0s  216 MB  108 MB/s"]
+    known = build_event(State.SKIPPED, 103.0, "CACHED", cached=True)
+    assert kept(known) == ["- [2/3] COPY a b  CACHED"]
 
 
 def test_progress_in_another_unit() -> None:

@@ -13,7 +13,7 @@ from sealer.cli.views.live import LiveView
 from sealer.cli.views.plain import OUTPUT_LINES, PlainView
 from sealer.cli.views.recording import Recording
 from sealer.cli.views.words import clock
-from sealer.events import Event, EventStream, State
+from sealer.events import Event, EventStream, Json, State
 from sealer.redaction import Secret
 
 
@@ -45,6 +45,25 @@ def test_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
         f"{clock(3)} PreInit  10.0.0.2  Do it: failed (2.0s): exit status 3",
         f"{clock(3)} PreInit  Do it: failed (2.0s)",
         f"{clock(4)} PreInit  10.0.0.3  warning: slow clock",
+    ]
+
+
+def test_plain_lines_of_a_build(capsys: pytest.CaptureFixture[str]) -> None:
+    def told(state: State, time: float, message: str = "", **data: Json) -> Event:
+        of = {"number": 2, "total": 3, **data}
+        return Event(state, step="build/2", title="[2/3] COPY a b", time=time, message=message, data=of)
+
+    plain(
+        told(State.STARTED, 1),
+        told(State.OUTPUT, 2, "said"),
+        told(State.DONE, 3, bytes=216_000_000),
+        told(State.SKIPPED, 4, "CACHED", cached=True),
+    )
+    assert capsys.readouterr().out.splitlines() == [
+        f"{clock(1)} [2/3] COPY a b: started",
+        f"{clock(2)} [2/3] | said",
+        f"{clock(3)} [2/3] COPY a b: done (2.0s, 216 MB, 108 MB/s)",
+        f"{clock(4)} [2/3] COPY a b: CACHED",
     ]
 
 
