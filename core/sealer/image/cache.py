@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import sealer
 from sealer.errors import ImageError
 from sealer.events import Json
 from sealer.image.layer import Entry
@@ -29,7 +30,6 @@ from sealer.image.tree import Tree
 DIRECTORY = "cache"
 _LAYERS = "layers"
 _MEMBERS = "members"
-_FORMAT = 1  # another one when the same input gives another layer than before
 _PARTIAL = ".partial-"
 _MOST_LAYERS = 8  # a key
 _MOST_RECORDS = 4096  # a directory
@@ -51,11 +51,11 @@ class BuildCache:
         self._reading = reading
 
     def key(self, below: Sequence[Layer], *inputs: Json) -> str:
-        """The name of what an instruction does to the layers below it."""
+        """The name of what an instruction does to the layers below it, and of what writes the layer."""
         import isal
 
         diff_ids: list[Json] = [layer.diff_id for layer in below]
-        maker: list[Json] = [_FORMAT, isal.__version__, isal.ISAL_VERSION]
+        maker: list[Json] = [sealer.__version__, isal.__version__, isal.ISAL_VERSION]
         return digest_of(encode({"maker": maker, "below": diff_ids, "inputs": list(inputs)})).removeprefix("sha256:")
 
     def find(self, key: str, content: Callable[[], str] = str) -> Layer | None:
