@@ -81,7 +81,7 @@ def main() -> int:
         network = 0 if request["network"] else _NEWNET
         _call("unshare", _NEWNS | _NEWUTS | _NEWIPC | _NEWPID | network)
     except OSError as error:
-        _tell(report, error=str(error))
+        _tell(report, error=_reason(error))
         return 1
     alive, hold = os.pipe()
     first = os.fork()
@@ -110,7 +110,7 @@ def _first_process(request: Request, report: int, alive: int) -> None:
                 pass
             _tell(report, status=ended[1])
     except OSError as error:
-        _tell(report, error=str(error))
+        _tell(report, error=_reason(error))
     finally:
         os._exit(0)
 
@@ -255,6 +255,10 @@ def _call(name: str, *arguments: object, about: str = "") -> None:
     if getattr(_libc, name)(*arguments) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{name}: {os.strerror(number)}", about or None)
+
+
+def _reason(error: OSError) -> str:
+    return f"{error.strerror} at {error.filename}" if error.filename else str(error.strerror)
 
 
 def _tell(report: int, **what: object) -> None:
