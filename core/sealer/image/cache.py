@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -31,6 +32,7 @@ DIRECTORY = "cache"
 _LAYERS = "layers"
 _MEMBERS = "members"
 _PARTIAL = ".partial-"
+_LONGEST_WRITE = 3600.0  # seconds; what is unfinished for longer was left by a build that died
 _MOST_LAYERS = 8  # a key
 _MOST_RECORDS = 4096  # a directory
 
@@ -189,15 +191,20 @@ def replace_file(path: Path, content: bytes) -> None:
 def trim(root: Path) -> None:
     """Forget layers that are gone, what was not used for longest, and what killed builds left behind.
 
-    The caller holds the store's lock.
+    The caller holds the store's lock; builds go on meanwhile.
     """
-    blobs = root / "blobs" / "sha256"
-    records = BuildCache(root, blobs)
+    records = BuildCache(root, root / "blobs" / "sha256")
+    long_ago = time.time() - _LONGEST_WRITE
     for directory in (root / DIRECTORY).glob("*"):
+        used: list[tuple[float, Path]] = []
         for path in directory.iterdir():
-            lost = directory.name == _LAYERS and not records.holds(path.name)
-            if lost or path.name.startswith(_PARTIAL):
-                path.unlink(missing_ok=True)
-        kept = sorted(directory.iterdir(), key=lambda path: path.stat().st_mtime)
-        for path in kept[: max(0, len(kept) - _MOST_RECORDS)]:
+            with contextlib.suppress(FileNotFoundError):  # a build has just replaced it
+                at = path.stat().st_mtime
+                partial = path.name.startswith(_PARTIAL)
+                lost = not partial and directory.name == _LAYERS and not records.holds(path.name)
+                if lost or (partial and at < long_ago):
+                    path.unlink()
+                elif not partial:
+                    used.append((at, path))
+        for _, path in sorted(used)[: max(0, len(used) - _MOST_RECORDS)]:
             path.unlink(missing_ok=True)

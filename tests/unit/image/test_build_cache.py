@@ -8,6 +8,7 @@ import shutil
 import tarfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -288,3 +289,38 @@ def test_a_copy_needs_no_layer_below(executed: Callable[..., str], store: Store,
         file.write_bytes(file.read_bytes()[:20])
     assert executed(text + "COPY a in/l\nCOPY --chmod=644 a in/d/e") == "---x"
     assert RootfsFiles(store.find("app:v1").first).paths() == expected
+
+
+def test_a_removal_leaves_alone_what_builds_are_writing(
+    executed: Callable[..., str], build_image: Build, store: Store, context: Path
+) -> None:
+    (context / "a").write_text("a")
+    build_image("FROM scratch\nCOPY a b", names=("kept",))
+    build_image("FROM scratch\nLABEL a=b", names=("gone",))
+    young, old = (store.root / "cache" / "layers" / f".partial-{name}" for name in ("young", "old"))
+    young.touch()
+    old.touch()
+    os.utime(old, (LONG_AGO - 3600, LONG_AGO - 3600))
+    store.remove("gone")
+    assert young.exists()
+    assert not old.exists()
+    assert executed("FROM scratch\nCOPY a b") == "-"
+
+
+def test_builds_and_removals_at_once(store: Store, context: Path) -> None:
+    """Records are replaced while others are read and swept; every build has its image, and the same one."""
+    from sealer.image.build import BuildRequest, build
+
+    (context / "a").write_text("a")
+    (context / "Kubefile").write_text("FROM scratch\nCOPY a b\nCOPY a c\n")
+
+    def come_and_go(number: int) -> set[str]:
+        digests = set()
+        for _ in range(15):
+            image = build(store, BuildRequest(context, names=(f"n{number}",)), EventStream())
+            digests.add(image.digest)
+            store.remove(f"n{number}", force=True)
+        return digests
+
+    with ThreadPoolExecutor(4) as threads:
+        assert len(set.union(*threads.map(come_and_go, range(4)))) == 1
