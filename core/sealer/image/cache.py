@@ -56,9 +56,9 @@ class BuildCache:
         """The name of what an instruction does to the layers below it, and of what writes the layer."""
         import isal
 
-        diff_ids: list[Json] = [layer.diff_id for layer in below]
+        digests: list[Json] = [layer.digest for layer in below]  # not diff ids: those are only said by a config
         maker: list[Json] = [sealer.__version__, isal.__version__, isal.ISAL_VERSION]
-        return digest_of(encode({"maker": maker, "below": diff_ids, "inputs": list(inputs)})).removeprefix("sha256:")
+        return digest_of(encode({"maker": maker, "below": digests, "inputs": list(inputs)})).removeprefix("sha256:")
 
     def find(self, key: str, content: Callable[[], str] = str) -> Layer | None:
         """The layer that was made for a key and this content of the files, staged; None: there is none.
@@ -122,11 +122,11 @@ class BuildCache:
 
     def _keep_members(self, layer: Layer, rows: list[Json]) -> None:
         # Escaped: names need not be UTF-8.
-        replace_file(self._members / layer.diff_id.removeprefix("sha256:"), json.dumps({"members": rows}).encode())
+        replace_file(self._members / layer.digest.removeprefix("sha256:"), json.dumps({"members": rows}).encode())
 
     def _known_members(self, layer: Layer) -> list[Member] | None:
         try:
-            document = decode((self._members / layer.diff_id.removeprefix("sha256:")).read_bytes(), DIRECTORY)
+            document = decode((self._members / layer.digest.removeprefix("sha256:")).read_bytes(), DIRECTORY)
             return [_member(row) for row in items(document["members"])]
         except (OSError, ImageError, KeyError, TypeError, ValueError):
             return None

@@ -13,6 +13,7 @@ from sealer.image.layer import Entry
 
 CACHED = "CACHED"  # the message of a step that was not executed, because its layer was known
 _EVERY = 0.1  # seconds
+_WORTH_A_RATE = 1_000_000  # bytes
 
 
 class Progress:
@@ -30,6 +31,7 @@ class Progress:
         self._title = title
         self._data = data
         self._told = 0.0
+        self._begun = 0.0
         self.cached = False
         self.total = 0
 
@@ -48,14 +50,15 @@ class Progress:
         if self.cached:
             self._tell(State.SKIPPED, CACHED, cached=True)
         else:
-            self._tell(State.DONE, bytes=self.total)
+            self._tell(State.DONE, bytes=self.total, rate=self._rate())
 
     def line(self, text: str) -> None:
         """A line that a command prints."""
         self._tell(State.OUTPUT, text)
 
     def expect(self, entries: Iterable[Entry]) -> None:
-        """These will be written."""
+        """These will be written, from now on."""
+        self._begun = time.monotonic()
         for entry in entries:
             with suppress(OSError):
                 self.total += Path(entry.source).stat().st_size if entry.source else 0
@@ -66,6 +69,11 @@ class Progress:
         if now - self._told >= _EVERY:
             self._told = now
             self._tell(State.PROGRESS, done=min(done, self.total), total=self.total)
+
+    def _rate(self) -> int:
+        """Bytes a second over the time that the layer took, without the time of a command; 0 for a few bytes."""
+        seconds = time.monotonic() - self._begun
+        return round(self.total / seconds) if self.total >= _WORTH_A_RATE and seconds > 0 else 0
 
     def _tell(self, state: State, message: str = "", **data: Json) -> None:
         known = {} if state is State.PROGRESS else self._data

@@ -42,7 +42,7 @@ class Lasting:
         if event.state not in _ENDS:
             return None
         line = finished(step, self._symbols, about_host(event))
-        for word in written(event, step.ended - step.started):
+        for word in written(event):
             line.append(f"  {word}", "dim")
         return line
 

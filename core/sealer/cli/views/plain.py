@@ -86,4 +86,4 @@ class PlainView:
         if begun is None or event.state not in (State.DONE, State.FAILED):
             return ""
         seconds = max(0.0, (event.time or time.time()) - begun)
-        return f" ({', '.join([duration(seconds), *written(event, seconds)])})"
+        return f" ({', '.join([duration(seconds), *written(event)])})"

@@ -45,15 +45,12 @@ def instruction(event: Event) -> str:
     return f"[{number}/{total}]" if isinstance(number, int) and isinstance(total, int) else ""
 
 
-def written(event: Event, seconds: float) -> list[str]:
-    """How many bytes a step of a build wrote, and how many a second; empty for all else.
-
-    :param seconds: that it took.
-    """
-    count = event.data.get("bytes")
+def written(event: Event) -> list[str]:
+    """How many bytes a step of a build wrote, and how many a second; empty for all else."""
+    count, rate = event.data.get("bytes"), event.data.get("rate")
     if not isinstance(count, int) or not count:
         return []
-    return [size(count), f"{size(count / seconds)}/s"] if seconds > 0 else [size(count)]
+    return [size(count), f"{size(rate)}/s"] if isinstance(rate, int) and rate else [size(count)]
 
 
 # Escape sequences of terminals (colours, cursor movement, titles), then whatever other control character there is.

@@ -74,7 +74,7 @@ def test_what_stays_of_a_step_of_a_build() -> None:
     def kept(*events: Event) -> list[str]:
         return [line.plain for one in events if (line := lasting.line(one, board.apply(one)))]
 
-    done = build_event(State.DONE, 102.0, bytes=216_000_000)
+    done = build_event(State.DONE, 102.0, bytes=216_000_000, rate=108_000_000)
     assert kept(build_event(State.STARTED, 100.0), done) == ["+ [2/3] COPY a b  2.0s  216 MB  108 MB/s"]
     known = build_event(State.SKIPPED, 103.0, "CACHED", cached=True)
     assert kept(known) == ["- [2/3] COPY a b  CACHED"]

@@ -56,7 +56,7 @@ def test_plain_lines_of_a_build(capsys: pytest.CaptureFixture[str]) -> None:
     plain(
         told(State.STARTED, 1),
         told(State.OUTPUT, 2, "said"),
-        told(State.DONE, 3, bytes=216_000_000),
+        told(State.DONE, 3, bytes=216_000_000, rate=108_000_000),
         told(State.SKIPPED, 4, "CACHED", cached=True),
     )
     assert capsys.readouterr().out.splitlines() == [
