@@ -1,14 +1,19 @@
-"""`.sealerignore` and `.dockerignore`: which files of the build context no COPY sees."""
+"""`.sealerignore` and `.dockerignore`: which files of the build context no COPY sees.
+
+Both mean the same: https://docs.docker.com/build/concepts/context/#syntax
+"""
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from sealer.errors import InputError
+from sealer.errors import InputError, Position, Problem
 
 FILES = (".sealerignore", ".dockerignore")
+_TWICE = re.compile(r"(?<!\\)(?:\*\*/){2,}")  # means no more than once, and takes a long time to match
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Ignore:
     def of(cls, context: Path) -> Ignore:
         """The rules of a build context; the first of the two files that is there counts.
 
-        :raises InputError: it cannot be read.
+        :raises InputError: it cannot be read, or is wrong.
         """
         for name in FILES:
             try:
@@ -33,21 +38,32 @@ class Ignore:
                 continue
             except (OSError, UnicodeDecodeError) as error:
                 raise InputError("the ignore file cannot be read", where=str(context / name), why=str(error)) from error
-            return cls.parse(text)
+            return cls.parse(text, str(context / name))
         return cls()
 
     @classmethod
-    def parse(cls, text: str) -> Ignore:
-        """Read the lines of an ignore file."""
-        rules = []
-        for line in text.removeprefix("\ufeff").splitlines():
+    def parse(cls, text: str, file: str = FILES[0]) -> Ignore:
+        """Read the lines of an ignore file.
+
+        :param file: the name for messages.
+        :raises InputError: an exception has no pattern.
+        """
+        rules, problems = [], []
+        for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
             pattern = line.strip()
-            if not pattern or pattern.startswith("#"):
+            if not pattern or line.startswith("#"):
                 continue
             back = pattern.startswith("!")
-            parts = [part for part in pattern[back:].strip().split("/") if part not in ("", ".")]
-            if parts:
-                rules.append((re.compile(path_pattern("/".join(parts))), back))
+            pattern = pattern[back:].strip()
+            if not pattern:
+                column = len(line) - len(line.lstrip()) + 1
+                problems.append(Problem(Position(file, number, column), "", "a pattern is missing after '!'"))
+                continue
+            path = _TWICE.sub("**/", posixpath.normpath(pattern).lstrip("/"))
+            if path not in ("", "."):
+                rules.append((re.compile(path_pattern(path), re.DOTALL), back))
+        if problems:
+            raise InputError("the ignore file is wrong", where=file, problems=problems)
         return cls(tuple(rules))
 
     @property
@@ -67,15 +83,18 @@ class Ignore:
 
 
 def path_pattern(pattern: str) -> str:
-    """The regular expression of a pattern: `*` and `?` within a name, `**` across names, `[a-z]`, backslash escapes."""
+    """The regular expression of a pattern: `*` and `?` within a name, `**` across names, `[a-z]`, backslash escapes.
+
+    What `**` means without a slash after it is what Docker makes of it.
+    """
     found = ""
     at = 0
     while at < len(pattern):
         char = pattern[at]
         if pattern.startswith("**", at):
             across = pattern.startswith("/", at + 2)
-            found += "(?:.*/)?" if across else ".*"
             at += 2 + across
+            found += ".*" if at == len(pattern) or (not across and not found) else "(?:.*/)?"
             continue
         end = pattern.find("]", at + 2) if char == "[" else -1
         if char == "*":
@@ -83,8 +102,8 @@ def path_pattern(pattern: str) -> str:
         elif char == "?":
             found += "[^/]"
         elif end > 0:
-            inner = pattern[at + 1 : end].replace("\\", "\\\\").replace("[", "\\[")
-            found += f"(?!/)[{'^' + inner[1:] if inner[0] in '^!' else inner}]"
+            inner = re.sub(r"[\\\[&|~]", r"\\\g<0>", pattern[at + 1 : end])
+            found += f"(?!/)[{inner}]"
             at = end
         elif char == "\\" and at + 1 < len(pattern):
             at += 1
