@@ -16,6 +16,8 @@ from sealer.cli.app import App
 from sealer.cli.options import GLOBAL_OPTIONS
 from sealer.cli.root import root
 from sealer.clusterfile.reading import read
+from sealer.kubefile import parse
+from sealer.kubefile.instructions import OF_DOCKERFILES, READERS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*plugins/*/README.md"))]
@@ -56,6 +58,8 @@ COMMAND_LINES = [
 ]
 KIND = re.compile(r"^kind: (Cluster|Config|Plugin|Infra)$", re.MULTILINE)
 CLUSTERFILES = [block for block in BLOCKS if block.language == "yaml" and KIND.search(block.text)]
+KUBEFILES = [block for block in BLOCKS if block.language == "dockerfile"]
+_NAMES = re.compile(r"`([A-Z]+) ")
 SOURCES = [block for block in BLOCKS if block.language == "python" and ">>>" not in block.text]
 
 
@@ -85,6 +89,18 @@ def test_a_clusterfile_is_read_without_a_mistake(block: Block) -> None:
     assert understood.cluster or understood.plugins or understood.configs
 
 
+@pytest.mark.parametrize("block", KUBEFILES, ids=str)
+def test_a_kubefile_is_read_without_a_mistake(block: Block) -> None:
+    assert not parse(block.text, str(block)).warnings
+
+
+def test_every_instruction_has_its_row_in_the_reference() -> None:
+    text = (ROOT / "docs" / "reference" / "kubefile.md").read_text()
+    described = {match[1] for row in re.findall(r"^\| (`.*)$", text, re.MULTILINE) for match in _NAMES.finditer(row)}
+    assert set(READERS) <= described
+    assert not described & set(OF_DOCKERFILES)
+
+
 def test_python_compiles() -> None:
     for block in SOURCES:
         compile(block.text, str(block), "exec", ast.PyCF_ONLY_AST)
@@ -93,6 +109,7 @@ def test_python_compiles() -> None:
 def test_the_pages_have_examples() -> None:
     assert len(COMMAND_LINES) > 3
     assert CLUSTERFILES
+    assert len(KUBEFILES) > 3
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +11,12 @@ from pathlib import Path
 import sealer
 from sealer.errors import BuildError, ImageError, InputError, Position, SealerError
 from sealer.events import EventStream, Json
+from sealer.image.application_build import ApplicationBuild
+from sealer.image.applications import DIRECTORY, SUPPORTED_VERSIONS_LABEL, Applications, is_own_label
 from sealer.image.cache import BuildCache
-from sealer.image.copy import Context, CopyPlan
+from sealer.image.copy import Context, CopyPlan, Made
 from sealer.image.inputs import CopyInputs, FileDigests
-from sealer.image.layer import Entry, FileRead, has_capabilities, write_layer
+from sealer.image.layer import Entry, FileRead, has_capabilities, hide_lower, write_layer
 from sealer.image.model import (
     APP_INSTALLER,
     CMDS_LABEL,
@@ -30,15 +32,33 @@ from sealer.image.oci_image import RootfsParts, read_cluster_image, read_history
 from sealer.image.platforms import foreign_advice, host_platform, platform_object
 from sealer.image.progress import Progress
 from sealer.image.reference import Reference
+from sealer.image.rehearsal import rehearse, supported_versions
 from sealer.image.run import Command, Runner
+from sealer.image.sources import Sources, working_directory
 from sealer.image.staging import Staging
-from sealer.image.storage import remove_tree, shown, storage_errors
+from sealer.image.storage import shown, storage_errors
 from sealer.image.store import Store
 from sealer.image.tree import Tree
 from sealer.image.unpack import Unpacked
 from sealer.image.variables import Variables
 from sealer.kubefile import read
-from sealer.kubefile.model import Arg, Cmd, Copy, Env, From, Instruction, Kubefile, Label, Run
+from sealer.kubefile.model import (
+    App,
+    AppCmds,
+    AppEnv,
+    Arg,
+    Cmd,
+    Cmds,
+    Copy,
+    Env,
+    From,
+    Instruction,
+    Kubefile,
+    KubeVersion,
+    Label,
+    Launch,
+    Run,
+)
 from sealer.redaction import Secret
 
 SCRATCH = "scratch"
@@ -101,6 +121,8 @@ def build(store: Store, request: BuildRequest, events: EventStream) -> ClusterIm
         raise InputError(f"'{request.platform}' names a platform twice")
     if request.type not in ("", KUBE_INSTALLER, APP_INSTALLER):
         raise InputError(f"'{request.type}' is no type of image", remedy=f"it is {KUBE_INSTALLER} or {APP_INSTALLER}")
+    for label in filter(_is_own, request.labels):
+        raise InputError(f"the label {label} is sealer's own")
     kubefile = read(request.kubefile or request.context / "Kubefile")
     for problem in kubefile.warnings:
         events.warn(str(problem))
@@ -152,12 +174,13 @@ class _Build:
         self._cache = cache
         self._context = Context(request.context, store.root)
         self._digests = FileDigests(store.root, self._context.directory)
-        self._variables = Variables(request.build_args, platform, kubefile.escape)
+        self._variables = Variables(request.build_args, platform, kubefile.escape, host_platform())
         self._base_env: Mapping[str, str] = {}
         self._base_layers = 0
         self._layers: list[Layer] = []
         self._labels: dict[str, str] = {}
         self._cmds: list[str] = []
+        self._inherited = Applications()
         self._history: list[tuple[str, bool]] = []
         self._work = staging.directory / self._steps.replace("/", "-")
         self._unpacked: Unpacked | None = None
@@ -173,6 +196,11 @@ class _Build:
             self._variables.declare_global(arg)
         with self._step(1, self._kubefile.base):
             self._from(self._kubefile.base)
+        self._apps = ApplicationBuild(self._kubefile, self._inherited)
+        if problems := rehearse(self._kubefile.body, self._variables):
+            raise InputError("the Kubefile is wrong", where=self._kubefile.file, problems=problems)
+        for problem in self._apps.warnings:
+            self._events.warn(str(problem))
         for number, instruction in enumerate(self._kubefile.body, 2):
             with self._step(number, instruction) as progress:
                 progress.cached = self._do(instruction, progress)
@@ -208,14 +236,16 @@ class _Build:
             return
         rootfs = self._base(name)
         self._layers = list(rootfs.layers)
-        self._labels = dict(rootfs.labels)
-        self._cmds = list(rootfs.cmds)
+        of_apps = rootfs.applications.labels
+        self._labels = {key: value for key, value in rootfs.labels.items() if key not in of_apps}
+        self._cmds = list(rootfs.own_cmds)
+        self._inherited = rootfs.applications
         self._history = list(read_history(self._store, rootfs.digest))
         self._base_env = rootfs.env
         self._base_layers = len(rootfs.layers)
         self._variables.enter_stage(rootfs.env)
         if not self._request.base:
-            self._labels, self._cmds, self._history = {}, [], []
+            self._labels, self._cmds, self._history, self._inherited = {}, [], [], Applications()
 
     def _base(self, name: str) -> Rootfs:
         image = self._store.use(self._staging, name)
@@ -237,49 +267,92 @@ class _Build:
                 self._label(instruction)
             case Cmd():
                 self._cmds.append(instruction.command)
+            case Cmds():
+                self._cmds += instruction.commands
             case Copy():
                 cached = self._copy(instruction, progress)
             case Run():
                 cached = self._run(instruction, progress)
-        self._history.append((instruction.text, not isinstance(instruction, Copy | Run)))
+            case App():
+                cached = self._app(instruction, progress)
+            case AppCmds():
+                self._apps.set_commands(instruction.name.text, instruction.commands)
+            case AppEnv():
+                self._apps.set_env(
+                    instruction.name.text, {key: self._variables.expand(value) for key, value in instruction.pairs}
+                )
+            case Launch():
+                self._apps.launch([name.text for name in instruction.names])
+            case KubeVersion():
+                self._labels[SUPPORTED_VERSIONS_LABEL] = supported_versions(instruction, self._variables)
+        self._history.append((instruction.text, not isinstance(instruction, Copy | Run | App)))
         return cached
 
     def _label(self, label: Label) -> None:
         for name, value in label.pairs:
             key = self._variables.expand(name)
-            if key in SETTLED_LABELS:
+            if _is_own(key):
                 raise BuildError(f"the label {key} is sealer's own")
             self._labels[key] = self._variables.expand(value)
 
     def _copy(self, copy: Copy, progress: Progress) -> bool:
-        sources = [self._variables.expand(source) for source in copy.sources]
-        if "" in sources:
-            raise BuildError("the name of a source is empty")
         destination = self._variables.expand(copy.destination)
-        inputs = CopyInputs.of(self._context, sources)
         how: list[Json] = ["ADD" if copy.unpack else "COPY", destination, copy.chmod]
-        key = self._cache.key(self._layers, how, inputs.structure)
+        with working_directory(self._staging.directory / "add") as directory:
+            sources = Sources(directory, self._variables).of_copy(copy)
+            archives = directory / "archives" if copy.unpack else None
+            if archives is not None:
+                archives.mkdir()
+
+            def entries() -> list[Entry]:
+                plan = CopyPlan(self._context, self._lay_over(), chmod=copy.chmod, unpack_into=archives)
+                return plan.entries(sources, destination)
+
+            return self._layer_of(how, sources, entries, progress, unpacks=copy.unpack)
+
+    def _app(self, app: App, progress: Progress) -> bool:
+        target = f"{DIRECTORY}/{app.name.text}"
+        replaces = app.name.text in self._apps
+        with working_directory(self._staging.directory / "add") as directory:
+            sources = Sources(directory, self._variables).of_app(app)
+            plan = CopyPlan(self._context, self._lay_over())
+            entries = plan.entries(sources, f"{target}/")
+            self._apps.add(app, [path.removeprefix(f"{target}/") for path in plan.files])
+            if replaces:
+                entries = hide_lower(entries, target)  # nothing of the base's application stays
+            return self._layer_of(["APP", target, replaces], sources, lambda: entries, progress)
+
+    def _layer_of(
+        self,
+        how: list[Json],
+        sources: Sequence[str | Made],
+        entries: Callable[[], list[Entry]],
+        progress: Progress,
+        *,
+        unpacks: bool = False,
+    ) -> bool:
+        """Add the layer that files make, unless it is known; whether it was."""
+        paths = [source for source in sources if isinstance(source, str)]
+        made: list[Json] = [source.key if isinstance(source, Made) else None for source in sources]
+        inputs = CopyInputs.of(self._context, paths)
+        key = self._cache.key(self._layers, [*how, made], inputs.structure)
         known = self._cache.find(key, lambda: self._digests.content(inputs.files))
         if known is not None:
             self._layers.append(known)
             return True
-        archives = self._digests.content(inputs.files) if copy.unpack else ""
-        unpack_into = self._staging.directory / "add" if copy.unpack else None
-        if unpack_into is not None:
-            unpack_into.mkdir()
-        plan = CopyPlan(self._context, self._lay_over(), chmod=copy.chmod, unpack_into=unpack_into)
+        archives = self._digests.content(inputs.files) if unpacks else ""
+        of_context = frozenset(inputs.files)
         seen: dict[str, str] = {}
 
         def learn(read: FileRead) -> None:
-            seen[read.source] = read.digest
-            self._digests.learn(read)
+            if read.source in of_context:
+                seen[read.source] = read.digest
+                self._digests.learn(read)
 
-        layer = self._add_layer(plan.entries(sources, destination), progress, learn)
-        if unpack_into is not None:
-            remove_tree(unpack_into)
+        layer = self._add_layer(entries(), progress, learn)
         # What the layer was made from is known only now; what changed meanwhile is recorded for nothing.
         content = self._digests.content(inputs.files, seen)
-        if archives in ("", content) and CopyInputs.of(self._context, sources) == inputs:
+        if archives in ("", content) and CopyInputs.of(self._context, paths) == inputs:
             self._cache.keep(key, layer, content)
         return False
 
@@ -354,7 +427,7 @@ class _Build:
         self._applied = len(self._layers)
 
     def _finish(self) -> Descriptor:
-        labels = {**self._labels, **self._request.labels}
+        labels = {**self._labels, **self._request.labels, **self._apps.finish().labels}
         usual = KUBE_INSTALLER if self._request.base else APP_INSTALLER
         labels[TYPE_LABEL] = self._request.type or labels.get(TYPE_LABEL, usual)
         if labels[TYPE_LABEL] not in (KUBE_INSTALLER, APP_INSTALLER):
@@ -376,6 +449,10 @@ class _Build:
             annotations=self._request.annotations,
         )
         return stage_rootfs(self._staging, parts)
+
+
+def _is_own(label: str) -> bool:
+    return label in SETTLED_LABELS or is_own_label(label)
 
 
 def _placed(error: SealerError, position: Position, title: str) -> SealerError:

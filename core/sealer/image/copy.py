@@ -10,10 +10,12 @@ import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
 from sealer.errors import BuildError
+from sealer.events import Json
 from sealer.image.changes import contained
 from sealer.image.ignore import Ignore, path_pattern
 from sealer.image.layer import Entry, Scanner, check_depth, order
@@ -27,6 +29,7 @@ from sealer.image.unpack import Unpacked
 DIRECTORIES = frozenset(
     ["applications", "bin", "charts", "etc", "imageList.d", "manifests", "plugin", "plugins", "scripts", "statics"]
 )
+_STARS = re.compile(r"(?<!\\)\*{2,}")  # one star to Docker's COPY
 _WILDCARD = re.compile(r"[*?\[]")
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
 
@@ -80,7 +83,7 @@ class Context:
     def _matching(self, pattern: str) -> list[str]:
         found = [""]
         for part in pattern.split("/"):
-            expression = re.compile(path_pattern(part))
+            expression = re.compile(path_pattern(_STARS.sub("*", part)), re.DOTALL)
             found = [
                 os.path.join(head, name)  # noqa: PTH118 - text, not a path: it may be empty
                 for head in found
@@ -113,6 +116,31 @@ class Context:
                 yield from self._walk(source, inner, f"{prefix}{name}/")
 
 
+@dataclass(frozen=True)
+class Made:
+    """A file that no build context has: a download, or a text of the Kubefile.
+
+    :param path: where it lies, once it is made.
+    :param name: what it is called in a directory; empty: nothing says so.
+    :param origin: what it is made from, for messages.
+    :param digest: of its content, `sha256:<hex>`; known before it is made.
+    :param mode: permission bits, where there is no --chmod.
+    :param make: makes it, if it is not there yet.
+    """
+
+    path: Path
+    name: str
+    origin: str
+    digest: str
+    mode: int
+    make: Callable[[], None] | None = None
+
+    @property
+    def key(self) -> list[Json]:
+        """All that decides about what becomes of it."""
+        return [self.name, self.digest, self.mode]
+
+
 class CopyPlan:
     """The entries of one COPY's layer.
 
@@ -128,24 +156,35 @@ class CopyPlan:
         self._chmod = chmod
         self._unpack_into = unpack_into
         self._found: dict[str, str] = {}  # where each path of the rootfs comes from
+        self._made: dict[Path, int] = {}
 
-    def entries(self, sources: Sequence[str], destination: str) -> list[Entry]:
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that the sources became, in the order of the sources; those of a directory sorted."""
+        return tuple(path for path, source in self._found.items() if not _is_directory(Path(source)))
+
+    def entries(self, sources: Sequence[str | Made], destination: str) -> list[Entry]:
         """All entries, in the order of a layer.
 
         :raises BuildError: a source is not there, or the destination cannot be.
         """
-        found = [item for source in sources for item in self._context.find(source)]
+        found: list[tuple[Path, str] | Made] = []
+        for source in sources:
+            found += [source] if isinstance(source, Made) else self._context.find(source)
         target = self._destination(destination)
         is_directory = destination.endswith(("/", "/.")) or target in ("", *DIRECTORIES) or len(found) > 1
         node = self._tree.get(target)
         is_directory = is_directory or (node is not None and node.member.kind is Kind.DIRECTORY)
-        for source, path in found:
-            self._add_source(source, path, target, is_directory=is_directory)
+        for item in found:
+            if isinstance(item, Made):
+                self._add_made(item, target, is_directory=is_directory)
+            else:
+                self._add_source(*item, target, is_directory=is_directory)
         scanner = Scanner()  # sees the files in the layer's order: a hard link comes after what it links to
         entries = self._parents()
         for path in sorted(self._found, key=order):
-            source = Path(self._found[path])
-            entry = scanner.entry(source, path, mode=self._mode(source))
+            origin = Path(self._found[path])
+            entry = scanner.entry(origin, path, mode=self._mode(origin))
             if entry is not None:
                 entries.append(contained(entry, self._context.directory))
         entries.sort(key=lambda entry: order(entry.path))
@@ -159,6 +198,17 @@ class CopyPlan:
             return self._tree.follow("" if path == "." else path)
         except LeadsOutError:
             raise BuildError(f"the destination '{destination}' leads out of the rootfs through a link") from None
+
+    def _add_made(self, made: Made, target: str, *, is_directory: bool) -> None:
+        if is_directory and not made.name:
+            raise BuildError(
+                f"{made.origin} does not say how the file is to be called",
+                remedy="name the file in the destination",
+            )
+        if made.make is not None:
+            made.make()
+        self._made[made.path] = made.mode
+        self._add(made.path, f"{target}/{made.name}".lstrip("/") if is_directory else target)
 
     def _add_source(self, source: Path, path: str, target: str, *, is_directory: bool) -> None:
         if source.is_dir():
@@ -187,7 +237,9 @@ class CopyPlan:
         self._found[path] = os.fspath(source)
 
     def _mode(self, source: Path) -> int | None:
-        if self._chmod is None or not _is_directory(source):
+        if self._chmod is None:
+            return self._made.get(source)
+        if not _is_directory(source):
             return self._chmod
         return self._chmod | (self._chmod & 0o444) >> 2  # a directory that may be read may be entered
 

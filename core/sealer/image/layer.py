@@ -62,6 +62,12 @@ def whiteout(path: str) -> Entry:
     return Entry(f"{directory}{slash}{WHITEOUT}{name}", Kind.FILE, 0o644)
 
 
+def hide_lower(entries: Iterable[Entry], directory: str) -> list[Entry]:
+    """The entries of a layer, in its order, with one more: nothing in a directory comes from the layers below."""
+    hiding = Entry(f"{directory}/{OPAQUE}", Kind.FILE, 0o644)
+    return sorted([hiding, *entries], key=lambda entry: order(entry.path))
+
+
 def order(path: str) -> str:
     """The key by which entries are sorted: a directory comes right before what it holds."""
     return path.replace("/", "\0")

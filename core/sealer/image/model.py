@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from sealer.image.applications import Applications
 
 TYPE_LABEL = "io.sealer.type"
 RUNTIME_LABEL = "io.sealer.runtime"
@@ -38,7 +40,7 @@ class Rootfs:
 
     :param platform: `linux/amd64`, `linux/arm64/v8`, ...
     :param digest: of its manifest.
-    :param cmds: the CMDs, the base's first.
+    :param own_cmds: the CMDs, the base's first.
     """
 
     platform: str
@@ -46,7 +48,20 @@ class Rootfs:
     layers: tuple[Layer, ...]
     env: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
-    cmds: tuple[str, ...] = ()
+    own_cmds: tuple[str, ...] = ()
+    applications: Applications = field(default_factory=Applications)
+
+    @property
+    def cmds(self) -> tuple[str, ...]:
+        """What runs when the cluster is up: the CMDs, then what installs the applications of LAUNCH."""
+        return self.launching(self.applications.launch)
+
+    def launching(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The same with other applications than those of LAUNCH.
+
+        :raises KeyError: the image has no application of a name.
+        """
+        return (*self.own_cmds, *self.applications.commands(names))
 
     @property
     def type(self) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sealer.errors import ImageError
 from sealer.events import Json
+from sealer.image.applications import Applications
 from sealer.image.model import CMDS_LABEL, ClusterImage, Layer, Rootfs
 from sealer.image.oci import (
     CLUSTER_IMAGE,
@@ -146,7 +147,8 @@ def _rootfs(store: Store, manifest: Descriptor) -> Rootfs:
         layers=tuple(_layer(store, layer, str(diff_id)) for layer, diff_id in zip(layers, diff_ids, strict=True)),
         env={key: value for key, _, value in (text.partition("=") for text in env)},
         labels=labels,
-        cmds=_cmds(labels, manifest.digest),
+        own_cmds=_cmds(labels, manifest.digest),
+        applications=Applications.of(labels, manifest.digest),
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import copy
+from collections.abc import Callable, Iterable, Mapping
 
 from sealer.errors import InputError, Problem
-from sealer.kubefile.expansion import ExpansionError, expand
+from sealer.kubefile.expansion import ExpansionError, expand, expand_document
 from sealer.kubefile.model import Arg, Env, Word
 
 # Known without an ARG, as in Docker: a proxy is the build machine's affair.
@@ -21,19 +22,25 @@ class Variables:
     """The names that an instruction may use.
 
     :param given: from `--build-arg`.
-    :param platform: `linux/amd64`: gives TARGETPLATFORM, TARGETOS, TARGETARCH to an ARG, and ARCH to everyone.
+    :param platform: `linux/amd64`, what is built for: TARGETPLATFORM, TARGETOS, TARGETARCH, TARGETVARIANT, and ARCH.
+    :param host: the platform of this machine: BUILDPLATFORM, BUILDOS, BUILDARCH, BUILDVARIANT.
     :param escape: of the Kubefile.
     """
 
-    def __init__(self, given: Mapping[str, str], platform: str, escape: str) -> None:
-        parts = platform.split("/")
-        self._platform = {"TARGETPLATFORM": platform, "TARGETOS": parts[0], "TARGETARCH": parts[1]}
+    def __init__(self, given: Mapping[str, str], platform: str, escape: str, host: str) -> None:
+        self._platform = {**_names("TARGET", platform), **_names("BUILD", host)}
         self._given = given
         self._escape = escape
         self._global: dict[str, str] = {}
         self._args: dict[str, str] = {}
         self._used: set[str] = set(_PROXIES)
         self.env: dict[str, str] = {}
+
+    def copy(self) -> Variables:
+        """The same, for a look ahead."""
+        other = copy.copy(self)
+        other._args, other.env, other._used = dict(self._args), dict(self.env), set(self._used)
+        return other
 
     def declare_global(self, arg: Arg) -> None:
         """An ARG before FROM: FROM may use it, and a later `ARG name` takes its value over.
@@ -63,13 +70,14 @@ class Variables:
     @property
     def known(self) -> dict[str, str]:
         """What an instruction may use: an ENV wins over an ARG of its name."""
-        return {"ARCH": self._platform["TARGETARCH"], "PATH": _USUAL_PATH, **self._args, **self.env}
+        usual = {"ARCH": self._platform["TARGETARCH"], "PATH": _USUAL_PATH}
+        return {**self._platform, **usual, **self._args, **self.env}
 
     @property
     def environment(self) -> dict[str, str]:
         """What a RUN gets."""
         proxies = {name: value for name, value in self._given.items() if name in _PROXIES}
-        return {**proxies, **self._args, **self.env}
+        return {**self._platform, **proxies, **self._args, **self.env}
 
     @property
     def unused(self) -> tuple[str, ...]:
@@ -85,16 +93,25 @@ class Variables:
 
         :raises InputError: a variable that must be set is not.
         """
+        return self._read(expand, word, self.known if known is None else known)
+
+    def expand_document(self, word: Word) -> str:
+        """The text of a here-document. For the errors see :meth:`expand`."""
+        return self._read(expand_document, word, self.known)
+
+    def _read(self, reader: Callable[[Word, Mapping[str, str], str], str], word: Word, known: Mapping[str, str]) -> str:
         try:
-            value = expand(word, self.known if known is None else known, self._escape)
+            value = reader(word, known, self._escape)
         except ExpansionError as error:
-            raise self._wrong(word, error.message) from None
+            raise self.wrong(word, error.message, error.offset) from None
         if "\0" in value:
-            raise self._wrong(word, "a NUL character")
+            raise self.wrong(word, "a NUL character")
         return value
 
-    def _wrong(self, word: Word, message: str) -> InputError:
-        problem = Problem(word.position, "", message)
+    @staticmethod
+    def wrong(word: Word, message: str, offset: int = 0) -> InputError:
+        """The error that a word's value is none that it can have."""
+        problem = Problem(word.at(offset), "", message)
         return InputError("the Kubefile is wrong", where=word.position.file, problems=[problem])
 
     def _defaults(self, arg: Arg, known: Mapping[str, str]) -> Iterable[tuple[str, str]]:
@@ -110,3 +127,9 @@ class Variables:
             if value is not None:
                 known[name] = value
                 yield name, value
+
+
+def _names(prefix: str, platform: str) -> dict[str, str]:
+    system, architecture, variant = (*platform.split("/"), "")[:3]
+    values = {"PLATFORM": platform, "OS": system, "ARCH": architecture, "VARIANT": variant}
+    return {f"{prefix}{name}": value for name, value in values.items()}

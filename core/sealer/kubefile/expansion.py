@@ -31,12 +31,25 @@ def expand(word: Word, variables: Mapping[str, str], escape: str = "\\") -> str:
     return _Reader(word.text, variables, escape).read()
 
 
-def check(word: Word, escape: str) -> None:
+def expand_document(word: Word, variables: Mapping[str, str], escape: str = "\\") -> str:
+    """The text of a here-document: as in a shell's, quotes are characters like any other.
+
+    :raises ExpansionError: see :func:`expand`.
+    """
+    return _Reader(word.text, variables, escape).read_document()
+
+
+def check(word: Word, escape: str, *, document: bool = False) -> None:
     """See whether a word can be read, whatever its variables will hold.
 
+    :param document: it is the text of a here-document.
     :raises ExpansionError: it cannot.
     """
-    _Reader(word.text, None, escape).read()
+    reader = _Reader(word.text, None, escape)
+    if document:
+        reader.read_document()
+    else:
+        reader.read()
 
 
 class _Reader:
@@ -51,6 +64,21 @@ class _Reader:
 
     def read(self) -> str:
         return self._until("")
+
+    def read_document(self) -> str:
+        parts: list[str] = []
+        while self._at < len(self._text):
+            char = self._text[self._at]
+            if char == "$":
+                parts.append(self._variable())
+                continue
+            following = self._text[self._at + 1 : self._at + 2]
+            if char == self._escape and following and following in ("$", "\n", self._escape):
+                char = "" if following == "\n" else following
+                self._at += 1
+            parts.append(char)
+            self._at += 1
+        return "".join(parts)
 
     def _until(self, stop: str) -> str:
         parts: list[str] = []

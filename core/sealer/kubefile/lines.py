@@ -1,13 +1,17 @@
-"""From the text of a Kubefile to logical lines: comments out, continuations joined, every character's place known."""
+"""From the text of a Kubefile to logical lines: comments out, continuations joined, every character's place known.
+
+The here-documents of an instruction belong to its logical line.
+"""
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sealer.errors import Position
+from sealer.kubefile.heredocs import HereDocument, announced
+from sealer.kubefile.model import Piece, place
 
 DEFAULT_ESCAPE = "\\"
 _DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*")
@@ -17,18 +21,18 @@ _DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*")
 class LogicalLine:
     """One instruction's text.
 
-    :param pieces: offset in `text` and the position in the file, for each physical line that is part of it.
+    :param pieces: one for each physical line that is part of it.
+    :param documents: the here-documents that follow it.
     """
 
     text: str
     file: str
-    pieces: tuple[tuple[int, int, int], ...]
+    pieces: tuple[Piece, ...]
+    documents: tuple[HereDocument, ...] = ()
 
     def at(self, offset: int) -> Position:
         """Where a character of `text` stands in the file."""
-        index = max(bisect_right(self.pieces, (offset, 1 << 60, 0)) - 1, 0)
-        start, line, column = self.pieces[index]
-        return Position(self.file, line, column + offset - start)
+        return place(self.file, self.pieces, offset)
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,8 @@ def split(text: str, file: str) -> Source:
     """Find the logical lines."""
     physical = re.split(r"\r\n|\n|\r", text.removeprefix("\ufeff"))
     escape, bad = _escape(physical)
-    continued = re.compile(rf"{re.escape(escape)}[ \t]*$")
     position = Position(file, bad, 1) if bad else None
-    return Source(tuple(_join(physical, file, continued)), escape, position)
+    return Source(tuple(_join(enumerate(physical, 1), file, escape)), escape, position)
 
 
 def _escape(physical: list[str]) -> tuple[str, int]:
@@ -63,10 +66,11 @@ def _escape(physical: list[str]) -> tuple[str, int]:
     return DEFAULT_ESCAPE, 0
 
 
-def _join(physical: list[str], file: str, continued: re.Pattern[str]) -> Iterator[LogicalLine]:
+def _join(physical: Iterator[tuple[int, str]], file: str, escape: str) -> Iterator[LogicalLine]:
+    continued = re.compile(rf"{re.escape(escape)}[ \t]*$")
     text = ""
-    pieces: list[tuple[int, int, int]] = []
-    for number, line in enumerate(physical, 1):
+    pieces: list[Piece] = []
+    for number, line in physical:
         stripped = line.strip()
         if not stripped or stripped.startswith("#"):
             continue  # also in the middle of an instruction, as Docker has it
@@ -78,7 +82,14 @@ def _join(physical: list[str], file: str, continued: re.Pattern[str]) -> Iterato
         more = continued.search(piece)
         text += piece[: more.start()] if more else piece
         if not more:
-            yield LogicalLine(text.rstrip(), file, tuple(pieces))
+            yield _whole(text, file, pieces, physical, escape)
             text, pieces = "", []
     if text.strip():
-        yield LogicalLine(text.rstrip(), file, tuple(pieces))
+        yield _whole(text, file, pieces, physical, escape)
+
+
+def _whole(text: str, file: str, pieces: list[Piece], following: Iterator[tuple[int, str]], escape: str) -> LogicalLine:
+    """The instruction, with its here-documents taken from the lines that follow."""
+    text = text.rstrip()
+    documents = [document.filled(following) for document in announced(text, escape)]
+    return LogicalLine(text, file, tuple(pieces), tuple(documents))

@@ -7,11 +7,15 @@ import re
 from pathlib import Path
 
 from sealer.errors import InputError, Position, Problem
-from sealer.kubefile.instructions import LATER_DIALECT, OF_DOCKERFILES, READERS, InstructionError, Reader
+from sealer.kubefile.consistency import contradictions, unknown_names
+from sealer.kubefile.instructions import OF_DOCKERFILES, READERS
 from sealer.kubefile.lines import LogicalLine, split
 from sealer.kubefile.model import Arg, From, Instruction, Kubefile, Word
+from sealer.kubefile.reader import InstructionError, Reader
 
 LARGEST = 4 * 1024 * 1024
+SCRATCH = "scratch"
+_APPLICATIONS = ("APP", "CNI", "CSI")
 
 
 def read(path: Path) -> Kubefile:
@@ -55,6 +59,7 @@ class _Parser:
         self._file = file
         self._problems: list[Problem] = []
         self._warnings: list[Problem] = []
+        self._unread_applications = False
 
     def parse(self, text: str) -> Kubefile:
         source = split(text, self._file)
@@ -64,6 +69,9 @@ class _Parser:
             )
         read = [instruction for line in source.lines if (instruction := self._instruction(line, source.escape))]
         arguments, base, body = self._order(read, empty=not source.lines)
+        self._problems += contradictions(body)
+        if base is not None and base.image.text.lower() == SCRATCH and not self._unread_applications:
+            self._problems += unknown_names(body, ())
         if self._problems or base is None:
             raise InputError("the Kubefile is wrong", where=self._file, problems=sorted(self._problems, key=_place))
         return Kubefile(self._file, arguments, base, body, source.escape, tuple(self._warnings))
@@ -77,10 +85,15 @@ class _Parser:
             return None
         reader = Reader(line, name, written.end(), escape)
         try:
+            for document in line.documents:
+                if not document.closed:
+                    message = f"the here-document has no end: a line that says {document.name} alone"
+                    raise InstructionError(message, document.offset)
             return READERS[name](reader)
         except InstructionError as error:
             path = "" if error.message.startswith(f"{name} ") else name
-            self._problems.append(Problem(line.at(error.offset), path, error.message))
+            self._problems.append(Problem(error.position or line.at(error.offset), path, error.message))
+            self._unread_applications |= name in _APPLICATIONS
             return _placeholder(line, name)
         finally:
             self._warnings += [Problem(line.at(offset), name, message) for offset, message in reader.warnings]
@@ -122,13 +135,11 @@ def _place(problem: Problem) -> Position:
 
 def _placeholder(line: LogicalLine, name: str) -> Instruction | None:
     """Something in a wrong FROM's place, so that its absence is not reported too."""
-    return From(line.at(0), name, Word("scratch", line.at(0))) if name == "FROM" else Instruction(line.at(0), name)
+    return From(line.at(0), name, Word("?", line.at(0))) if name == "FROM" else Instruction(line.at(0), name)
 
 
 def _unknown(written: str, name: str) -> str:
     shown = ascii(written[:60])
-    if name in LATER_DIALECT:
-        return f"{name} is not supported yet: use COPY and CMD"
     if name in OF_DOCKERFILES:
         return f"{name} has no meaning in a cluster image: {OF_DOCKERFILES[name]}"
     near = difflib.get_close_matches(name[:60], READERS, n=1, cutoff=0.6)

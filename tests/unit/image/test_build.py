@@ -112,7 +112,6 @@ def test_ignored_files_are_not_copied(build_image: Build, tree: Path) -> None:
         ("COPY out x", "'out' is a link that leads out of the build context"),
         ("COPY dead x", "'dead' is a link to nothing"),
         ("COPY c.txt x\nCOPY a.yaml x/y", "'x/y' cannot be made: 'x' is a file in the rootfs"),
-        ("COPY ${NONE} x", "the name of a source is empty"),
         ("COPY a.yaml .wh.x", "a file cannot go into a layer"),
     ],
 )
@@ -317,6 +316,7 @@ def test_a_missing_base_and_a_foreign_platform(build_image: Build) -> None:
     [
         ("FROM ${X:?name-it}", "X must be set: name-it"),
         ("FROM scratch\nENV A=${B?}", "B must be set"),
+        ("FROM scratch\nCOPY ${NONE} x", "the name of a source is empty"),
     ],
 )
 def test_variables_that_must_be_set(build_image: Build, text: str, message: str) -> None:

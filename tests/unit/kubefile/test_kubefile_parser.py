@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from sealer.errors import InputError
 from sealer.kubefile import parse, read
+from sealer.kubefile.expansion import expand
 from sealer.kubefile.model import Arg, Cmd, Copy, Env, Instruction, Label, Run
 
 
@@ -81,6 +82,31 @@ def test_copy_takes_a_mode() -> None:
     assert copy.chmod == 0o755
 
 
+@pytest.mark.parametrize("owner", ["root", "0", "0:0", "root:root", ":0"])
+def test_copy_takes_the_only_owner_that_there_is(owner: str) -> None:
+    assert isinstance(only(f"COPY --chown={owner} a b"), Copy)
+
+
+def test_add_takes_urls_and_shows_no_password() -> None:
+    checksum = "sha256:" + "0" * 64
+    add = only(f"ADD --checksum={checksum} https://me:secret@example.com/x?a=b@c y")
+    assert isinstance(add, Copy)
+    assert [source.text for source in add.sources] == ["https://me:secret@example.com/x?a=b@c"]
+    assert add.checksum is not None and add.checksum.text == checksum
+    assert add.text == f"ADD --checksum={checksum} https://******@example.com/x?a=b@c y"
+
+
+def test_maintainer_is_a_label() -> None:
+    (label,) = (kubefile := parse("FROM scratch\nMAINTAINER John's $HOME <j@example.com>")).body
+    assert isinstance(label, Label)
+    ((name, value),) = label.pairs
+    assert name.text == "org.opencontainers.image.authors"
+    assert expand(value, {"HOME": "/root"}) == "John's $HOME <j@example.com>"
+    assert [str(warning) for warning in kubefile.warnings] == [
+        "Kubefile:2:1: MAINTAINER: write it as LABEL org.opencontainers.image.authors=..."
+    ]
+
+
 def test_names_and_values() -> None:
     env, old, label, arg = body("ENV A=1 B=\"x y\" C=a\\ b\nENV D the rest\nLABEL k=v 'l'=w\nARG X=1 Y")
     assert isinstance(env, Env) and isinstance(old, Env) and isinstance(label, Label) and isinstance(arg, Arg)
@@ -128,9 +154,9 @@ def test_a_byte_order_mark_is_no_instruction() -> None:
         ("FROM a\nFROM b", "Kubefile:2:1: a second FROM: a Kubefile has one stage"),
         ("FROM a\n  FRMO b", "Kubefile:2:3: unknown instruction 'FRMO'; did you mean FROM?"),
         ("FROM a\nXYZZY b", "Kubefile:2:1: unknown instruction 'XYZZY'"),
-        ("FROM a\nAPP x local://y", "Kubefile:2:1: APP is not supported yet: use COPY and CMD"),
-        ("FROM a\nlaunch x", "Kubefile:2:1: LAUNCH is not supported yet: use COPY and CMD"),
-        ("FROM a\nCNI calico local://y", "Kubefile:2:1: CNI is not supported yet: use COPY and CMD"),
+        ("FROM a\nAPCMDS x y", "Kubefile:2:1: unknown instruction 'APCMDS'; did you mean APPCMDS?"),
+        ("FROM a\nLUANCH x", "Kubefile:2:1: unknown instruction 'LUANCH'; did you mean LAUNCH?"),
+        ("FROM a\nkubversion 1", "Kubefile:2:1: unknown instruction 'kubversion'; did you mean KUBEVERSION?"),
         (
             "FROM a\nWORKDIR /x",
             "Kubefile:2:1: WORKDIR has no meaning in a cluster image: "
@@ -148,13 +174,13 @@ def test_a_byte_order_mark_is_no_instruction() -> None:
             "Kubefile:2:5: RUN: --mount is not supported but for type=secret: RUN sees the whole rootfs anyway",
         ),
         (
-            "FROM a\nRUN cat <<EOF > x",
-            "Kubefile:2:9: RUN: here-documents are not supported: COPY a file, or continue lines with a backslash",
+            "FROM a\nCMD cat <<EOF > x",
+            "Kubefile:2:9: CMD: here-documents are for RUN, COPY and ADD: COPY a script, and run it with CMD",
         ),
         ("FROM a\nCOPY x", "Kubefile:2:1: COPY needs at least one source and a destination"),
         (
             "FROM a\nCOPY --chown=1:1 x y",
-            "Kubefile:2:6: COPY: --chown is not supported: all files of a rootfs belong to root on the hosts",
+            "Kubefile:2:6: COPY: --chown takes root alone: all files of a rootfs belong to root on the hosts",
         ),
         ("FROM a\nCOPY --from=b x y", "Kubefile:2:6: COPY: --from is not supported: a Kubefile has one stage"),
         (
@@ -163,8 +189,27 @@ def test_a_byte_order_mark_is_no_instruction() -> None:
         ),
         ("FROM a\nCOPY --what x y", "Kubefile:2:6: COPY does not know the flag '--what'"),
         (
-            "FROM a\nADD https://example.com/x y",
-            "Kubefile:2:5: ADD of a URL is not supported yet: fetch it with RUN",
+            "FROM a\nCOPY a https://example.com/x y",
+            "Kubefile:2:8: COPY takes files of the build context; ADD fetches a URL",
+        ),
+        (
+            "FROM a\nADD git@github.com:a/b.git y",
+            "Kubefile:2:5: ADD: a git repository is not fetched: clone it before the build, or with RUN",
+        ),
+        (
+            "FROM a\nADD https://example.com/a.git#main:docs y",
+            "Kubefile:2:5: ADD: a git repository is not fetched: clone it before the build, or with RUN",
+        ),
+        ("FROM a\nADD FTP://e/x y", "Kubefile:2:5: ADD: 'ftp://' is not fetched: only http:// and https:// are"),
+        (
+            "FROM a\nADD --checksum=md5:1 https://e/x y",
+            "Kubefile:2:5: ADD: --checksum takes sha256: and 64 digits of 0-9a-f",
+        ),
+        (f"FROM a\nADD --checksum=sha256:{'0' * 64} x y", "Kubefile:2:5: ADD: --checksum is for a URL"),
+        ("FROM a\nADD --checksum=$A https://e/x a y", "Kubefile:2:5: ADD: --checksum is for an ADD of one URL"),
+        (
+            "FROM a\nCOPY --checksum=x y z",
+            "Kubefile:2:6: COPY: --checksum is not supported: only ADD fetches URLs",
         ),
         ("FROM a\nCOPY \\\n  'x y", "Kubefile:2:1: COPY needs at least one source and a destination"),
         ("FROM a\nCOPY x \\\n  ${Y", "Kubefile:3:3: COPY: '${' without its '}'"),
@@ -213,6 +258,14 @@ WORDS = [
     "LABEL",
     "CMD",
     "APP",
+    "APPCMDS",
+    "APPENV",
+    "LAUNCH",
+    "CMDS",
+    "KUBEVERSION",
+    "local://x",
+    "https://x",
+    "EOF",
     "scratch",
     "--chmod=7",
     "[",
@@ -221,7 +274,8 @@ WORDS = [
     "}",
 ]
 PIECES = st.one_of(
-    st.sampled_from([*WORDS, " ", "\n", "\\\n", "'", '"', "#", "=", "$", "\t", "<<EOF", "`"]), st.text(max_size=4)
+    st.sampled_from([*WORDS, " ", "\n", "\\\n", "'", '"', "#", "=", "$", "\t", "<<EOF", "<<-'EOF'", "\nEOF\n", "`"]),
+    st.text(max_size=4),
 )
 
 
