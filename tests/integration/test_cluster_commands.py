@@ -327,6 +327,33 @@ def test_an_application_goes_onto_the_only_cluster(site: Site) -> None:
     site.done("delete", "--all", "--yes")
 
 
+def test_the_applications_of_launch_or_of_a_flag_are_installed_in_order(site: Site) -> None:
+    context = site.work / "context"
+    (context / "Kubefile.apps").write_text(
+        "FROM demo:1\nCNI net local://Kubefile.app\nAPP web local://Kubefile.app\nAPP db local://Kubefile.app\n"
+        "APPENV web Answer=43\n"
+        'APPCMDS net ["echo $(basename $PWD)", "echo $Answer"]\nAPPCMDS web echo web $Answer; ls\nAPPCMDS db echo db\n'
+        "LAUNCH net web\n"
+    )
+    site.done("build", "-q", "-f", str(context / "Kubefile.apps"), "-t", "apps:1", str(context))
+    file = ("run", "apps:1", "-f", str(site.clusterfile))
+
+    def said(*arguments: str) -> list[str]:
+        shown = site.done(*file, *arguments)
+        site.done("delete", "--all", "--yes")
+        lines = [line.partition("127.0.0.1 | ")[2] for line in shown.splitlines() if "127.0.0.1 | " in line]
+        return lines[lines.index("the answer is 42") :] if "the answer is 42" in lines else lines[-1:]
+
+    assert said() == ["the answer is 42", "net", "42", "web 43", "Kubefile.app"]
+    assert said("--apps", "db,net") == ["the answer is 42", "db", "net", "42"]
+    assert said("--apps", "") == ["the answer is 42"]
+    assert said("--cmds", "echo other") == ["other"]
+    wrong = site.call(*file, "--apps", "nix")
+    assert wrong.returncode == 2
+    assert "no application 'nix'" in wrong.stderr
+    assert not list((site.work / "home" / "clusters").glob("*/state.json"))
+
+
 def test_a_failure_names_host_step_output_and_remedy_and_the_same_command_continues(site: Site) -> None:
     (site.work / "broken").touch()
     failed = site.call("apply", "-f", str(site.clusterfile), "--output", "json")

@@ -20,6 +20,7 @@ _SPELLED = {
     "container_runtime": "spec.containerRuntime",
     "host_aliases": "spec.hostAliases",
     "data_root": "spec.dataRoot",
+    "app_names": "spec.appNames",
 }
 
 

@@ -21,6 +21,7 @@ class Flags:
     :param masters, nodes: addresses and ranges, or counts with a provider that makes hosts.
     :param env: `K=V` each, over the hosts' env.
     :param cmds: replace the image's CMDs.
+    :param apps: names of applications, in place of those of the image's LAUNCH; None: nothing is said.
     """
 
     image: str = ""
@@ -32,6 +33,7 @@ class Flags:
     provider: str = ""
     cmds: tuple[str, ...] = ()
     cmd_args: tuple[str, ...] = ()
+    apps: tuple[str, ...] | None = None
 
 
 def desired(base: Clusterfile | None, flags: Flags, makes_hosts: Callable[[str], bool]) -> Clusterfile:
@@ -50,6 +52,7 @@ def desired(base: Clusterfile | None, flags: Flags, makes_hosts: Callable[[str],
         provider=provider,
         cmd=flags.cmds or cluster.cmd,
         cmd_args=flags.cmd_args or cluster.cmd_args,
+        app_names=cluster.app_names if flags.apps is None else flags.apps,
         ssh=flags.ssh.filled_from(cluster.ssh),
     )
     makes = makes_hosts(provider.name)

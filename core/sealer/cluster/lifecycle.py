@@ -22,6 +22,7 @@ from sealer.cluster.leftovers import tidy
 from sealer.cluster.lock import cluster_lock
 from sealer.cluster.operate import Intention, Run, exists
 from sealer.cluster.plan import Plan
+from sealer.cluster.scripts import launched
 from sealer.cluster.stages import Drivers
 from sealer.clusterfile.model import Cluster, Clusterfile, HostGroup
 from sealer.errors import ImageNotFoundError, InputError, RefusedError
@@ -232,6 +233,7 @@ class Lifecycle:
         if self._choices.unfinished == "continue":
             desired = self._pending(home, desired)
         cluster = _cluster(desired)
+        launched(image, cluster.app_names)  # a wrong name is told of before anything is done
         wanted = self._wanted(cluster, recorded)
         removed = _left_over(recorded, wanted)
         intention = Intention("create", desired, image, wanted=wanted, added=wanted, removed=removed)
@@ -302,7 +304,10 @@ class Lifecycle:
             )
         base = _recorded_cluster(recorded)
         asked = _cluster(desired)
-        spec = replace(base, env={**base.env, **asked.env}, cmd=asked.cmd, cmd_args=asked.cmd_args)
+        launched(image, asked.app_names)
+        spec = replace(
+            base, env={**base.env, **asked.env}, cmd=asked.cmd, cmd_args=asked.cmd_args, app_names=asked.app_names
+        )
         hosts = tuple(entry.host for entry in recorded.hosts if entry.member)
         intention = Intention(
             "application",

@@ -8,10 +8,12 @@ from typing import Literal
 
 from sealer.cluster.environment import FIELDS
 from sealer.cluster.receipts import passing_on
+from sealer.errors import InputError
 from sealer.events import Json
 from sealer.extension.context import StepContext
 from sealer.extension.steps import Effect, Step
 from sealer.extension.targets import FIRST_MASTER, Targets
+from sealer.image.model import ClusterImage
 
 TIMEOUT = 3600.0  # seconds; a script that installs a cluster from a slow disk takes its time
 
@@ -42,6 +44,22 @@ def host_script(
     return [Step(name, title, on, run, inputs, unreachable=unreachable, timeout=TIMEOUT, covers=covers)]
 
 
+def launched(image: ClusterImage, apps: tuple[str, ...] | None) -> tuple[str, ...]:
+    """What an image runs when the cluster is up.
+
+    :param apps: names of applications, in place of those of its LAUNCH; None: those.
+    :raises InputError: the image has no application of a name.
+    """
+    if apps is None:
+        return image.first.cmds
+    known = image.first.applications.by_name
+    for name in apps:
+        if name not in known:
+            have = ", ".join(known) or "none"
+            raise InputError(f"'{image.reference}' has no application '{name}'", why=f"it has {have}")
+    return image.first.launching(apps)
+
+
 def commands(cmds: Sequence[str], rootfs: str, arguments: Mapping[str, str], image: str) -> list[Step]:
     """The image's CMDs, one after the other on the first master, each of them once.
 
@@ -56,7 +74,7 @@ def commands(cmds: Sequence[str], rootfs: str, arguments: Mapping[str, str], ima
         title = command if len(command) <= 60 else f"{command[:57]}..."
         inputs: dict[str, Json] = {"command": command, "image": image, "arguments": {**arguments}}
         return Step(
-            f"cmd-{number}", title.replace("\n", " "), FIRST_MASTER, run, inputs, effect=Effect.ONCE, timeout=TIMEOUT
+            f"cmd-{number}", title.replace("\n", "; "), FIRST_MASTER, run, inputs, effect=Effect.ONCE, timeout=TIMEOUT
         )
 
     return [step(number, command) for number, command in enumerate(cmds, 1)]

@@ -14,7 +14,7 @@ from sealer.cluster.distribution import distribute
 from sealer.cluster.hostlock import HostLocks
 from sealer.cluster.plan import Stage, StageBuilder
 from sealer.cluster.rendering import render
-from sealer.cluster.scripts import commands, host_script
+from sealer.cluster.scripts import commands, host_script, launched
 from sealer.clusterfile.model import ConfigDocument, PluginDocument
 from sealer.events import Json
 from sealer.extension.context import StepContext
@@ -151,7 +151,7 @@ class Composer:
     def _guest(self, builder: StageBuilder) -> None:
         operation, image = self.operation, self.operation.image
         self._phase(builder, Phase.PRE_GUEST)
-        cmds = operation.spec.cmd or (image.first.cmds if image else ())
+        cmds = operation.spec.cmd or (launched(image, operation.spec.app_names) if image else ())
         arguments = dict(item.partition("=")[::2] for item in operation.spec.cmd_args)
         steps = commands(cmds, operation.paths.rootfs, arguments, image.digest if image else "")
         builder.add("Guest", KERNEL, steps)

@@ -75,6 +75,7 @@ class ClusterReader:
             data_root=posixpath.normpath(spec.value("dataRoot", DEFAULT_DATA_ROOT)),
             cmd=spec.texts("cmd"),
             cmd_args=self._cmd_args(),
+            app_names=tuple(filter(None, spec.texts("appNames"))) if "appNames" in spec else None,
             authorize_key=self._ssh().value("authorizeKey", True),
             labels=metadata.text_map("labels"),
             annotations=metadata.text_map("annotations"),

@@ -102,6 +102,7 @@ class Cluster:
     :param pod_cidr: IPv4, IPv6 or both, comma-separated; empty: the runtime's default.
     :param cmd: replaces the image's own CMDs.
     :param cmd_args: over the image's ARGs.
+    :param app_names: the applications that are installed; None: those of the image's LAUNCH.
     :param authorize_key: whether sealer puts a key of its own on the hosts at create.
     """
 
@@ -123,6 +124,7 @@ class Cluster:
     data_root: str = DEFAULT_DATA_ROOT
     cmd: tuple[str, ...] = ()
     cmd_args: tuple[str, ...] = ()
+    app_names: tuple[str, ...] | None = None
     authorize_key: bool = True
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)

@@ -204,6 +204,10 @@ CLUSTER_SPEC = Record(
             OneOf(items=ListOf(Text(check=_wrong_key_value)), mapping=MapOf(Text(), nulls=True)),
             "over the image's ARGs: a list of KEY=VALUE, or a map",
         ),
+        "appNames": Field(
+            ListOf(Text("the name of an application"), or_one=True),
+            "the image's applications that are installed, in place of those of its LAUNCH; an empty list: none",
+        ),
     }
 )
 INFRA_SPEC = Record(

@@ -101,6 +101,7 @@ def _cluster_documents(cluster: Cluster) -> Iterable[Fields]:
         "dataRoot": cluster.data_root,
         "cmd": list(cluster.cmd),
         "cmd_args": list(cluster.cmd_args),
+        "appNames": None if cluster.app_names is None else list(cluster.app_names) or [""],
         "hosts": list(_hosts(cluster)),
     }
     yield _document("Cluster", metadata, spec)

@@ -126,6 +126,7 @@ def clusters(draw: st.DrawFn) -> Cluster:
         host_aliases=draw(st.sampled_from([(), (HostAlias("10.0.0.3", ("a", "b.c")),)])),
         data_root=draw(st.sampled_from(["/var/lib/sealer", "/data"])),
         cmd=tuple(draw(st.lists(texts, max_size=2))),
+        app_names=draw(st.sampled_from([None, (), ("calico", "web")])),
         cmd_args=draw(st.sampled_from([(), ("A=b c", "B=")])),
         authorize_key=draw(st.booleans()),
         labels=draw(st.dictionaries(words, texts, max_size=2)),

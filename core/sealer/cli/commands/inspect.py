@@ -54,5 +54,9 @@ def _rootfs(store: Store, rootfs: Rootfs) -> dict[str, Json]:
         "env": dict(rootfs.env),
         "labels": dict(rootfs.labels),
         "cmds": list(rootfs.cmds),
+        "applications": [
+            {"name": app.name, "type": app.type, "role": app.role, "launched": app.name in rootfs.applications.launch}
+            for app in rootfs.applications.by_name.values()
+        ],
         "layers": layers,
     }

@@ -38,6 +38,13 @@ from sealer.cli.typed import as_text, filled
     help="Run instead of the image's CMDs; may be repeated.",
 )
 @click.option(
+    "--apps",
+    multiple=True,
+    callback=as_text,
+    metavar="NAME",
+    help="Install instead of LAUNCH's applications; '' for none.",
+)
+@click.option(
     "--cmd-args",
     multiple=True,
     callback=as_text,
@@ -59,6 +66,7 @@ def command(  # noqa: PLR0917  # click passes them by name
     provider: str,
     env: tuple[str, ...],
     cmds: tuple[str, ...],
+    apps: tuple[str, ...],
     cmd_args: tuple[str, ...],
     yes: bool,
     **more: Any,
@@ -83,6 +91,7 @@ def command(  # noqa: PLR0917  # click passes them by name
         env=env,
         provider=provider,
         cmds=cmds,
+        apps=tuple(filter(None, ",".join(apps).split(","))) if apps else None,
         cmd_args=cmd_args,
     )
     desired = cluster_request(app, clusterfile, flags)
