@@ -90,9 +90,12 @@ def download(url: str, target: Path, limits: Limits = USUAL) -> str:
     pause = limits.pause
     for attempt in range(1, limits.attempts + 1):
         try:
-            with _attempt_errors(), _opened(address, login, limits) as response:
+            silence = min(limits.silence, max(deadline - time.monotonic(), 0.001))
+            with _attempt_errors(), _opened(address, login, silence) as response:
                 return _store(response, target, limits, deadline)
-        except _AttemptError as error:
+        except _AttemptError as failed:
+            late = time.monotonic() > deadline
+            error = _AttemptError(f"it took longer than {limits.seconds:g} seconds", again=False) if late else failed
             wait = max(pause, error.pause)
             patient = wait <= limits.longest_pause and time.monotonic() + wait < deadline
             if not error.again or attempt == limits.attempts or not patient:
@@ -125,7 +128,7 @@ def _split_login(url: str) -> tuple[str, str]:
 
 
 @contextmanager
-def _opened(address: str, login: str, limits: Limits) -> Iterator[http.client.HTTPResponse]:
+def _opened(address: str, login: str, silence: float) -> Iterator[http.client.HTTPResponse]:
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
@@ -141,7 +144,7 @@ def _opened(address: str, login: str, limits: Limits) -> Iterator[http.client.HT
     request = urllib.request.Request(address, headers=headers)  # noqa: S310 - the opener knows http and https alone
     if login:
         request.add_unredirected_header("Authorization", login)
-    with opener.open(request, timeout=limits.silence) as response:
+    with opener.open(request, timeout=silence) as response:
         yield response
 
 
@@ -225,7 +228,7 @@ def _store(response: http.client.HTTPResponse, target: Path, limits: Limits, dea
             if size > limits.size:
                 raise _AttemptError(f"it has more than {limits.size:,} bytes", again=False)
             if time.monotonic() > deadline:
-                raise _AttemptError(f"it took longer than {limits.seconds:g} seconds", again=False)
+                raise _AttemptError("it takes too long", again=False)
             digest.update(data)
             file.write(data)
     if 0 <= expected != size:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -286,7 +287,9 @@ def test_no_text_ends_in_a_traceback(text: str) -> None:
         kubefile = parse(text)
     except InputError as error:
         assert error.problems
-        lines = text.count("\n") + text.count("\r") + 1
-        assert all(1 <= problem.position.line <= lines for problem in error.problems)
+        lines = re.split(r"\r\n|\n|\r", text)
+        for problem in error.problems:
+            assert 1 <= problem.position.line <= len(lines)
+            assert 1 <= problem.position.column <= len(lines[problem.position.line - 1]) + 1
     else:
         assert kubefile.base.text
