@@ -28,7 +28,8 @@ class Variables:
     """
 
     def __init__(self, given: Mapping[str, str], platform: str, escape: str, host: str) -> None:
-        self._platform = {**_names("TARGET", platform), **_names("BUILD", host)}
+        names = {**_names("TARGET", platform), **_names("BUILD", host)}
+        self._platform = {**names, "ARCH": names["TARGETARCH"]}
         self._given = given
         self._escape = escape
         self._global: dict[str, str] = {}
@@ -70,14 +71,13 @@ class Variables:
     @property
     def known(self) -> dict[str, str]:
         """What an instruction may use: an ENV wins over an ARG of its name."""
-        usual = {"ARCH": self._platform["TARGETARCH"], "PATH": _USUAL_PATH}
-        return {**self._platform, **usual, **self._args, **self.env}
+        return {**self._platform, "PATH": _USUAL_PATH, **self._args, **self.env}
 
     @property
     def environment(self) -> dict[str, str]:
         """What a RUN gets."""
         proxies = {name: value for name, value in self._given.items() if name in _PROXIES}
-        return {**self._platform, **proxies, **self._args, **self.env}
+        return {**proxies, **self._args, **self.env}
 
     @property
     def unused(self) -> tuple[str, ...]:

@@ -472,7 +472,8 @@ def test_the_names_of_the_platforms(build_image: Build, context: Path) -> None:
     names = [f"{side}{what}" for side in ("TARGET", "BUILD") for what in ("PLATFORM", "OS", "ARCH", "VARIANT")]
     image = build_image(
         "FROM scratch\nCOPY tool-$ARCH bin/\n"
-        f"COPY <<EOF list\n{' '.join(f'{name}=${name}' for name in names)}\nEOF\nRUN echo $TARGETPLATFORM > ran\n",
+        f"COPY <<EOF list\n{' '.join(f'{name}=${name}' for name in names)}\nEOF\nRUN echo $TARGETPLATFORM > not\n"
+        "ARG TARGETPLATFORM ARCH\nRUN echo $TARGETPLATFORM $ARCH > ran\n",
         platform="linux/arm/v7",
     )
     host = host_platform()
@@ -488,7 +489,7 @@ def test_the_names_of_the_platforms(build_image: Build, context: Path) -> None:
         "BUILDVARIANT=\n",
     ]
     assert content["bin/tool-arm"] == "arm"
-    assert content["ran"] == "linux/arm/v7\n"
+    assert (content["not"], content["ran"]) == ("\n", "linux/arm/v7 arm\n")
 
 
 def test_all_that_is_wrong_is_told_before_anything_runs(build_image: Build, tmp_path: Path) -> None:
