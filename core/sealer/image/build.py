@@ -14,7 +14,7 @@ from sealer.events import EventStream, Json
 from sealer.image.application_build import ApplicationBuild
 from sealer.image.applications import DIRECTORY, SUPPORTED_VERSIONS_LABEL, Applications, is_own_label
 from sealer.image.cache import BuildCache
-from sealer.image.copy import Context, CopyPlan, Made
+from sealer.image.copy import Context, CopyPlan, Made, SourceError
 from sealer.image.inputs import CopyInputs, FileDigests
 from sealer.image.layer import Entry, FileRead, has_capabilities, hide_lower, write_layer
 from sealer.image.model import (
@@ -34,7 +34,7 @@ from sealer.image.progress import Progress
 from sealer.image.reference import Reference
 from sealer.image.rehearsal import rehearse, supported_versions
 from sealer.image.run import Command, Runner
-from sealer.image.sources import Sources, working_directory
+from sealer.image.sources import Sources, place_of, working_directory
 from sealer.image.staging import Staging
 from sealer.image.storage import shown, storage_errors
 from sealer.image.store import Store
@@ -222,7 +222,13 @@ class _Build:
             try:
                 yield progress
             except SealerError as error:
-                raise _placed(error, instruction.position, instruction.text) from error
+                raise _placed(error, self._place(error, instruction), instruction.text) from error
+
+    def _place(self, error: SealerError, instruction: Instruction) -> Position:
+        """The place of the word that is wrong, where an error is about one."""
+        if isinstance(error, SourceError):
+            return place_of(error.source, instruction, self._variables)
+        return instruction.position
 
     def _from(self, base: From) -> None:
         platform = self._variables.expand_global(base.platform) if base.platform else self._platform
@@ -459,7 +465,7 @@ def _placed(error: SealerError, position: Position, title: str) -> SealerError:
     """The error with the instruction's place, where it has none yet."""
     if isinstance(error, InputError):
         return error
-    kind = type(error) if isinstance(error, ImageError) else BuildError
+    kind = BuildError if isinstance(error, BuildError) or not isinstance(error, ImageError) else type(error)
     why = ": ".join(part for part in (error.where, error.why) if part)
     return kind(
         f"{title}: {error.what}" if len(title) <= 80 else f"{title[:79]}…: {error.what}",

@@ -34,6 +34,17 @@ _WILDCARD = re.compile(r"[*?\[]")
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
 
 
+class SourceError(BuildError):
+    """A source is not there, or cannot be copied.
+
+    :param source: as it was asked for.
+    """
+
+    def __init__(self, source: str, why: BuildError) -> None:
+        super().__init__(why.what, where=why.where, why=why.why, remedy=why.remedy)
+        self.source = source
+
+
 class Context:
     """The directory a build may take files from.
 
@@ -51,8 +62,14 @@ class Context:
     def find(self, source: str) -> list[tuple[Path, str]]:
         """The files and directories that one source names, each with its path in the context, sorted.
 
-        :raises BuildError: there is none, or it is outside the context.
+        :raises SourceError: there is none, or it is outside the context.
         """
+        try:
+            return self._find(source)
+        except BuildError as error:
+            raise SourceError(source, error) from None
+
+    def _find(self, source: str) -> list[tuple[Path, str]]:
         relative = os.path.normpath(source.lstrip("/") or ".")
         if relative == ".." or relative.startswith("../"):
             raise BuildError(

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sealer.errors import BuildError
+from sealer.errors import BuildError, Position
 from sealer.image.copy import Made
 from sealer.image.download import USUAL, Limits, download, file_name
 from sealer.image.storage import remove_tree, storage_errors
 from sealer.image.variables import Variables
 from sealer.kubefile.applications import LOCAL, wrong_source
 from sealer.kubefile.copying import CHECKSUM
-from sealer.kubefile.model import App, Copy, HereFile, Word
+from sealer.kubefile.model import App, Copy, HereFile, Instruction, Word
 from sealer.kubefile.urls import is_remote, refused, without_login
 
 DOWNLOADED = 0o600  # as with Docker
@@ -76,6 +76,13 @@ def app_sources(app: App, variables: Variables) -> list[str]:
         if message := wrong_source(source):
             raise variables.wrong(word, message)
     return [source for _, source in sources]
+
+
+def place_of(source: str, instruction: Instruction, variables: Variables) -> Position:
+    """Where an instruction names a source; the instruction's own place, if it does not."""
+    words = instruction.sources if isinstance(instruction, Copy | App) else ()
+    found = (word for word in words if variables.expand(word).removeprefix(LOCAL) == source)
+    return next((word.position for word in found), instruction.position)
 
 
 class Sources:

@@ -223,7 +223,8 @@ def test_what_is_wrong_only_once_variables_are_known(
 
 def test_a_source_that_is_not_there(build_image: Build, sources: Path) -> None:
     with pytest.raises(BuildError, match=r"'nss\.yaml' is not in the build context") as caught:
-        build_image("FROM scratch\nAPP web local://nss.yaml")
+        build_image("FROM scratch\nARG N=nss\nAPP web local://ns.yaml \\\n  local://$N.yaml")
+    assert caught.value.where.endswith("Kubefile:4:3")
     assert caught.value.remedy == "did you mean 'ns.yaml'?"
 
 
