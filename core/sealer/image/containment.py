@@ -53,12 +53,14 @@ class Request(TypedDict):
     """What is asked for.
 
     :param directory: of the build; it holds `rootfs`, and empty `upper`, `work`, `machine` and `world`.
+    :param copied: work on the directory `copy` instead of an overlay over `rootfs`, with all overlays in memory.
     :param top: where the command finds the rootfs.
     :param secrets: contents (Latin-1: a character a byte) by the absolute path where the command finds them.
     :param network: False for a network of its own, with nothing in it.
     """
 
     directory: str
+    copied: bool
     top: str
     command: str
     environment: dict[str, str]
@@ -135,11 +137,16 @@ def _make_world(request: Request) -> None:
     world = f"{directory}/world"
     # Before anything is mounted: these are the machine's.
     others = list(_file_systems())
+    if request["copied"]:
+        _mount("tmpfs", f"{directory}/machine", "tmpfs", _NOSUID, "mode=700")
     for number, path in enumerate(["/", *others]):
         _copy_of_machine(path, f"{directory}/machine/{number}", world)
     top = world + request["top"]
     os.makedirs(top, exist_ok=True)
-    _overlay(f"{directory}/rootfs", f"{directory}/upper", f"{directory}/work", top)
+    if request["copied"]:
+        _mount(f"{directory}/copy", top, "", _BIND)
+    else:
+        _overlay(f"{directory}/rootfs", f"{directory}/upper", f"{directory}/work", top)
     _mount("proc", world + "/proc", "proc", _NOSUID | _NODEV | _NOEXEC)
     _mount("sysfs", world + "/sys", "sysfs", _RDONLY | _NOSUID | _NODEV | _NOEXEC)
     _make_devices(world)

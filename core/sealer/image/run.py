@@ -1,13 +1,15 @@
 """RUN: a command that works on the rootfs, and what it changed.
 
 On Linux as root it is contained (:mod:`sealer.image.containment`): the rootfs is the lower directory of an overlay, and
-so is the machine around it, so that what the command does to the machine is thrown away. Elsewhere the command gets a
-copy of the rootfs, on the machine as it is, and both trees are compared.
+so is the machine around it, so that what the command does to the machine is thrown away. Where the store's file system
+takes no overlay, as in many containers, the command works on a copy of the rootfs and both trees are compared, and what
+it does to the machine is kept in memory until then. Elsewhere it gets a copy, on the machine as it is.
 """
 
 from __future__ import annotations
 
 import contextlib
+import enum
 import json
 import os
 import selectors
@@ -32,6 +34,14 @@ LONGEST_LINE = 16 * 1024
 TOP = Path("/rootfs")  # where a contained command finds the rootfs
 _PROGRAM = Path(__file__).with_name("containment.py")
 _ENDING_SECONDS = 10
+
+
+class _Way(enum.Enum):
+    """How a command is run."""
+
+    OVERLAY = enum.auto()  # contained, over an overlay of the rootfs
+    COPY = enum.auto()  # contained, on a copy of the rootfs
+    UNCONTAINED = enum.auto()  # on a copy of the rootfs and the machine as it is
 
 
 @dataclass(frozen=True)
@@ -62,8 +72,10 @@ class Runner:
     def __init__(self, directory: Path, warn: Callable[[str], None], overlay: bool | None = None) -> None:
         self._directory = directory
         self._warn = warn
-        self._contained = overlay is not False
+        # How a command may be run, the best first; what this machine cannot do is not tried again.
+        self._ways = [_Way.UNCONTAINED] if overlay is False else list(_Way)
         self._why_not = ""
+        self._warned = overlay is False
         self._rootfs = directory / "rootfs"
 
     def run(self, command: Command, line: Callable[[str], None]) -> list[Entry]:
@@ -81,10 +93,13 @@ class Runner:
             line(text)
 
         try:
-            status = self._run_contained(command, show) if self._contained else None
-            self._contained = status is not None
-            if status is None:
-                status = self._run_on_copy(command, show)
+            while self._ways[0] is not _Way.UNCONTAINED:
+                status = self._run_contained(command, show)
+                if status is not None:
+                    break
+                self._ways.pop(0)
+            else:
+                status = self._run_uncontained(command, show)
         except TimeoutError:
             raise BuildError(
                 f"the command was ended after {command.timeout:g} seconds",
@@ -98,18 +113,22 @@ class Runner:
                 remedy="mend the command in the Kubefile and build again",
             )
         rootfs, upper, copy = self._rootfs, self._directory / "upper", self._directory / "copy"
-        if self._contained:
+        if self._ways[0] is _Way.OVERLAY:
             return layer_entries(rootfs, upper, overlay_changes(rootfs, upper), TOP)
-        return layer_entries(rootfs, copy, tree_changes(rootfs, copy), copy)
+        return layer_entries(rootfs, copy, tree_changes(rootfs, copy), TOP if self._ways[0] is _Way.COPY else copy)
 
     def _run_contained(self, command: Command, show: Callable[[str], None]) -> int | None:
         """Its status, as a process's return code; None where this machine cannot do it."""
         if sys.platform != "linux" or os.geteuid() != 0:
             self._why_not = "that needs root on Linux"
             return None
+        copied = self._ways[0] is _Way.COPY
         self._prepare("upper", "work", "machine", "world")
+        if copied:
+            self._copy()
         request = {
             "directory": str(self._directory),
+            "copied": copied,
             "top": str(TOP),
             "command": command.text,
             "environment": _environment(command, TOP, "/root"),
@@ -140,21 +159,17 @@ class Runner:
         self._why_not = str(said.get("error") or f"its first process ended with status {process.returncode}")
         return None
 
-    def _run_on_copy(self, command: Command, show: Callable[[str], None]) -> int:
+    def _run_uncontained(self, command: Command, show: Callable[[str], None]) -> int:
         if command.secrets or not command.network:
             what = "get a secret" if command.secrets else "be kept from the network"
             raise BuildError(f"the command cannot {what} on this machine", why=self._why_not, remedy="build as root")
-        if self._why_not:
+        if not self._warned:
+            self._warned = True
             self._warn(
                 f"RUN is not contained ({self._why_not}): it works on a copy of the rootfs, but sees and can change "
                 "this machine's files, processes and network"
             )
-            self._why_not = ""
-        self._prepare("copy")
-        copy = self._directory / "copy"
-        with storage_errors("the rootfs could not be copied", copy):
-            copy.rmdir()
-            shutil.copytree(self._rootfs, copy, symlinks=True)
+        copy = self._copy()
         arguments = ["/bin/sh", "-c", command.text]
         if sys.platform == "linux" and (setpriv := shutil.which("setpriv")):
             arguments = [setpriv, "--pdeathsig", "KILL", "--", *arguments]
@@ -162,6 +177,13 @@ class Runner:
         with _start(arguments, environment, copy, subprocess.DEVNULL) as process:
             _watch(process, show, command.timeout)
         return process.returncode
+
+    def _copy(self) -> Path:
+        copy = self._directory / "copy"
+        with storage_errors("the rootfs could not be copied", copy):
+            remove_tree(copy)
+            shutil.copytree(self._rootfs, copy, symlinks=True)
+        return copy
 
     def _prepare(self, *names: str) -> None:
         with storage_errors("the rootfs could not be prepared", self._directory):

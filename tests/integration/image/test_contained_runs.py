@@ -214,6 +214,33 @@ def test_where_nothing_can_be_contained_that_is_said_once(site: Site, monkeypatc
         assert "Operation not permitted" in caught.value.why
 
 
+def test_a_store_on_an_overlay_as_in_a_container(tmp_path: Path, site: Site) -> None:
+    """No overlay can lie over it: the rootfs is copied, and the command is contained all the same."""
+    body = (
+        f"RUN echo 1 > a && mkdir -p d/e && ln -s $PWD/a d/l && touch {tmp_path}/mine /etc/of-sealer-test\n"
+        "RUN --mount=type=secret,id=t rm -r d/e && echo more >> a && wc -c < /run/secrets/t > n;"
+        " ls /etc > names; pwd > p"
+    )
+    secrets = {"t": Secret("hush-hush")}
+    usual = site.build(body, secrets=secrets)
+    for name in ("lower", "upper", "work", "merged"):
+        (tmp_path / name).mkdir()
+    layers = f"lowerdir={tmp_path}/lower,upperdir={tmp_path}/upper,workdir={tmp_path}/work"
+    subprocess.run(["mount", "-t", "overlay", "-o", layers, "none", tmp_path / "merged"], check=True)
+    try:
+        site.store = Store(tmp_path / "merged" / "images")
+        found = site.files(body, secrets=secrets)
+        assert site.store.find("app").digest == usual.digest
+        assert not list((site.store.root / "tmp").iterdir())
+    finally:
+        subprocess.run(["umount", tmp_path / "merged"], check=True)
+    assert (found["p"], found["a"], found["n"]) == ("/rootfs\n", "1\nmore\n", "9\n")
+    assert "of-sealer-test" not in found["names"].split()  # each RUN begins with the machine as it is
+    assert site.messages(State.WARNING) == []
+    assert not (tmp_path / "mine").exists()
+    assert not Path("/etc/of-sealer-test").exists()
+
+
 def denied(directory: Path) -> Path:
     """The program that makes the world, run without the right to do so."""
     from sealer.image.run import _PROGRAM
