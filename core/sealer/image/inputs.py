@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import stat
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
@@ -16,14 +15,15 @@ from sealer.errors import ImageError
 from sealer.events import Json
 from sealer.image.cache import DIRECTORY, replace_file
 from sealer.image.copy import Context
-from sealer.image.layer import FileRead
+from sealer.image.layer import FileRead, files_now
 from sealer.image.oci import decode, encode, texts
 from sealer.image.storage import shown, storage_errors
 from sealer.image.tarstream import CHUNK
 
 # Times of a file are of this machine's clock on these; on a server's disk a change may be told with an earlier time.
 _LOCAL = frozenset({"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "tmpfs", "xfs", "zfs"})
-_GRANULE = 2_000_000_000  # ns; no file system in use counts in longer steps
+_SECOND = 1_000_000_000  # nanoseconds, as all times here
+_TICK = 100_000_000  # more than any other step in which file systems count
 _MOST_FILES = 200_000
 
 
@@ -72,8 +72,9 @@ class FileDigests:
     """Digests of files, remembered between builds for those that have not changed since.
 
     A file counts as unchanged when its size, its times of change (of content, and of anything) and its inode are the
-    same. As in git, that is believed only of a file that was older than a clock's step when it was read: one that is
-    written again within the same step looks as before. Files on other machines' disks are read every time.
+    same. As in git, that is believed only of a file whose last change lay further back than a step of its clock when it
+    was read: one that is written again within the same step looks as before. Files on other machines' disks are read
+    every time.
 
     :param root: of the store.
     :param context: the directory that the files lie in.
@@ -98,7 +99,7 @@ class FileDigests:
     def of(self, file: str) -> str:
         """The digest of one file's content."""
         with storage_errors("a file could not be read", file), Path(file).open("rb", buffering=0) as stream:
-            begun, status = time.time_ns(), os.fstat(stream.fileno())
+            begun, status = files_now(), os.fstat(stream.fileno())
             marks, _, remembered = self._load().get(shown(file), "").rpartition(" ")
             if remembered and marks == _marks(status):
                 return remembered
@@ -111,7 +112,8 @@ class FileDigests:
     def learn(self, read: FileRead) -> None:
         """Remember what was read, if it can be told from what the file may hold later."""
         before = read.before
-        settled = max(before.st_mtime_ns, before.st_ctime_ns) + _GRANULE < read.begun
+        changed = before.st_ctime_ns  # that of the content, mtime, can be set to anything
+        settled = changed + (_TICK if changed % _SECOND else 2 * _SECOND) < read.begun
         if settled and before.st_dev in self._devices and _marks(before) == _marks(read.after):
             self._load()[shown(read.source)] = f"{_marks(before)} {read.digest}"
             self._changed = True

@@ -28,6 +28,7 @@ from sealer.image.tarstream import BLOCK, CHUNK, DEEPEST, Kind
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
 FASTEST = 1
+_CLOCK_REALTIME_COARSE = 5  # linux/time.h
 _AHEAD = 4  # pieces that are read while the first is compressed
 _GZIP = 31  # zlib's window bits for a gzip container; the header isal writes has no time in it
 
@@ -96,7 +97,7 @@ def has_capabilities(entry: Entry) -> bool:
 class FileRead:
     """A file whose content went into a layer.
 
-    :param begun: when reading began, in nanoseconds since the epoch.
+    :param begun: when reading began, by :func:`files_now`.
     :param before: what the system said about it then.
     :param after: and at the end.
     :param digest: of the content that was read, sha256 in hexadecimal digits.
@@ -107,6 +108,17 @@ class FileRead:
     before: os.stat_result
     after: os.stat_result
     digest: str
+
+
+def files_now() -> int:
+    """The time that a file would be given if it were written now, in nanoseconds since the epoch.
+
+    Linux gives files the time of its last tick; a busy virtual machine's may lie far behind its clock.
+    """
+    try:
+        return time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)
+    except OSError:
+        return time.time_ns()
 
 
 def write_layer(
@@ -201,7 +213,7 @@ def _write_entry(tar: _Compressor, entry: Entry, files: Callable[[FileRead], Non
         return
     digest = hashlib.sha256() if files else None
     with storage_errors("a file could not be read", entry.source), Path(entry.source).open("rb", buffering=0) as file:
-        begun, before = time.time_ns(), os.fstat(file.fileno())
+        begun, before = files_now(), os.fstat(file.fileno())
         left = before.st_size
         tar.write(_header(entry, left))
         for piece in tar.write_from(file, left):

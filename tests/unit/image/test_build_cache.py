@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
+import sys
 import tarfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -17,6 +20,7 @@ from sealer.errors import BuildError
 from sealer.events import Event, EventStream, State
 from sealer.image.files import RootfsFiles
 from sealer.image.inputs import FileDigests
+from sealer.image.layer import FileRead, files_now
 from sealer.image.model import ClusterImage
 from sealer.image.store import Store
 from sealer.redaction import Secret
@@ -214,37 +218,64 @@ def test_secrets_are_in_no_key_and_in_no_record(
     assert not [text for text in content if b"hush" in text]
 
 
+@pytest.mark.parametrize(
+    ("changed", "begun", "settled"),
+    [
+        (5_000_000_001, 5_100_000_000, False),
+        (5_000_000_001, 5_100_000_002, True),
+        (5_000_000_000, 6_900_000_000, False),  # maybe of a file system that counts seconds
+        (5_000_000_000, 7_000_000_001, True),
+        (9_000_000_001, 5_000_000_000, False),  # the clock was set back
+    ],
+)
+def test_only_a_file_at_rest_is_remembered(
+    tmp_path: Path, context: Path, changed: int, begun: int, settled: bool
+) -> None:
+    file = context / "a"
+    file.write_text("one")
+    real = file.stat()
+    status = cast(os.stat_result, Status(real, st_ctime_ns=changed))
+    digests = FileDigests(tmp_path / "store", context)
+    digests.learn(FileRead(str(file), begun, status, status, "0"))
+    digests.save()
+    assert (tmp_path / "store" / "cache").exists() is settled
+    moved = cast(os.stat_result, Status(real, st_ctime_ns=changed, st_mtime_ns=real.st_mtime_ns + 1))
+    digests = FileDigests(tmp_path / "other", context)
+    digests.learn(FileRead(str(file), begun, status, moved, "0"))
+    digests.save()
+    assert not (tmp_path / "other" / "cache").exists()  # it was written while it was read
+
+
+class Status:
+    """What the system says of a file, with some of it changed."""
+
+    def __init__(self, real: os.stat_result, **changed: int) -> None:
+        self._real = real
+        self.__dict__.update(changed)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._real, name)
+
+
 def test_an_unchanged_file_is_not_read_again(tmp_path: Path, context: Path) -> None:
-    """By what the digest of a file is after its bytes changed behind the system's back: the old one."""
+    """By what the digest of a file is after the record was changed by hand: the record's."""
     root, file = tmp_path / "store", context / "a"
     file.write_text("one")
-    os.utime(file, (LONG_AGO, LONG_AGO))
-    fresh = FileDigests(root, context)
-    one = fresh.of(str(file))
-    fresh.save()
-    assert not (root / "cache").exists()  # its inode changed a moment ago: that is no proof
     status = file.stat()
-
-    class Settled(FileDigests):
-        """As if the clock had gone on: the file is read an hour after its last change."""
-
-        def learn(self, read):  # type: ignore[no-untyped-def]
-            import dataclasses
-
-            super().learn(dataclasses.replace(read, begun=read.begun + 3600 * 10**9))
-
-    settled = Settled(root, context)
-    assert settled.of(str(file)) == one
-    settled.save()
-    records = json.loads(next((root / "cache" / "files").iterdir()).read_text())["files"]
+    digests = FileDigests(root, context)
+    digests.learn(FileRead(str(file), status.st_ctime_ns + 10**10, status, status, "remembered"))
+    digests.save()
     times = f"{status.st_mtime_ns} {status.st_ctime_ns}"
-    assert records[str(file)] == f"3 {times} {status.st_ino} {status.st_dev} {one}"
-    records[str(file)] = records[str(file)].replace(one, "remembered")
-    next((root / "cache" / "files").iterdir()).write_text(json.dumps({"files": records}))
+    (record,) = (root / "cache" / "files").iterdir()
+    assert json.loads(record.read_text()) == {
+        "files": {str(file): f"3 {times} {status.st_ino} {status.st_dev} remembered"}
+    }
     assert FileDigests(root, context).of(str(file)) == "remembered"
     file.write_text("two")
-    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert FileDigests(root, context).of(str(file)) not in (one, "remembered")
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))  # which changes the other time
+    assert FileDigests(root, context).of(str(file)) == hashlib.sha256(b"two").hexdigest()
+    record.write_bytes(record.read_bytes()[:20])
+    assert FileDigests(root, context).of(str(file)) == hashlib.sha256(b"two").hexdigest()
 
 
 def test_a_file_written_again_within_a_moment_is_seen(executed: Callable[..., str], context: Path) -> None:
@@ -324,3 +355,12 @@ def test_builds_and_removals_at_once(store: Store, context: Path) -> None:
 
     with ThreadPoolExecutor(4) as threads:
         assert len(set.union(*threads.map(come_and_go, range(4)))) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems give files the time of their clock")
+def test_no_file_is_written_before_now(tmp_path: Path) -> None:
+    for number in range(200):
+        now = files_now()
+        file = tmp_path / f"{number}"
+        file.touch()
+        assert file.stat().st_ctime_ns >= now
