@@ -21,6 +21,7 @@ DEMO = {
     "systemd-nspawn": "systemd-container",
 }
 TESTS = DEMO | {
+    "buildah": "buildah",
     "docker-registry": "docker-registry",
     "fish": "fish",
     "nft": "nftables",
