@@ -1,4 +1,7 @@
-"""How long `sealer discover` takes, the whole process: on 2,000 manifests, and on 5 MB of definitions of resources."""
+"""How long `sealer discover` takes, the whole process: on 2,000 manifests, and on 5 MB of definitions of resources.
+
+Run: python tests/benchmarks/image_discovery.py
+"""
 
 # ruff: noqa: T201  # figures are its purpose
 
@@ -7,10 +10,10 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 CORPUS = Path(__file__).parents[1] / "data" / "discovery" / "corpus"
 ROUNDS = 5
@@ -22,6 +25,7 @@ DEFINITION = (
 
 
 def two_thousand(root: Path) -> None:
+    """As many manifests."""
     manifests = [path.read_bytes() for path in sorted(CORPUS.rglob("*.yaml"))]
     for number in range(2000):
         directory = root / f"{number // 50}"
@@ -30,6 +34,7 @@ def two_thousand(root: Path) -> None:
 
 
 def definitions(root: Path) -> None:
+    """5 MB of documents that mention no image."""
     one = DEFINITION + "".join(FIELD.format(number, "words about an image " * 4) for number in range(400))
     (root / "crds.yaml").write_text(one * (5_000_000 // len(one) + 1))
 
@@ -42,16 +47,27 @@ def items(root: Path) -> None:
     (root / "crds.yaml").write_text(f"apiVersion: v1\nkind: List\nitems:\n{indented}\n")
 
 
-@pytest.mark.parametrize("make", [two_thousand, definitions, items])
-def test_discover(tmp_path: Path, make: object) -> None:
-    assert callable(make)
-    make(tmp_path)
-    command = [sys.executable, "-m", "sealer", "discover", "--no-helm", str(tmp_path)]
+def measure(make: Callable[[Path], None], root: Path) -> None:
+    """Print the time that one tree takes."""
+    make(root)
+    command = [sys.executable, "-m", "sealer", "discover", "--no-helm", str(root)]
     times = []
     for _ in range(ROUNDS):
         begun = time.perf_counter()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         times.append(time.perf_counter() - begun)
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    files = [path for path in root.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files) / 1e6
-    print(f"\ndiscover, {len(files)} files, {size:.1f} MB: {statistics.median(times):.2f} s (median of {ROUNDS})")
+    name = make.__name__.replace("_", " ")
+    print(f"discover, {name}, {len(files)} files, {size:.1f} MB: {statistics.median(times):.2f} s (median of {ROUNDS})")
+
+
+def main() -> None:
+    """Measure each tree."""
+    for make in (two_thousand, definitions, items):
+        with tempfile.TemporaryDirectory() as root:
+            measure(make, Path(root))
+
+
+if __name__ == "__main__":
+    main()
