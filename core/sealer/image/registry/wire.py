@@ -28,7 +28,10 @@ from sealer.image.registry.names import is_loopback
 from sealer.redaction import Secret
 
 SEGMENT = 1024 * 1024  # bytes between two reports of a file's progress
-BLOCK = 64 * 1024  # docker-registry takes a blob 8 % faster in such pieces than from `sendfile`: they stay in the cache
+# Pieces that stay in the processor's cache between us and a registry on the same machine: docker-registry takes a blob
+# 15 % faster so than from `sendfile`. Over a wire the sizes do not matter, and the kernel chooses the buffer.
+BLOCK = 16 * 1024
+LOOPBACK_BUFFER = 64 * 1024
 LARGEST_MESSAGE = 64 * 1024  # of an error, from an answer's body
 
 Origin: TypeAlias = tuple[str, str, int]  # scheme, host, port
@@ -225,6 +228,8 @@ class Wire:
         if fresh:
             connection.connect()
             connection.sock.settimeout(self._limits.silence)
+            if is_loopback(connection.host):
+                connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LOOPBACK_BUFFER)
             if self._closed:
                 raise ConnectionAbortedError("called off")
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
