@@ -173,6 +173,14 @@ class TestToken:
             push(store, registries(auths=auths(registry.address)), events, name)
         assert len(token_server.asked) <= 6  # one a thread
 
+    def test_a_token_server_is_not_told_the_password_without_encryption(
+        self, proxy: FaultyProxy, store: Store, registries: MakeRegistries, events: EventStream
+    ) -> None:
+        challenge = {"WWW-Authenticate": 'Bearer realm="http://198.51.100.7/token",service="x"'}
+        proxy.faults = [Fault("GET", "/v2/", times=-1, status=401, headers=challenge)]
+        with pytest.raises(RegistryError, match="would be asked without encryption"):
+            pull(store, registries(auths=auths(proxy.address)), events, f"{proxy.address}/ns/app:v1")
+
     def test_a_wrong_password(
         self, registry: DockerRegistry, store: Store, registries: MakeRegistries, events: EventStream
     ) -> None:

@@ -281,14 +281,21 @@ class TestPush:
         assert blobs_of(other) == blobs_of(store)
         assert not list(store.uploads.iterdir())
 
-    def test_a_lasting_failure_ends_after_some_attempts(
-        self, proxy: FaultyProxy, name: str, store: Store, registries: MakeRegistries, events: EventStream
+    def test_a_lasting_failure_ends_after_some_attempts_and_may_be_continued(
+        self, registry: DockerRegistry, store: Store, other: Store, registries: MakeRegistries, events: EventStream
     ) -> None:
-        cluster_image(store, [name])
-        proxy.faults = [Fault("PATCH", UPLOAD, times=-1, cut=1000)]
-        with pytest.raises(RegistryError, match="cannot be reached"):
+        with FaultyProxy(registry.address, keeps_uploads=True) as proxy:
+            name = f"{proxy.address}/ns/app:v1"
+            cluster_image(store, [name])
+            proxy.faults = [Fault("PATCH", UPLOAD, times=4, cut=1000)]
+            with pytest.raises(RegistryError, match="cannot be reached"):
+                push(store, registries(), events, name)
+            assert len(proxy.requests("PATCH")) == 4
             push(store, registries(), events, name)
-        assert len(proxy.requests("PATCH")) == 4
+            size = layer_of(store, name).size
+            assert proxy.requests("PATCH")[-1].headers["Content-Range"] == f"4000-{size - 1}"
+            pull(other, registries(), events, name)
+        assert blobs_of(other) == blobs_of(store)
 
     def test_an_early_answer_is_heard(
         self, proxy: FaultyProxy, name: str, store: Store, registries: MakeRegistries, events: EventStream

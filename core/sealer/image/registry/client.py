@@ -73,7 +73,7 @@ class Client:
         self.patience = patience
         self._wire = server.wire
         self._server = server
-        self._plain_allowed = "http" in endpoint.schemes
+        self._plain_allowed = endpoint.schemes == ("http",)  # asked for, not just possible on a loopback
         self._loopback = is_loopback(host_and_port(endpoint.host)[0])
         self.sign_in = SignIn(endpoint.registry, server.wire, patience, lookup, self._plain_allowed)
 

@@ -77,8 +77,9 @@ class Uploader:
         try:
             with self._turn(blob):
                 self._send(blob, session, kept)
-        except ImageError:
-            kept.remove()
+        except RegistryError as error:
+            if 400 <= error.status < 500:
+                kept.remove()  # it refused; after anything else the next process may go on
             raise
         kept.remove()
         self.sent.append(blob.digest)
