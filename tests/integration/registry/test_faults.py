@@ -297,6 +297,16 @@ class TestPush:
             pull(other, registries(), events, name)
         assert blobs_of(other) == blobs_of(store)
 
+    def test_an_upload_that_is_forgotten_is_begun_again(
+        self, proxy: FaultyProxy, name: str, store: Store, other: Store, registries: MakeRegistries,
+        events: EventStream,
+    ) -> None:  # fmt: skip
+        cluster_image(store, [name])
+        proxy.faults = [Fault("PATCH", UPLOAD, status=404), Fault("PUT", UPLOAD, status=404)]
+        push(store, registries(), events, name)
+        pull(other, registries(), events, name)
+        assert blobs_of(other) == blobs_of(store)
+
     def test_an_early_answer_is_heard(
         self, proxy: FaultyProxy, name: str, store: Store, registries: MakeRegistries, events: EventStream
     ) -> None:

@@ -14,9 +14,9 @@ from sealer.events import EventStream
 from sealer.image.oci import DOCKER_LIST, INDEX, Descriptor, digest_of
 from sealer.image.oci import MANIFEST as OCI_MANIFEST
 from sealer.image.registry.fetch import FetchedImage, fetch_images
+from sealer.image.registry.messages import FileBody
 from sealer.image.registry.names import complete_container
 from sealer.image.registry.registries import Registries
-from sealer.image.registry.wire import FileBody
 from sealer.image.staging import Staging
 from sealer.image.store import Store
 

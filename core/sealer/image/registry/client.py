@@ -13,9 +13,10 @@ from sealer.image.registry import challenges
 from sealer.image.registry.credentials import Credential
 from sealer.image.registry.endpoints import Endpoint
 from sealer.image.registry.limits import TRY_AGAIN, AgainError, Patience, retry_after
+from sealer.image.registry.messages import LARGEST_MESSAGE, Answer, FileBody, Request
 from sealer.image.registry.names import host_and_port, is_loopback
 from sealer.image.registry.signing_in import Scopes, SignIn
-from sealer.image.registry.wire import LARGEST_MESSAGE, Answer, FileBody, Request, Wire, origin_of
+from sealer.image.registry.wire import Wire, origin_of
 from sealer.redaction import redactor
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})

@@ -14,9 +14,9 @@ from sealer.errors import ImageError, ImageNotFoundError, RegistryError
 from sealer.image.downloads import Downloads
 from sealer.image.oci import Descriptor
 from sealer.image.registry.limits import AgainError
+from sealer.image.registry.messages import Answer
 from sealer.image.registry.progress import Progress
 from sealer.image.registry.repository import Repository
-from sealer.image.registry.wire import Answer
 from sealer.image.staging import Staging
 from sealer.image.storage import storage_errors
 

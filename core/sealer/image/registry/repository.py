@@ -11,7 +11,7 @@ from sealer.image.oci import INDEXES, Descriptor
 from sealer.image.reference import DIGEST
 from sealer.image.registry.client import Client
 from sealer.image.registry.documents import ACCEPT, LARGEST_MANIFEST, Document, document_of
-from sealer.image.registry.wire import Answer, FileBody
+from sealer.image.registry.messages import Answer, FileBody
 
 _RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
 _STREAM = {"Content-Type": "application/octet-stream"}

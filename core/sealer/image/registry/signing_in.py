@@ -19,8 +19,9 @@ from sealer.errors import RegistryError
 from sealer.image.registry.challenges import Challenge
 from sealer.image.registry.credentials import Credential
 from sealer.image.registry.limits import TRY_AGAIN, AgainError, Patience, retry_after
+from sealer.image.registry.messages import Request
 from sealer.image.registry.names import is_loopback
-from sealer.image.registry.wire import Request, Wire, origin_of
+from sealer.image.registry.wire import Wire, origin_of
 from sealer.redaction import Secret
 
 CLIENT = "sealer"

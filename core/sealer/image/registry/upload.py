@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sealer.errors import ImageError, RegistryError
+from sealer.errors import ImageError, ImageNotFoundError, RegistryError
 from sealer.image.oci import Descriptor
 from sealer.image.registry.limits import AgainError
+from sealer.image.registry.messages import FileBody
 from sealer.image.registry.progress import Progress
 from sealer.image.registry.repository import Repository, Session
-from sealer.image.registry.wire import FileBody
 from sealer.image.storage import storage_errors
 
 _SOMEWHERE = 1024 * 1024
@@ -66,23 +66,27 @@ class Uploader:
 
     def _bring(self, blob: Descriptor) -> None:
         kept = _Kept(self._sessions, self._target, blob.digest)
-        session = kept.read()
-        session = session and self._target.state(session)
-        if session is None:
-            sources = self._sources(blob.digest)
-            session = self._target.mount(blob.digest, sources[0]) if sources else self._target.begin()
+        with self._turn(blob):
+            session = self._session(blob, kept)
             if session is None:
                 self.mounted.append(blob.digest)
                 return
-        try:
-            with self._turn(blob):
+            try:
                 self._send(blob, session, kept)
-        except RegistryError as error:
-            if 400 <= error.status < 500:
-                kept.remove()  # it refused; after anything else the next process may go on
-            raise
+            except RegistryError as error:
+                if 400 <= error.status < 500:
+                    kept.remove()  # it refused; after anything else the next process may go on
+                raise
         kept.remove()
         self.sent.append(blob.digest)
+
+    def _session(self, blob: Descriptor, kept: _Kept) -> Session | None:
+        """An upload: one that an earlier process began, or a new one; None: a mount did it."""
+        session = kept.read()
+        if session := session and self._target.state(session):
+            return session
+        sources = self._sources(blob.digest)
+        return self._target.mount(blob.digest, sources[0]) if sources else self._target.begin()
 
     @contextmanager
     def _turn(self, blob: Descriptor) -> Iterator[None]:
@@ -111,7 +115,9 @@ class Uploader:
                     session = self._target.send(session, self._rest(blob, start))
                 self._target.finish(session, blob.digest)
                 return
-            except AgainError as failed:
+            except (AgainError, ImageNotFoundError) as error:
+                # 404: the registry has forgotten the upload
+                failed = error if isinstance(error, AgainError) else AgainError(error.why, status=404)
                 state = self._target.state(session)
                 attempt = 0 if state and state.offset - start >= _SOMEWHERE else attempt
                 patience.wait(failed, attempt, f"{self._target}@{blob.digest[:19]}")

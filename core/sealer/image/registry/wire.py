@@ -7,154 +7,33 @@ same bytes.
 
 from __future__ import annotations
 
-import base64
 import http.client
 import os
 import select
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import TypeAlias, cast
-from urllib.parse import SplitResult, unquote, urlsplit
+from typing import TypeAlias
+from urllib.parse import SplitResult, urlsplit
 
 import sealer
 from sealer.errors import RegistryError
 from sealer.image.registry.limits import AgainError, Limits
+from sealer.image.registry.messages import Answer, FileBody, Request, broken_off
 from sealer.image.registry.names import is_loopback
-from sealer.redaction import Secret
+from sealer.image.registry.proxies import proxy_authorization, proxy_for
 
 SEGMENT = 1024 * 1024  # bytes between two reports of a file's progress
 # Pieces that stay in the processor's cache between us and a registry on the same machine: docker-registry takes a blob
 # 15 % faster so than from `sendfile`. Over a wire the sizes do not matter, and the kernel chooses the buffer.
 BLOCK = 16 * 1024
 LOOPBACK_BUFFER = 64 * 1024
-LARGEST_MESSAGE = 64 * 1024  # of an error, from an answer's body
 
 Origin: TypeAlias = tuple[str, str, int]  # scheme, host, port
 _PORTS = {"http": 80, "https": 443}
-
-
-@dataclass(frozen=True)
-class FileBody:
-    """A part of a file, to be sent.
-
-    :param sent: told how far in the file the sending has come.
-    """
-
-    path: Path
-    offset: int
-    size: int
-    sent: Callable[[int], None] = lambda _: None
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked; `url` is absolute, and `headers` may hold secrets."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | FileBody | None = None
-
-
-class Answer:
-    """A status, headers, and a body still to be read. Use it in a `with`, which frees its connection."""
-
-    def __init__(self, response: http.client.HTTPResponse, url: str, done: Callable[[bool], None]) -> None:
-        self._response = response
-        self._done: Callable[[bool], None] | None = done
-        self.url = url
-        self.status = response.status
-
-    def __enter__(self) -> Answer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def header(self, name: str) -> str:
-        """A header's value; empty if it is not there."""
-        return self._response.headers.get(name, "")
-
-    def headers(self, name: str) -> list[str]:
-        """All values of a header that may be there several times."""
-        return self._response.headers.get_all(name, [])
-
-    @property
-    def length(self) -> int:
-        """Bytes of the body that are still to come; -1: not known."""
-        return -1 if self._response.length is None else self._response.length
-
-    def read(self, limit: int) -> bytes:
-        """The body, if it is no longer than that; else `limit` + 1 bytes of it.
-
-        :raises AgainError: the connection broke.
-        """
-        with broken_off():
-            content = self._response.read(limit + 1)
-        if len(content) <= limit and self.length > 0:
-            raise AgainError("the connection was closed in the middle of an answer")
-        return content
-
-    def next(self, limit: int) -> bytes:
-        """The next bytes of the body, as they come; empty at its end.
-
-        One read of the socket each: a server that sends a byte a minute must not be waited for until a buffer is full.
-
-        :raises AgainError: the connection broke.
-        """
-        with broken_off():
-            return self._response.read1(limit)
-
-    def close(self) -> None:
-        """Give the connection back if it can be used again, or close it."""
-        done, self._done = self._done, None
-        if done is None:
-            return
-        if 0 <= self.length <= LARGEST_MESSAGE:
-            try:
-                self._response.read()
-            except (OSError, http.client.HTTPException):
-                done(False)
-                return
-        whole = self._response.isclosed()
-        self._response.close()
-        done(whole and not self._response.will_close)
-
-
-class broken_off:  # noqa: N801  # reads as a statement
-    """Turns what the operating system and `http.client` say about a broken connection into one error."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        match error:
-            case ssl.SSLCertVerificationError():
-                raise RegistryError(
-                    "the registry's certificate is not trusted",
-                    why=error.verify_message,
-                    remedy="give its CA in registries.yaml or in /etc/docker/certs.d/HOST/ca.crt",
-                ) from error
-            case ssl.SSLError():
-                why = f"TLS failed ({error.reason or error}); a registry without it needs --plain-http"
-                raise AgainError(why) from error
-            case TimeoutError():
-                raise AgainError("nothing was heard for too long") from error
-            case http.client.IncompleteRead():
-                raise AgainError("the connection was closed in the middle of an answer") from error
-            case http.client.RemoteDisconnected():
-                raise AgainError("the connection was closed without an answer") from error
-            case http.client.HTTPException() | ValueError():
-                raise AgainError(f"what came is not HTTP ({type(error).__name__})") from error
-            case socket.gaierror():
-                raise AgainError(f"its name cannot be resolved ({error.strerror})") from error
-            case OSError():
-                raise AgainError(error.strerror or str(error)) from error
 
 
 Trust: TypeAlias = Callable[[str], ssl.SSLContext]
@@ -272,7 +151,7 @@ class Wire:
         proxy = proxy_for(scheme, host, port)
         address = (proxy.hostname or "", proxy.port or _PORTS["http"]) if proxy else (host, port)
         timeout = self._limits.connect_timeout
-        authorization = _proxy_authorization(proxy) if proxy else ""
+        authorization = proxy_authorization(proxy) if proxy else ""
         if scheme == "http":
             plain = http.client.HTTPConnection(*address, timeout=timeout)
             return _Link(plain, proxied=proxy is not None, proxy_authorization=authorization)
@@ -330,30 +209,3 @@ def _send(sock: socket.socket, body: FileBody) -> None:
             if offset - told >= SEGMENT or offset == end:
                 told = offset
                 body.sent(offset)
-
-
-def proxy_for(scheme: str, host: str, port: int) -> SplitResult | None:
-    """The proxy that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` want for a host."""
-    if is_loopback(host) or not any(name.lower().endswith("_proxy") for name in os.environ):
-        return None
-    import urllib.request  # noqa: PLC0415  # 10 ms that only a site with a proxy pays
-
-    proxies = urllib.request.getproxies_environment()
-    url = proxies.get(scheme) or proxies.get("all")
-    if not url:
-        return None
-    bypass = cast("Callable[[str], bool]", urllib.request.proxy_bypass_environment)  # type: ignore[attr-defined]
-    if bypass(f"{host}:{port}"):
-        return None
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    if parts.scheme != "http":
-        raise RegistryError(f"the proxy {parts.scheme}://{parts.hostname} cannot be used", why="it must be http://")
-    return parts
-
-
-def _proxy_authorization(proxy: SplitResult) -> str:
-    if proxy.username is None:
-        return ""
-    pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}".encode()
-    Secret(unquote(proxy.password or ""))
-    return "Basic " + Secret(base64.b64encode(pair).decode()).reveal()

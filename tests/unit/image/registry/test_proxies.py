@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from sealer.errors import RegistryError
-from sealer.image.registry.wire import origin_of, proxy_for
+from sealer.image.registry.proxies import proxy_for
+from sealer.image.registry.wire import origin_of
 
 
 @pytest.fixture
