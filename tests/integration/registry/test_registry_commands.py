@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import select
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from certificates import Authority
 from docker_registry import DockerRegistry
+from faulty_proxy import Fault, FaultyProxy
 from sample_images import blobs_of, cluster_image
 
 from sealer.image.store import Store
@@ -131,6 +135,42 @@ def test_signing_in_and_out(
     sealer("pull", name, "--authfile", own)
     (sealer.home / "registries.yaml").unlink()
     sealer("pull", name, "--authfile", own, "--skip-tls-verify")
+
+
+def test_name_and_password_are_asked_for_without_showing_the_password(sealer: Shell, guarded: DockerRegistry) -> None:
+    terminal, own = pty.openpty()
+    words = [sys.executable, "-m", "sealer", "login", guarded.address, "--skip-tls-verify"]
+    with subprocess.Popen(words, env={**os.environ, **sealer.variables}, stdin=own, stdout=own, stderr=own) as process:
+        os.close(own)
+        shown = b""
+        for question, answer in ((b"Name", b"me\n"), (b"Password", PASSWORD.encode() + b"\n"), (b"signed in", b"")):
+            while question not in shown:
+                assert select.select([terminal], [], [], 60)[0], shown
+                shown += os.read(terminal, 1000)
+            os.write(terminal, answer)
+        assert process.wait(timeout=60) == 0
+    os.close(terminal)
+    assert PASSWORD.encode() not in shown
+    assert guarded.address in (sealer.docker / "config.json").read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_typed_password_is_not_seen_by_others(sealer: Shell) -> None:
+    with FaultyProxy() as silent:
+        silent.faults = [Fault("GET", "/v2/", times=-1, hang=True)]
+        words = ["login", silent.address, "-u", "me", "-p", PASSWORD]
+        with subprocess.Popen(
+            [sys.executable, "-m", "sealer", *words], env={**os.environ, **sealer.variables}
+        ) as process:
+            clock = threading.Event()
+            for _ in range(3000):
+                if silent.seen:
+                    break
+                clock.wait(0.02)
+            command = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+            process.kill()
+    assert b"login" in command
+    assert PASSWORD.encode() not in command
 
 
 def test_a_password_elsewhere_is_mentioned(sealer: Shell, tmp_path: Path) -> None:
