@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "inspect": ("inspect", "Show what an image is made of."),
     "tag": ("tag", "Give an image another name."),
     "rmi": ("rmi", "Remove images."),
+    "prune": ("prune", "Free the disk of what nobody needs."),
     "save": ("save", "Write an image to an archive."),
     "load": ("load", "Read an image from an archive."),
     "push": ("push", "Bring an image to its registry."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -216,3 +217,24 @@ def test_the_same_input_gives_the_same_digest_wherever_and_whenever(tmp_path: Pa
         )
         digests.add(result.stdout.split()[-1])
     assert len(digests) == 1
+
+
+def test_prune_takes_what_nobody_needs(sealer: Shell, tmp_path: Path) -> None:
+    """An image that lost its name to a new one goes with its blobs, and so does what a transfer left behind."""
+    assert sealer("prune") == "0 images and 0 blobs removed, 0 B freed\n"
+    sealer("build", "-q", "-t", "app", ".")
+    [old] = [image["digest"] for image in sealer.json("images")["images"]]  # type: ignore[attr-defined]
+    (tmp_path / "data" / "f").write_bytes(os.urandom(100_000))
+    sealer("build", "-q", "-t", "app", ".")
+    (sealer.home / "images" / "downloads").mkdir(exist_ok=True)
+    (sealer.home / "images" / "downloads" / ("0" * 64)).write_bytes(b"half")
+    stray = sealer.home / "images" / "blobs" / "sha256" / hashlib.sha256(b"stray").hexdigest()
+    stray.write_bytes(b"stray")
+    pruned = sealer.json("prune")
+    assert pruned["images"] == [old]
+    assert f"sha256:{stray.name}" in pruned["blobs"]  # type: ignore[operator]
+    assert pruned["freed"] > 0  # type: ignore[operator]
+    assert not stray.exists()
+    assert not list((sealer.home / "images" / "downloads").glob("0*"))
+    sealer("inspect", "app")
+    assert sealer("prune").startswith("0 images and 0 blobs removed")

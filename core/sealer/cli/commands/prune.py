@@ -1,0 +1,50 @@
+"""`sealer prune`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sealer.cli.app import App, pass_app
+from sealer.cli.commands.images import human
+from sealer.errors import RefusedError
+
+
+@click.command("prune")
+@pass_app
+def command(app: App) -> None:
+    """Free the disk of what nobody needs: images without a name, unused blobs, remains of broken transfers.
+
+    What a recorded cluster needs stays, and so does what a running sealer reads or writes.
+    """
+    from sealer.cluster.images import users_of_images  # noqa: PLC0415
+    from sealer.image.store import Store  # noqa: PLC0415
+
+    store = Store(app.settings.images)
+    before = _bytes(store.root)
+    gone: list[str] = []
+    blobs: list[str] = []
+    for image in store.list():
+        if not image.reference:
+            try:
+                [removal] = store.remove(image.digest, users=lambda: users_of_images(app.settings.clusters))
+            except RefusedError:
+                continue  # somebody needs it
+            gone.append(removal.digest)
+            blobs += removal.blobs
+    blobs += store.prune() if store.root.is_dir() else ()
+    freed = max(before - _bytes(store.root), 0)
+    text = f"{len(gone)} images and {len(blobs)} blobs removed, {human(freed)} freed"
+    app.show({"images": [*gone], "blobs": [*blobs], "freed": freed}, text)
+
+
+def _bytes(root: Path) -> int:
+    """What the store's files hold."""
+    total = 0
+    for path in root.rglob("*"):
+        try:
+            total += path.lstat().st_size if path.is_file() else 0
+        except FileNotFoundError:  # a running sealer's, and gone
+            continue
+    return total
