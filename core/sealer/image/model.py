@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sealer.image.applications import Applications
+from sealer.image.discovery.model import Place
+from sealer.image.oci import Descriptor
 
 TYPE_LABEL = "io.sealer.type"
 RUNTIME_LABEL = "io.sealer.runtime"
@@ -75,17 +77,39 @@ class Rootfs:
 
 
 @dataclass(frozen=True)
+class ContainerImage:
+    """A container image inside a cluster image.
+
+    :param reference: its full original name, `docker.io/library/nginx:1.25`, with a digest if it is pinned by one.
+    :param platform: `linux/amd64`.
+    :param manifest: the bytes are those that its registry served, unless `converted` says otherwise.
+    :param index: what the digest in the reference is of, if that is an index; it is in the image, too.
+    :param found: where it is mentioned, the first places only.
+    :param converted: `docker-archive`: the manifest was made from one; else empty.
+    """
+
+    reference: str
+    platform: str
+    manifest: Descriptor
+    index: Descriptor | None = None
+    found: tuple[Place, ...] = ()
+    converted: str = ""
+
+
+@dataclass(frozen=True)
 class ClusterImage:
     """An image in the local store.
 
     :param reference: the name it was asked for by.
     :param digest: of its index: what it is, whatever it is called.
     :param rootfs: one a platform.
+    :param containers: the container images inside, by reference and platform.
     """
 
     reference: str
     digest: str
     rootfs: tuple[Rootfs, ...]
+    containers: tuple[ContainerImage, ...] = ()
 
     def on(self, architecture: str) -> Rootfs | None:
         """The rootfs for hosts of an OCI architecture (`amd64`, `arm64`), or None."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sealer.errors import ImageError
 from sealer.events import Json
 from sealer.image.applications import Applications
+from sealer.image.containers import read_containers
 from sealer.image.model import CMDS_LABEL, ClusterImage, Layer, Rootfs
 from sealer.image.oci import (
     CLUSTER_IMAGE,
@@ -65,7 +66,8 @@ def read_cluster_image(store: Store, reference: str, entry: Descriptor) -> Clust
     manifests = [part for part in parts if part.platform]
     if not manifests:
         raise ImageError("the image has no rootfs", where=reference)
-    return ClusterImage(reference, entry.digest, tuple(_rootfs(store, part) for part in manifests))
+    rootfs = tuple(_rootfs(store, part) for part in manifests)
+    return ClusterImage(reference, entry.digest, rootfs, read_containers(store, parts, reference))
 
 
 def read_history(store: Store, manifest: str) -> tuple[tuple[str, bool], ...]:

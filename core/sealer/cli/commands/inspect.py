@@ -11,7 +11,7 @@ from sealer.cli.app import App, pass_app
 from sealer.events import Json
 
 if TYPE_CHECKING:
-    from sealer.image.model import Rootfs
+    from sealer.image.model import ContainerImage, Rootfs
     from sealer.image.store import Store
 
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("image")
 @pass_app
 def command(app: App, image: str) -> None:
-    """Show what IMAGE is made of: its layers, environment, labels and commands."""
+    """Show what IMAGE is made of: its layers, environment, labels and commands, and the container images inside."""
     from sealer.image.store import Store  # noqa: PLC0415
 
     store = Store(app.settings.images)
@@ -31,6 +31,7 @@ def command(app: App, image: str) -> None:
         "type": found.first.type,
         "runtime": found.first.runtime,
         "rootfs": [_rootfs(store, rootfs) for rootfs in found.rootfs],
+        "containerImages": [_container(store, container) for container in found.containers],
     }
     app.show({"image": value}, lambda: json.dumps(value, indent=2, ensure_ascii=False))
 
@@ -59,4 +60,19 @@ def _rootfs(store: Store, rootfs: Rootfs) -> dict[str, Json]:
             for app in rootfs.applications.by_name.values()
         ],
         "layers": layers,
+    }
+
+
+def _container(store: Store, container: ContainerImage) -> dict[str, Json]:
+    from sealer.image.containers import container_size  # noqa: PLC0415
+
+    places: list[Json] = [{"file": place.file, "line": place.line, "rule": place.rule} for place in container.found]
+    return {
+        "image": container.reference,
+        "platform": container.platform,
+        "digest": container.manifest.digest,
+        "size": container_size(store, container),
+        "index": container.index.digest if container.index else "",
+        "converted": container.converted,
+        "found": places,
     }

@@ -25,8 +25,6 @@ LARGEST_MANIFEST = 4 * 1024 * 1024  # docker-registry accepts no larger ones
 ACCEPT = ", ".join((INDEX, MANIFEST, DOCKER_LIST, DOCKER_MANIFEST))
 _SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+"
 _FOREIGN = ("nondistributable", "foreign")
-CONTAINER_REFERENCE = "io.sealer.image.reference"  # where a container image in a cluster image comes from
-CONTAINER_PLATFORM = "io.sealer.image.platform"  # of a container image in a cluster image
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 from sealer.errors import ImageError, InputError
 from sealer.events import EventStream
+from sealer.image.containers import CONTAINER_PLATFORM
 from sealer.image.oci import CLUSTER_IMAGE, INDEX, INDEXES, Descriptor, decode, digest_of, encode, platform_text
 from sealer.image.oci_image import read_cluster_image
 from sealer.image.platforms import platform_object
 from sealer.image.reference import Reference
-from sealer.image.registry.documents import CONTAINER_PLATFORM, Document, offers
+from sealer.image.registry.documents import Document, offers
 from sealer.image.registry.intake import Intake, Wanted
 from sealer.image.registry.progress import Progress
 from sealer.image.registry.registries import Registries
