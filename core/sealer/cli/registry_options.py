@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
@@ -11,6 +12,7 @@ import click
 from sealer.cli.app import App
 
 if TYPE_CHECKING:
+    from sealer.image.discovery.lists import RegistryImages
     from sealer.image.registry.registries import Registries
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -36,13 +38,21 @@ def registry_options(function: Function) -> Function:
     return function
 
 
-def registries(app: App, options: RegistryOptions) -> Registries:
+def registries(app: App, options: RegistryOptions, given: Sequence[RegistryImages] = ()) -> Registries:
     """All registries, with the user's settings and credentials.
 
+    :param given: credentials that go over the user's.
     :raises InputError: `registries.yaml` cannot be right.
     """
     from sealer.image.registry.endpoints import Access  # noqa: PLC0415  # only what moves images needs it
     from sealer.image.registry.registries import Registries  # noqa: PLC0415
 
     access = Access(plain_http=options["plain_http"], skip_tls_verify=options["skip_tls_verify"])
-    return Registries.of(app.settings.home, options["authfile"], access)
+    found = Registries.of(app.settings.home, options["authfile"], access)
+    if given:
+        from sealer.image.registry.credentials import Credential  # noqa: PLC0415
+        from sealer.image.registry.names import registry_of  # noqa: PLC0415
+
+        known = {registry_of(one.registry): Credential(one.username, one.password) for one in given if one.username}
+        found.auth = dataclasses.replace(found.auth, given=known)
+    return found

@@ -84,7 +84,7 @@ def load(store: Store, source: Path) -> tuple[tuple[str, str], ...]:
     :raises ImageError: it is no such archive, is damaged, or holds what no image may; the store is as before.
     """
     with store.stage() as staging, _blamed(source):
-        with _opened(source) as file:
+        with opened(source) as file:
             index = _stage_members(staging, file)
         entries = _entries(index, source)
         staged = StagedStore(store, staging)
@@ -129,7 +129,7 @@ def _add_bytes(file: IO[bytes], name: str, content: bytes) -> None:
 
 
 @contextmanager
-def _opened(source: Path) -> Iterator[IO[bytes]]:
+def opened(source: Path) -> Iterator[IO[bytes]]:
     """The tar, whatever it is compressed with; errors of its bytes become ours."""
     from isal import igzip  # only when there is something to read
 

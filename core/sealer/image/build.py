@@ -15,6 +15,8 @@ from sealer.image.application_build import ApplicationBuild
 from sealer.image.applications import DIRECTORY, SUPPORTED_VERSIONS_LABEL, Applications, is_own_label
 from sealer.image.cache import BuildCache
 from sealer.image.copy import Context, CopyPlan, Made, SourceError
+from sealer.image.discovery.files import DirectoryFiles, stage
+from sealer.image.gathering.gather import Gathering, ImageRequest
 from sealer.image.inputs import CopyInputs, FileDigests
 from sealer.image.layer import Entry, FileRead, has_capabilities, hide_lower, write_layer
 from sealer.image.model import (
@@ -83,6 +85,7 @@ class BuildRequest:
     :param secrets: for the RUNs that mount them, by id.
     :param run_timeout: seconds for each RUN; None for no end.
     :param overlay: False to give every RUN a copy of the rootfs; None: only where it cannot be contained.
+    :param images: how the container images are found that the rootfs mentions; None: they are not.
     """
 
     context: Path
@@ -99,6 +102,7 @@ class BuildRequest:
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     run_timeout: float | None = None
     overlay: bool | None = None
+    images: ImageRequest | None = None
 
 
 def build(store: Store, request: BuildRequest, events: EventStream) -> ClusterImage:
@@ -129,6 +133,7 @@ def build(store: Store, request: BuildRequest, events: EventStream) -> ClusterIm
     with store.stage() as staging:
         cache = BuildCache(store.root, staging.blobs, reading=request.cache)
         manifests = []
+        images = Gathering(store, staging, request.images, events)
         for platform in platforms:
             rootfs = _Build(
                 store=store,
@@ -138,12 +143,13 @@ def build(store: Store, request: BuildRequest, events: EventStream) -> ClusterIm
                 several=len(platforms) > 1,
                 kubefile=kubefile,
                 cache=cache,
+                images=images,
                 events=events,
             )
             manifests.append(rootfs.run())
         for name in rootfs.unused:
             events.warn(f"--build-arg {name}: no ARG of the Kubefile has this name")
-        index = stage_index(staging, manifests, request.annotations)
+        index = stage_index(staging, [*manifests, *images.finish()], request.annotations)
         store.commit(staging, index, request.names)
         return read_cluster_image(store, request.names[0] if request.names else index.digest, index)
 
@@ -161,12 +167,14 @@ class _Build:
         several: bool,
         kubefile: Kubefile,
         cache: BuildCache,
+        images: Gathering,
         events: EventStream,
     ) -> None:
         self._store = store
         self._staging = staging
         self._request = request
         self._kubefile = kubefile
+        self._images = images
         self._events = events
         self._platform = platform
         self._steps = f"build/{platform}" if several else "build"
@@ -205,6 +213,7 @@ class _Build:
             with self._step(number, instruction) as progress:
                 progress.cached = self._do(instruction, progress)
         self._digests.save()
+        self._images.look_through(self._platform, self._files, self._variables.env)
         return self._finish()
 
     @property
@@ -257,6 +266,7 @@ class _Build:
         image = self._store.use(self._staging, name)
         for rootfs in image.rootfs:
             if f"{rootfs.platform}/".startswith(f"{self._platform}/"):  # linux/arm64/v8 will do for linux/arm64
+                self._images.inherit(image.containers, self._platform)
                 return rootfs
         have = ", ".join(rootfs.platform for rootfs in image.rootfs)
         raise BuildError(f"'{name}' has no rootfs for {self._platform}", why=f"it has {have}")
@@ -431,6 +441,13 @@ class _Build:
         for layer in self._layers[self._applied :]:
             self._unpacked.apply(layer)
         self._applied = len(self._layers)
+
+    def _files(self) -> DirectoryFiles:
+        """The files of the finished rootfs."""
+        if self._unpacked is None:
+            return stage(self._layers, self._work / "discovered")
+        self._unpack()
+        return DirectoryFiles(self._unpacked.directory)
 
     def _finish(self) -> Descriptor:
         labels = {**self._labels, **self._request.labels, **self._apps.finish().labels}

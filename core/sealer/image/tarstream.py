@@ -12,12 +12,13 @@ from __future__ import annotations
 import enum
 import hashlib
 import lzma
+import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol, cast
+from typing import IO, BinaryIO, Protocol, cast
 
 from sealer.errors import ImageError
 
@@ -99,6 +100,32 @@ class Hashed:
         return "sha256:" + self._hash.hexdigest()
 
 
+class Seekable:
+    """A tar that lies on disk: what a member holds is passed over without being read.
+
+    :param file: an uncompressed tar.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes, empty at the end."""
+        return self._file.read(size)
+
+    def skip(self, size: int) -> int:
+        """Go on by at most `size` bytes; by how many is returned."""
+        here = self._file.tell()
+        return self._file.seek(min(here + size, self._size)) - here
+
+    @property
+    def position(self) -> int:
+        """The offset of what is read next."""
+        return self._file.tell()
+
+
 class Content:
     """The bytes of the member that was read last; they can be taken once, before the next member is asked for."""
 
@@ -118,6 +145,8 @@ class Content:
 
     def skip(self) -> None:
         """Go to the end of the member."""
+        if isinstance(self._stream, Seekable):
+            self._left -= self._stream.skip(self._left)
         for _ in self.chunks():
             pass
         if self._padding and len(_exactly(self._stream, self._padding)) < self._padding:

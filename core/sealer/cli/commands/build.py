@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Unpack
 
 import click
 
 from sealer.cli.app import App, pass_app
+from sealer.cli.build_images import ImageOptions, image_options, image_record, image_request, image_table
 from sealer.errors import InputError
+from sealer.events import Json
 from sealer.redaction import Secret
 
 _PATH = click.Path(path_type=Path)
@@ -38,6 +41,7 @@ _PULL = click.Choice(["true", "false", "always", "ifnewer", "missing", "never"])
 @click.option("--network", type=click.Choice(["host", "none"]), default="host", help="Network of every RUN.")
 @click.option("--run-timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="End of every RUN.")
 @click.option("--secret", "secrets", multiple=True, metavar="id=NAME,src=FILE", help="For RUN --mount=type=secret.")
+@image_options
 @pass_app
 def command(
     app: App,
@@ -57,6 +61,7 @@ def command(
     network: str,
     run_timeout: float | None,
     secrets: tuple[str, ...],
+    **options: Unpack[ImageOptions],
 ) -> None:
     """Build a cluster image from a Kubefile and the files in CONTEXT.
 
@@ -65,10 +70,15 @@ def command(
 
     -m is accepted as both generations of sealer know it: there is one way to build. So is --pull: a base is looked for
     in the local store alone, whatever the policy.
+
+    At the end the container images are gathered that the image's files mention: from --image-archive, from the base
+    and other images of the store, and from registries, in this order. They become part of the image.
     """
     from sealer.image.build import BuildRequest, build  # noqa: PLC0415  # only this command builds
+    from sealer.image.gathering.gather import Gathered  # noqa: PLC0415
     from sealer.image.store import Store  # noqa: PLC0415
 
+    gathered: list[Gathered] = []
     request = BuildRequest(
         context=context,
         kubefile=_kubefile(context, kubefile),
@@ -83,10 +93,13 @@ def command(
         network=network,
         run_timeout=run_timeout,
         secrets=dict(map(_secret, secrets)),
+        images=image_request(app, context, options, gathered.append),
     )
     with app.watch():
         image = build(Store(app.settings.images), request, app.events)
-    app.show({"image": {"names": list(tags), "digest": image.digest}}, f"{tags[0]} {image.digest}")
+    found = gathered[0] if gathered else Gathered()
+    record: dict[str, Json] = {"image": {"names": list(tags), "digest": image.digest}, **image_record(found)}
+    app.show(record, lambda: f"{image_table(found)}{tags[0]} {image.digest}")
 
 
 def _kubefile(context: Path, given: Path | None) -> Path | None:

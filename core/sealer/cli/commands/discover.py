@@ -2,122 +2,73 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
 from sealer.cli.app import App, pass_app
+from sealer.cli.discovery_options import (
+    DiscoveryOptions,
+    chart_values,
+    discovery_options,
+    discovery_request,
+    lists_with_auth,
+)
 from sealer.cli.tables import table
 from sealer.errors import InputError
 from sealer.events import Json
 
 if TYPE_CHECKING:
-    from sealer.image.discovery.model import Discovery, FoundImage
-
-_FILE = click.Path(path_type=Path, dir_okay=False)
+    from sealer.image.discovery.model import Discovery, FoundImage, Unresolved
 
 
 @click.command("discover")
 @click.argument("path", default=".", type=click.Path(path_type=Path))
-@click.option("--strict", is_flag=True, help="Fail when a mention of an image could not be resolved.")
-@click.option("--image-list", "lists", multiple=True, type=_FILE, metavar="FILE", help="More images, one a line.")
-@click.option(
-    "--image-list-with-auth",
-    "lists_with_auth",
-    multiple=True,
-    type=_FILE,
-    metavar="FILE",
-    help="More images, by registry, with its credentials; YAML.",
-)
-@click.option(
-    "--ignored-image-list",
-    "ignored_lists",
-    multiple=True,
-    type=_FILE,
-    metavar="FILE",
-    help="Images to leave out, one a line; nginx is docker.io/library/nginx:latest.",
-)
-@click.option(
-    "--values",
-    multiple=True,
-    metavar="[CHART=]FILE",
-    help="Values for Helm charts: for the one at the path CHART, or for all.",
-)
-@click.option("--kube-version", default="", metavar="VERSION", help="The version of Kubernetes that charts are told.")
-@click.option("--helm", type=_FILE, metavar="PROGRAM", help="Default: helm of PATH, or bin/helm below the directory.")
-@click.option("--no-helm", is_flag=True, help="Run no helm; what charts would run is guessed.")
+@discovery_options
 @pass_app
-def command(
-    app: App,
-    *,
-    path: Path,
-    strict: bool,
-    lists: tuple[Path, ...],
-    lists_with_auth: tuple[Path, ...],
-    ignored_lists: tuple[Path, ...],
-    values: tuple[str, ...],
-    kube_version: str,
-    helm: Path | None,
-    no_helm: bool,
-) -> None:
+def command(app: App, *, path: Path, **options: Unpack[DiscoveryOptions]) -> None:
     """List the container images that the files below PATH mention. Nothing is fetched.
 
     Every file is read whose content is YAML or JSON, whatever its name, and so are Helm charts and imageList files,
     but for those that a .sealerignore in PATH names.
     """
     from sealer.extension.image_readers import image_finder  # noqa: PLC0415  # loading all of this costs 100 ms
-    from sealer.image.discovery import lists as image_lists  # noqa: PLC0415
-    from sealer.image.discovery.discover import DiscoveryRequest, own_ignore  # noqa: PLC0415
+    from sealer.image.discovery.discover import own_ignore  # noqa: PLC0415
     from sealer.image.discovery.files import DirectoryFiles  # noqa: PLC0415
     from sealer.image.discovery.readers import Readers  # noqa: PLC0415
     from sealer.image.discovery.rendering import Helm, find_helm  # noqa: PLC0415
 
     if not path.exists():
         raise InputError("there is nothing to look through", where=str(path), why="no such file or directory")
-    if helm and no_helm:
-        raise click.UsageError("--helm and --no-helm exclude each other.")
     files = DirectoryFiles(path)
-    given = [(str(file), image_lists.given_images(file)) for file in lists]
-    given += [(str(file), image_lists.images_of(image_lists.images_with_auth(file))) for file in lists_with_auth]
-    request = DiscoveryRequest(
-        ignore=own_ignore(files),
-        ignored_images=frozenset().union(*(image_lists.ignored_images(file) for file in ignored_lists)),
-        given=tuple(given),
-    )
-    program = None if no_helm else helm or find_helm(files.root)
-    chosen = tuple(_values(path, text) for text in values)
-    readers = Readers(Helm(program, kube_version) if program else None, chosen)
+    request = discovery_request(options, own_ignore(files), lists_with_auth(options))
+    program = None if options["no_helm"] else options["helm"] or find_helm(files.root)
+    chosen = chart_values(options["values"], path)
+    readers = Readers(Helm(program, options["kube_version"]) if program else None, chosen)
     found = image_finder(app.plugins)(files, readers, request)
     app.show(record(found), lambda: text(found))
-    if strict:
+    if options["strict"]:
         found.require_resolved()
-
-
-def _values(root: Path, text: str) -> tuple[str, Path]:
-    chart, equals, file = text.rpartition("=")
-    if not Path(file).is_file():
-        raise InputError(f"--values {text}", why=f"there is no file '{file}'")
-    if not equals:
-        return "", Path(file)
-    if not (root / chart).exists():
-        raise InputError(f"--values {text}", why=f"there is no chart '{chart}' in {root}")
-    return str(PurePosixPath(chart)), Path(file)
 
 
 def record(found: Discovery) -> dict[str, Json]:
     """What was found, for a program."""
     return {
-        "images": [_image(one) for one in found.images],
-        "unresolved": [
-            {"text": one.text, "why": one.why, "file": one.place.file, "line": one.place.line, "rule": one.place.rule}
-            for one in found.unresolved
-        ],
-        "ignored": [_image(one) for one in found.ignored],
+        "images": [found_image(one) for one in found.images],
+        "unresolved": [unresolved(one) for one in found.unresolved],
+        "ignored": [found_image(one) for one in found.ignored],
     }
 
 
-def _image(one: FoundImage) -> dict[str, Json]:
+def unresolved(one: Unresolved) -> dict[str, Json]:
+    """A mention that could not be resolved, for a program."""
+    place = one.place
+    return {"text": one.text, "why": one.why, "file": place.file, "line": place.line, "rule": place.rule}
+
+
+def found_image(one: FoundImage) -> dict[str, Json]:
+    """An image that was found, for a program."""
     places: list[Json] = [{"file": it.file, "line": it.line, "rule": it.rule} for it in one.found]
     return {"image": one.image, "guess": one.guess, "found": places}
 

@@ -10,7 +10,7 @@ import binascii
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -109,9 +109,11 @@ class AuthFiles:
     """The files that are looked at, the first that knows a registry decides.
 
     :param written: the one that `login` and `logout` change.
+    :param given: by registry: what goes over all files.
     """
 
     files: tuple[AuthFile, ...]
+    given: Mapping[str, Credential] = field(default_factory=dict)
 
     @property
     def written(self) -> AuthFile:
@@ -120,6 +122,8 @@ class AuthFiles:
 
     def find(self, registry: str, repository: str = "", ask: Ask | None = None) -> Credential | None:
         """The credential for a repository; None: the user has none. For the rest see :meth:`AuthFile.find`."""
+        if registry in self.given:
+            return self.given[registry]
         for file in self.files:
             if found := file.find(registry, repository, ask):
                 return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from sealer.errors import ImageError, SealerError
@@ -48,6 +48,7 @@ def fetch_images(
     store: Store,
     registries: Registries,
     events: EventStream,
+    forgive: Callable[[str, SealerError], bool] = lambda name, error: False,
 ) -> tuple[FetchedImage, ...]:
     """Fetch container images: documents and blobs, several at once, nothing that the store has.
 
@@ -55,6 +56,7 @@ def fetch_images(
 
     :param names: `nginx`, `registry.k8s.io/pause:3.9@sha256:...`; one that occurs twice is fetched once.
     :param platforms: `linux/amd64`, ...; none: all that each image has.
+    :param forgive: is told of each image that cannot be had; True: go on without it.
     :raises InputError: a name cannot be right.
     :raises ImageError: some could not be fetched; `output` has a line for each.
     """
@@ -64,7 +66,8 @@ def fetch_images(
         registries.patience.notify = progress.retrying
         intake = Intake(store, staging, progress)
         tries = pool.map(lambda name: _attempt(intake, registries, name, places[name], platforms), places)
-        _raise_failures([found for found in tries if isinstance(found, _Failure)], count)
+        failures = [found for found in tries if isinstance(found, _Failure)]
+        _raise_failures([failure for failure in failures if not forgive(failure.name, failure.error)], count)
         found = [plan for plan in tries if isinstance(plan, _Plan)]
         wanted = Wanted()
         for plan in found:

@@ -1,0 +1,128 @@
+"""The container images of `sealer build`: how they are to be found and had, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from sealer.cli.app import App
+from sealer.cli.discovery_options import (
+    DiscoveryOptions,
+    chart_values,
+    discovery_options,
+    discovery_request,
+    lists_with_auth,
+)
+from sealer.cli.registry_options import RegistryOptions, registries, registry_options
+from sealer.cli.tables import table
+from sealer.events import Json
+
+if TYPE_CHECKING:
+    from sealer.image.discovery.files import DirectoryFiles
+    from sealer.image.discovery.model import Discovery
+    from sealer.image.gathering.gather import Gathered, GatheredImage, ImageRequest
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+MOST_PLACES = 3  # of one image, for a person
+_PATH = click.Path(path_type=Path)
+
+
+class ImageOptions(DiscoveryOptions, RegistryOptions):
+    """Their values."""
+
+    image_archives: tuple[Path, ...]
+    no_images: bool
+
+
+def image_options(function: Function) -> Function:
+    """Add everything about container images to a command."""
+    archives = click.option(
+        "--image-archive",
+        "image_archives",
+        multiple=True,
+        type=_PATH,
+        metavar="PATH",
+        help="Images from a docker-archive, an OCI archive or layout, or a folder of them, before any registry.",
+    )
+    none = click.option("--no-images", is_flag=True, help="Neither look for container images nor get any.")
+    return archives(discovery_options(none(registry_options(function))))
+
+
+def image_request(
+    app: App, context: Path, options: ImageOptions, report: Callable[[Gathered], None]
+) -> ImageRequest | None:
+    """What `build` is asked for.
+
+    :param context: of the build: its `.sealerignore` counts for the rootfs, too.
+    :param report: is told what came of it.
+    :raises InputError: a list is wrong.
+    """
+    if options["no_images"]:
+        return None
+    from sealer.extension.image_readers import image_finder  # noqa: PLC0415  # loading all of this costs 100 ms
+    from sealer.image.discovery.discover import IGNORE_FILE, own_ignore  # noqa: PLC0415
+    from sealer.image.discovery.files import DirectoryFiles  # noqa: PLC0415
+    from sealer.image.discovery.readers import Readers  # noqa: PLC0415
+    from sealer.image.discovery.rendering import Helm, find_helm  # noqa: PLC0415
+    from sealer.image.gathering.gather import ImageRequest  # noqa: PLC0415
+    from sealer.image.ignore import Ignore  # noqa: PLC0415
+
+    with_auth = lists_with_auth(options)
+    ignored = own_ignore(DirectoryFiles(context / IGNORE_FILE)) if (context / IGNORE_FILE).is_file() else Ignore()
+    request = discovery_request(options, ignored, with_auth)
+    find = image_finder(app.plugins)
+
+    def discover(files: DirectoryFiles, env: Mapping[str, str]) -> Discovery:
+        program = None if options["no_helm"] else options["helm"] or find_helm(files.root)
+        helm = Helm(program, options["kube_version"]) if program else None
+        return find(files, Readers(helm, chart_values(options["values"], files.root), env), request)
+
+    given = [one for _, entries in with_auth for one in entries]
+    archives = options["image_archives"]
+    return ImageRequest(discover, lambda: registries(app, options, given), archives, options["strict"], report)
+
+
+def image_record(gathered: Gathered) -> dict[str, Json]:
+    """What was gathered, for a program."""
+    from sealer.cli.commands.discover import found_image, unresolved  # noqa: PLC0415
+
+    return {
+        "containerImages": [_record(one) for one in gathered.images],
+        "unresolved": [unresolved(one) for one in gathered.unresolved],
+        "ignored": [found_image(one) for one in gathered.ignored],
+    }
+
+
+def _record(one: GatheredImage) -> dict[str, Json]:
+    places: list[Json] = [{"file": place.file, "line": place.line, "rule": place.rule} for place in one.found]
+    return {
+        "image": one.container.reference,
+        "platform": one.container.platform,
+        "digest": one.container.manifest.digest,
+        "size": one.size,
+        "source": one.source,
+        "guess": one.guess,
+        "found": places,
+    }
+
+
+def image_table(gathered: Gathered) -> str:
+    """What was gathered, for a person: the first places of each image, a line each; empty: nothing."""
+    rows = [row for one in gathered.images for row in _rows(one)]
+    return table(("image", "platform", "digest", "size", "from", "found in", "rule"), rows) + "\n\n" if rows else ""
+
+
+def _rows(one: GatheredImage) -> list[tuple[str, ...]]:
+    from sealer.cli.views.words import size  # noqa: PLC0415
+
+    container = one.container
+    digest = container.manifest.digest.removeprefix("sha256:")[:12]
+    head = (container.reference, container.platform, digest, size(one.size), one.source)
+    rule = "{} (a guess)" if one.guess else "{}"
+    places = [(str(place), rule.format(place.rule)) for place in one.found[:MOST_PLACES]] or [("", "")]
+    if len(one.found) > MOST_PLACES:
+        places[-1] = (f"and {len(one.found) - MOST_PLACES + 1} more places", "")
+    return [(*(head if not number else [""] * len(head)), *place) for number, place in enumerate(places)]

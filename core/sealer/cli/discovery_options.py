@@ -1,0 +1,122 @@
+"""The options of commands that look for container images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+
+import click
+
+from sealer.errors import InputError
+
+if TYPE_CHECKING:
+    from sealer.image.discovery.discover import DiscoveryRequest
+    from sealer.image.discovery.lists import RegistryImages
+    from sealer.image.ignore import Ignore
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+class DiscoveryOptions(TypedDict):
+    """Their values."""
+
+    strict: bool
+    lists: tuple[Path, ...]
+    lists_with_auth: tuple[Path, ...]
+    ignored_lists: tuple[Path, ...]
+    values: tuple[str, ...]
+    kube_version: str
+    helm: Path | None
+    no_helm: bool
+
+
+def discovery_options(function: Function) -> Function:
+    """Add `--strict`, `--image-list` and the like to a command."""
+    options = (
+        click.option("--strict", is_flag=True, help="Fail when a mention of an image could not be resolved."),
+        click.option(
+            "--image-list", "lists", multiple=True, type=_FILE, metavar="FILE", help="More images, one a line."
+        ),
+        click.option(
+            "--image-list-with-auth",
+            "lists_with_auth",
+            multiple=True,
+            type=_FILE,
+            metavar="FILE",
+            help="More images, by registry, with its credentials; YAML.",
+        ),
+        click.option(
+            "--ignored-image-list",
+            "ignored_lists",
+            multiple=True,
+            type=_FILE,
+            metavar="FILE",
+            help="Images to leave out, one a line; nginx is docker.io/library/nginx:latest.",
+        ),
+        click.option(
+            "--values",
+            multiple=True,
+            metavar="[CHART=]FILE",
+            help="Values for Helm charts: for the one at the path CHART, or for all.",
+        ),
+        click.option(
+            "--kube-version", default="", metavar="VERSION", help="The version of Kubernetes that charts are told."
+        ),
+        click.option(
+            "--helm", type=_FILE, metavar="PROGRAM", help="Default: helm of PATH, or bin/helm among the files."
+        ),
+        click.option("--no-helm", is_flag=True, help="Run no helm; what charts would run is guessed."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def discovery_request(
+    options: DiscoveryOptions, ignore: Ignore, with_auth: Sequence[tuple[Path, Sequence[RegistryImages]]]
+) -> DiscoveryRequest:
+    """What is looked for.
+
+    :raises InputError: a list is wrong.
+    """
+    from sealer.image.discovery import lists as image_lists  # noqa: PLC0415  # loading it costs 30 ms
+    from sealer.image.discovery.discover import DiscoveryRequest  # noqa: PLC0415
+
+    if options["helm"] and options["no_helm"]:
+        raise click.UsageError("--helm and --no-helm exclude each other.")
+    given = [(str(file), image_lists.given_images(file)) for file in options["lists"]]
+    given += [(str(file), image_lists.images_of(entries)) for file, entries in with_auth]
+    ignored = frozenset().union(*(image_lists.ignored_images(file) for file in options["ignored_lists"]))
+    return DiscoveryRequest(ignore=ignore, ignored_images=ignored, given=tuple(given))
+
+
+def lists_with_auth(options: DiscoveryOptions) -> list[tuple[Path, Sequence[RegistryImages]]]:
+    """The files of `--image-list-with-auth`, read.
+
+    :raises InputError: one is wrong.
+    """
+    from sealer.image.discovery.lists import images_with_auth  # noqa: PLC0415
+
+    return [(file, images_with_auth(file)) for file in options["lists_with_auth"]]
+
+
+def chart_values(texts: Sequence[str], root: Path) -> tuple[tuple[str, Path], ...]:
+    """The files of `--values`, each with the chart it is for; empty: for all.
+
+    :param root: what the paths of charts are below.
+    :raises InputError: a file or a chart is not there.
+    """
+    return tuple(_values(root, text) for text in texts)
+
+
+def _values(root: Path, text: str) -> tuple[str, Path]:
+    chart, equals, file = text.rpartition("=")
+    if not Path(file).is_file():
+        raise InputError(f"--values {text}", why=f"there is no file '{file}'")
+    if not equals:
+        return "", Path(file)
+    if not (root / chart).exists():
+        raise InputError(f"--values {text}", why=f"there is no chart '{chart}' in {root}")
+    return str(PurePosixPath(chart)), Path(file)

@@ -1,0 +1,1 @@
+"""Getting the container images that a rootfs mentions: from archives, from the store, from registries."""

@@ -1,0 +1,284 @@
+"""What is in an image archive: the two forms that there are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from sealer.errors import ImageError, InputError
+from sealer.events import Json
+from sealer.image.discovery.names import normalised
+from sealer.image.gathering.bundles import GZIP, Bundle, read
+from sealer.image.model import ContainerImage
+from sealer.image.oci import (
+    DOCKER_LAYER,
+    DOCKER_MANIFEST,
+    INDEX,
+    INDEXES,
+    MANIFEST,
+    MANIFESTS,
+    REF_NAME,
+    Descriptor,
+    decode,
+    digest_of,
+    items,
+    texts,
+)
+from sealer.image.reference import Reference
+from sealer.image.registry.documents import LARGEST_MANIFEST, Document, choose, document_of, offers
+from sealer.image.staging import BlobWriter, Staging
+from sealer.image.tarstream import CHUNK, gunzip
+
+CONTAINERD_NAME = "io.containerd.image.name"
+DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+DOCKER_ARCHIVE = "docker-archive"
+LARGEST_CONFIG = 8 * 1024 * 1024
+DEEPEST = 3  # an index in an index in an index
+MOST_MANIFESTS = 1000  # of one image
+_FASTEST = 1
+_GZIP_WINDOW = 31  # zlib's window bits for a gzip container
+
+
+class Form(Protocol):
+    """The images of one archive."""
+
+    def find(self, reference: Reference, platform: str, staging: Staging) -> ContainerImage | None:
+        """Stage an image; None: it is not there.
+
+        :param reference: normalised.
+        :raises ImageError: the archive is damaged, or the image is one that cannot be carried.
+        """
+        raise NotImplementedError
+
+
+def form_of(bundle: Bundle) -> Form:
+    """How to read an archive. One that has both forms, as Docker writes them since 25, is read as OCI.
+
+    :raises ImageError: it has neither.
+    """
+    if bundle.size("index.json") is not None and bundle.size("oci-layout") is not None:
+        return OciForm(bundle)
+    if bundle.size("manifest.json") is not None:
+        return DockerForm(bundle)
+    raise ImageError("not an image archive", why="it has neither index.json and oci-layout nor manifest.json")
+
+
+class OciForm:
+    """An OCI layout: manifests with their own digests."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        document = decode(read(bundle, "index.json") or b"", "index.json")
+        self._entries = [Descriptor.from_json(entry, "index.json") for entry in items(document.get("manifests"))]
+        self._names: dict[str, Descriptor] = {}
+        tags = self._docker_tags()
+        for entry in self._entries:
+            name = entry.annotations.get(CONTAINERD_NAME) or entry.annotations.get(REF_NAME, "")
+            for text in (name, *(tags.get(self._config_digest(entry), ()) if tags else ())):
+                if key := _key(text):
+                    self._names.setdefault(key, entry)
+
+    def find(self, reference: Reference, platform: str, staging: Staging) -> ContainerImage | None:
+        """An image by its digest, else by its name; byte for byte as the archive has it."""
+        root = self._by_digest(reference.digest) if reference.digest else self._root(reference)
+        if root is None:
+            return None
+        manifest = self._manifest(root, platform)
+        if manifest is None or not all(self._has(part) for part in manifest.children()):
+            return None
+        for part in manifest.children():
+            staging.add(self._bundle.chunks(_path(part.digest)), "", digest=part.digest, size=part.size)
+        found = _staged(staging, manifest)
+        index = _staged(staging, root) if reference.digest and root.is_index else None
+        return ContainerImage(str(reference), platform, found, index)
+
+    def _docker_tags(self) -> dict[str, Sequence[str]]:
+        """Names by the digest of the config, as a `manifest.json` beside the index has them."""
+        content = read(self._bundle, "manifest.json")
+        found: dict[str, Sequence[str]] = {}
+        for entry in _docker_entries(content) if content else ():
+            config = str(entry.get("Config", "")).removeprefix("blobs/sha256/").removesuffix(".json")
+            found[f"sha256:{config}"] = [str(tag) for tag in items(entry.get("RepoTags"))]
+        return found
+
+    def _config_digest(self, entry: Descriptor) -> str:
+        if entry.media_type not in MANIFESTS or not self._has(entry):
+            return ""
+        return self._document(entry).children()[0].digest
+
+    def _root(self, reference: Reference) -> Document | None:
+        entry = self._names.get(reference.tagged)
+        return self._document(entry) if entry and self._has(entry) else None
+
+    def _by_digest(self, digest: str) -> Document | None:
+        """A digest that is only somewhere below the entries will do, too."""
+        size = self._bundle.size(_path(digest))
+        if size is None or size > LARGEST_MANIFEST:
+            return None
+        known = next((entry.media_type for entry in self._entries if entry.digest == digest), "")
+        content = read(self._bundle, _path(digest)) or b""
+        document = decode(content, digest)
+        kind = document.get("mediaType") or known or (INDEX if "manifests" in document else MANIFEST)
+        return document_of(content, str(kind), digest, Descriptor(str(kind), digest, size))
+
+    def _manifest(self, root: Document, platform: str) -> Document | None:
+        if not root.is_index:
+            own = next((entry.platform for entry in self._entries if entry.digest == root.descriptor.digest), {})
+            own = own or self._platform_of(root.children()[0])
+            return root if offers(replace(root.descriptor, platform=own), [platform]) else None
+        here = [part for part in self._flat(root) if self._has(part)]
+        chosen = choose(here, [platform])
+        return self._document(chosen[0]) if chosen else None
+
+    def _platform_of(self, config: Descriptor) -> dict[str, str]:
+        if not self._has(config):
+            return {}
+        content = read(self._bundle, _path(config.digest), LARGEST_CONFIG) or b""
+        if digest_of(content) != config.digest:
+            raise ImageError("a blob is not what it should be", where=config.digest, why=f"it is {digest_of(content)}")
+        return _platform(decode(content, config.digest))
+
+    def _flat(self, index: Document, depth: int = 1) -> list[Descriptor]:
+        found: list[Descriptor] = []
+        for part in index.children():
+            if part.media_type not in INDEXES:
+                found.append(part)
+            elif not self._has(part):
+                continue
+            elif depth < DEEPEST:
+                found += self._flat(self._document(part), depth + 1)
+            else:
+                raise ImageError("an index lies too deep in other indexes", where=part.digest)
+            if len(found) > MOST_MANIFESTS:
+                raise ImageError("an index has too many manifests", where=index.descriptor.digest)
+        return found
+
+    def _has(self, part: Descriptor) -> bool:
+        size = self._bundle.size(_path(part.digest))
+        if size is not None and size != part.size:
+            raise ImageError("a blob is not what it should be", where=part.digest, why=f"{size} bytes, not {part.size}")
+        return size is not None
+
+    def _document(self, part: Descriptor) -> Document:
+        content = read(self._bundle, _path(part.digest), LARGEST_MANIFEST)
+        return document_of(content or b"", part.media_type, part.digest, part)
+
+
+class DockerForm:
+    """What `docker save` wrote before 25, and podman and skopeo write: no manifests, layers that are mostly plain."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._layers: dict[str, tuple[Descriptor, str]] = {}
+        self._names: dict[str, list[dict[str, Json]]] = {}
+        for entry in _docker_entries(read(bundle, "manifest.json") or b""):
+            for tag in items(entry.get("RepoTags")):
+                if key := _key(str(tag)):
+                    self._names.setdefault(key, []).append(entry)
+
+    def find(self, reference: Reference, platform: str, staging: Staging) -> ContainerImage | None:
+        """An image by its name. A digest pins a manifest, which such an archive does not have."""
+        if reference.digest:
+            return None
+        for entry in self._names.get(reference.tagged, ()):
+            path = str(entry.get("Config", ""))
+            content = read(self._bundle, path, LARGEST_CONFIG)
+            if content is None:
+                raise ImageError("the archive is not complete", where=path, why="this config is missing")
+            config = decode(content, path)
+            if offers(Descriptor("", "", 0, platform=_platform(config)), [platform]):
+                return self._converted(reference, platform, entry, content, staging)
+        return None
+
+    def _converted(
+        self, reference: Reference, platform: str, entry: dict[str, Json], content: bytes, staging: Staging
+    ) -> ContainerImage:
+        layers = [self._layer(str(path), staging) for path in items(entry.get("Layers"))]
+        rootfs = decode(content, "config").get("rootfs")
+        diff_ids = items(rootfs.get("diff_ids")) if isinstance(rootfs, dict) else []
+        if diff_ids != [diff_id for _, diff_id in layers]:
+            raise ImageError("the layers are not what the config says", where=str(reference))
+        config = staging.add([content], DOCKER_CONFIG)
+        manifest = staging.add_document(
+            {
+                "schemaVersion": 2,
+                "mediaType": DOCKER_MANIFEST,
+                "config": config.as_json(),
+                "layers": [layer.as_json() for layer, _ in layers],
+            },
+            DOCKER_MANIFEST,
+        )
+        return ContainerImage(str(reference), platform, manifest, converted=DOCKER_ARCHIVE)
+
+    def _layer(self, path: str, staging: Staging) -> tuple[Descriptor, str]:
+        if path not in self._layers:
+            if self._bundle.size(path) is None:
+                raise ImageError("the archive is not complete", where=path, why="this layer is missing")
+            self._layers[path] = stage_layer(self._bundle.chunks(path), staging)
+        return self._layers[path]
+
+
+def stage_layer(chunks: Iterator[bytes], staging: Staging) -> tuple[Descriptor, str]:
+    """Stage a layer, compressed the same way each time; one that is compressed already stays as it is.
+
+    :returns: its descriptor and its diff id.
+    :raises ImageError: it is damaged.
+    """
+    from isal import isal_zlib  # only when there is something to compress
+
+    first = next(chunks, b"")
+    if first.startswith(GZIP):
+        layer = staging.add(_again(first, chunks), DOCKER_LAYER)
+        digest = hashlib.sha256()
+        with gunzip(staging.blobs / layer.digest.removeprefix("sha256:")) as stream:
+            while piece := stream.read(CHUNK):
+                digest.update(piece)
+        return layer, f"sha256:{digest.hexdigest()}"
+    plain = hashlib.sha256()
+    gzip = isal_zlib.compressobj(_FASTEST, isal_zlib.DEFLATED, _GZIP_WINDOW)
+    with BlobWriter(staging.blobs) as writer:
+        for piece in _again(first, chunks):
+            plain.update(piece)
+            writer.write(gzip.compress(piece))
+        writer.write(gzip.flush())
+        return Descriptor(DOCKER_LAYER, writer.finish(), writer.size), f"sha256:{plain.hexdigest()}"
+
+
+def _again(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def _docker_entries(content: bytes) -> list[dict[str, Json]]:
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ImageError("not a JSON document", where="manifest.json", why=str(error)) from error
+    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+        raise ImageError("not an image archive", where="manifest.json", why="it is no list of images")
+    return value
+
+
+def _key(text: str) -> str:
+    """The name under which an image is looked up; empty for what is none."""
+    try:
+        return Reference.parse(normalised(text)).tagged if text else ""
+    except InputError:
+        return ""
+
+
+def _path(digest: str) -> str:
+    return f"blobs/sha256/{digest.removeprefix('sha256:')}"
+
+
+def _platform(config: object) -> dict[str, str]:
+    value = texts(config if isinstance(config, dict) else {})
+    return {key: value[key] for key in ("os", "architecture", "variant") if value.get(key)}
+
+
+def _staged(staging: Staging, document: Document) -> Descriptor:
+    own = document.descriptor
+    return staging.add([document.content], own.media_type, digest=own.digest, size=own.size)
