@@ -28,6 +28,7 @@ CONTAINER_REFERENCE = "io.sealer.image.reference"  # its full original name
 CONTAINER_PLATFORM = "io.sealer.image.platform"
 CONTAINER_FOUND = "io.sealer.image.found"  # a JSON list of [file, line, rule]
 CONTAINER_CONVERTED = "io.sealer.image.converted"  # what its manifest was made from, if no registry served it
+ARTIFACT = "io.sealer.image.artifact"  # in place of a descriptor's artifactType, with which skopeo refuses to copy
 
 PINNED_INDEXES = "application/vnd.sealer.pinned-indexes.v1"
 EMPTY = "application/vnd.oci.empty.v1+json"
@@ -53,7 +54,7 @@ def stage_containers(staging: Staging, containers: Sequence[ContainerImage]) -> 
         "config": staging.add([b"{}"], EMPTY).as_json(),
         "layers": [layer.as_json() for layer in layers],
     }
-    return [*described, replace(staging.add_document(artifact, MANIFEST), artifact_type=PINNED_INDEXES)]
+    return [*described, replace(staging.add_document(artifact, MANIFEST), annotations={ARTIFACT: PINNED_INDEXES})]
 
 
 def read_containers(store: Store, parts: Sequence[Descriptor], where: str) -> tuple[ContainerImage, ...]:
@@ -64,7 +65,7 @@ def read_containers(store: Store, parts: Sequence[Descriptor], where: str) -> tu
     """
     indexes: dict[str, Descriptor] = {}
     for part in parts:
-        if part.artifact_type == PINNED_INDEXES and not part.platform and part.media_type in MANIFESTS:
+        if part.annotations.get(ARTIFACT) == PINNED_INDEXES and not part.platform and part.media_type in MANIFESTS:
             indexes |= {index.digest: index for index in _pinned(store, part)}
     found: dict[tuple[str, str], ContainerImage] = {}
     for part in parts:

@@ -218,8 +218,10 @@ def test_lists_of_images(site: Site, archives: Sequence[str | Path]) -> None:
     given, ignored = site.directory / "given", site.directory / "ignored"
     given.write_text("more:3\n")
     ignored.write_text("docker.io/library/web:1\n")
-    more = ["--image-archive", site.archive("more.tar", "more:3")]
-    built = site.build("app:1", *archives, *more, "--image-list", given, "--ignored-image-list", ignored)
+    more = site.archive("more.tar", "more:3")
+    built = site.build(
+        "app:1", *archives, "--image-archive", more, "--image-list", given, "--ignored-image-list", ignored
+    )
     assert sources(built) == {"docker.io/library/more:3": "archive", DB: "archive"}
     assert built["containerImages"][0]["found"] == [{"file": str(given), "line": 1, "rule": "given"}]
     assert [one["image"] for one in built["ignored"]] == [WEB]

@@ -73,8 +73,9 @@ def test_the_form_of_the_index(store: Store) -> None:
         "io.sealer.image.found": '[["manifests/web.yaml",9,"container"],["übersicht.yaml",0,"helm"]]',
     }
     assert entries[3]["annotations"]["io.sealer.image.converted"] == "docker-archive"
-    assert entries[4]["artifactType"] == "application/vnd.sealer.pinned-indexes.v1"
+    assert entries[4]["annotations"] == {"io.sealer.image.artifact": "application/vnd.sealer.pinned-indexes.v1"}
     artifact = json.loads(store.path(entries[4]["digest"]).read_bytes())
+    assert artifact["artifactType"] == "application/vnd.sealer.pinned-indexes.v1"
     assert [layer["mediaType"] for layer in artifact["layers"]] == [DOCKER_LIST]
 
 

@@ -6,7 +6,6 @@ https://docs.docker.com/reference/cli/docker/login/ and containers-auth.json(5)
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -92,7 +91,7 @@ class AuthFile:
         if isinstance(auth, str) and auth:
             try:
                 username, colon, password = base64.b64decode(auth, validate=True).decode().partition(":")
-            except (binascii.Error, UnicodeDecodeError):
+            except ValueError:  # neither base64 nor UTF-8
                 colon = ""
             if not colon:
                 raise InputError(f"the entry '{name}' has no usable 'auth'", where=str(self.path))

@@ -123,7 +123,10 @@ class TestLookingUp:
         assert [file.path for file in alone.files] == [Path("/x.json")]
         assert [file.path for file in AuthFiles.of(Path("/y"), {"REGISTRY_AUTH_FILE": "/x"}).files] == [Path("/y")]
 
-    @pytest.mark.parametrize("content", ["[]", "{", "7", '{"auths": {"r.io": {"auth": "%%"}}}', "\0"])
+    @pytest.mark.parametrize(
+        "content",
+        ["[]", "{", "7", '{"auths": {"r.io": {"auth": "%%"}}}', '{"auths": {"r.io": {"auth": "\\u0080"}}}', "\0"],
+    )
     def test_a_file_that_cannot_be_right_is_named(self, tmp_path: Path, content: str) -> None:
         (tmp_path / "a.json").write_text(content)
         with pytest.raises(InputError) as caught:
