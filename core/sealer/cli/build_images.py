@@ -52,12 +52,13 @@ def image_options(function: Function) -> Function:
 
 
 def image_request(
-    app: App, context: Path, options: ImageOptions, report: Callable[[Gathered], None]
+    app: App, context: Path, options: ImageOptions, report: Callable[[Gathered], None], *, remembering: bool
 ) -> ImageRequest | None:
     """What `build` is asked for.
 
     :param context: of the build: its `.sealerignore` counts for the rootfs, too.
     :param report: is told what came of it.
+    :param remembering: False to read the files also where the same were read before.
     :raises InputError: a list is wrong.
     """
     if options["no_images"]:
@@ -81,8 +82,49 @@ def image_request(
         return find(files, Readers(helm, chart_values(options["values"], files.root), env), request)
 
     given = [one for _, entries in with_auth for one in entries]
-    archives = options["image_archives"]
-    return ImageRequest(discover, lambda: registries(app, options, given), archives, options["strict"], report)
+    own = find_helm()
+    return ImageRequest(
+        discover,
+        lambda: registries(app, options, given),
+        options["image_archives"],
+        options["strict"],
+        _rules(app, context, options, options["helm"] or own) if remembering else None,
+        report,
+    )
+
+
+def _rules(app: App, context: Path, options: ImageOptions, helm: Path | None) -> Json:
+    """All that decides about what is found but the files of the rootfs; None: nobody can say, a plugin has its part.
+
+    :param helm: that of this machine, if there is one; one of the rootfs is among its files.
+    """
+    from sealer.extension.image_readers import NAME  # noqa: PLC0415
+    from sealer.image import discovery  # noqa: PLC0415
+
+    if any("image_references" in app.plugins.hooks_of(name) for name in app.plugins.names if name != NAME):
+        return None
+    code = [path for place in discovery.__path__ for path in sorted(Path(place).glob("*.py"))]
+    values = [Path(text.rpartition("=")[2]) for text in options["values"]]
+    lists = [*options["lists"], *options["lists_with_auth"], *options["ignored_lists"]]
+    texts: list[Json] = [str(path) for path in lists]
+    files: list[Json] = [_state(path) for path in (*code, *values, *lists, context / ".sealerignore")]
+    return [
+        files,
+        texts,
+        list(options["values"]),
+        _state(helm) if helm else None,
+        options["no_helm"],
+        options["kube_version"],
+    ]
+
+
+def _state(path: Path) -> Json:
+    """What changes when a file does."""
+    try:
+        state = path.stat()
+    except OSError:
+        return str(path)
+    return [str(path), state.st_mtime_ns, state.st_size, state.st_ino]
 
 
 def image_record(gathered: Gathered) -> dict[str, Json]:

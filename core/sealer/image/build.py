@@ -213,7 +213,7 @@ class _Build:
             with self._step(number, instruction) as progress:
                 progress.cached = self._do(instruction, progress)
         self._digests.save()
-        self._images.look_through(self._platform, self._files, self._variables.env)
+        self._images.look_through(self._platform, self._own_layers, self._variables.env, self._files)
         return self._finish()
 
     @property
@@ -442,10 +442,15 @@ class _Build:
             self._unpacked.apply(layer)
         self._applied = len(self._layers)
 
+    @property
+    def _own_layers(self) -> list[Layer]:
+        """The layers of the image, without its base's where that is left out."""
+        return self._layers if self._request.base else self._layers[self._base_layers :]
+
     def _files(self) -> DirectoryFiles:
-        """The files of the finished rootfs."""
-        if self._unpacked is None:
-            return stage(self._layers, self._work / "discovered")
+        """The files of the finished rootfs; of an image without its base, those that are its own."""
+        if self._unpacked is None or not self._request.base:
+            return stage(self._own_layers, self._work / "discovered")
         self._unpack()
         return DirectoryFiles(self._unpacked.directory)
 
@@ -459,9 +464,8 @@ class _Build:
             )
         labels[VERSION_LABEL] = sealer.__version__
         labels[CMDS_LABEL] = json.dumps(self._cmds, ensure_ascii=False)
-        layers, env = self._layers, self._variables.env
+        layers, env = self._own_layers, self._variables.env
         if not self._request.base:
-            layers = layers[self._base_layers :]
             env = {name: value for name, value in env.items() if self._base_env.get(name) != value}
         parts = RootfsParts(
             platform=self._platform,

@@ -93,7 +93,7 @@ def command(
         network=network,
         run_timeout=run_timeout,
         secrets=dict(map(_secret, secrets)),
-        images=image_request(app, context, options, gathered.append),
+        images=image_request(app, context, options, gathered.append, remembering=not no_cache),
     )
     with app.watch():
         image = build(Store(app.settings.images), request, app.events)

@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import sealer
 from sealer.errors import ImageError, ImageNotFoundError, RegistryError, SealerError
-from sealer.events import EventStream, State
+from sealer.events import EventStream, Json, State
 from sealer.image.containers import stage_containers
 from sealer.image.discovery.files import DirectoryFiles
 from sealer.image.discovery.model import Discovery, FoundImage, Place, Unresolved
 from sealer.image.gathering.archives import ImageArchives
+from sealer.image.gathering.remembered import RememberedDiscoveries, key_of
 from sealer.image.gathering.stored import StoredContainers
-from sealer.image.model import ContainerImage
+from sealer.image.model import ContainerImage, Layer
 from sealer.image.oci import INDEXES, Descriptor, children, decode, platform_text
 from sealer.image.reference import Reference
 from sealer.image.staging import Staging
@@ -66,6 +68,7 @@ class ImageRequest:
     :param registries: all registries, for one transfer.
     :param archives: files and directories that are looked through first.
     :param strict: True to fail where a mention could not be resolved.
+    :param rules: what else decides about what `discover` finds; None: it may find something else each time.
     :param report: is told what came of it.
     """
 
@@ -73,6 +76,7 @@ class ImageRequest:
     registries: Callable[[], Registries]
     archives: tuple[Path, ...] = ()
     strict: bool = False
+    rules: Json = None
     report: Callable[[Gathered], None] = lambda gathered: None
 
 
@@ -99,19 +103,40 @@ class Gathering:
             if f"{one.platform}/".startswith(f"{platform}/"):
                 self._inherited[one.reference, platform] = one
 
-    def look_through(self, platform: str, files: Callable[[], DirectoryFiles], env: Mapping[str, str]) -> None:
+    def look_through(
+        self, platform: str, layers: Sequence[Layer], env: Mapping[str, str], files: Callable[[], DirectoryFiles]
+    ) -> None:
         """Find what a finished rootfs mentions.
 
+        :param layers: of the rootfs.
+        :param env: of the image.
+        :param files: gives its files, where they have to be read.
         :raises ImageError: with `strict`, when something could not be resolved.
         """
         if self._request is None:
             return
-        found = self._request.discover(files(), env)
+        found = self._discovered(self._request, layers, env, files)
         if self._request.strict:
             found.require_resolved()
         self._wanted |= {(one.image, platform): one for one in found.images}
         self._unresolved |= set(found.unresolved)
         self._ignored |= {one.image: one for one in found.ignored}
+
+    def _discovered(
+        self,
+        request: ImageRequest,
+        layers: Sequence[Layer],
+        env: Mapping[str, str],
+        files: Callable[[], DirectoryFiles],
+    ) -> Discovery:
+        remembered = RememberedDiscoveries(self._store.root)
+        key = key_of(sealer.__version__, request.rules, [layer.digest for layer in layers], dict(env))
+        known = remembered.find(key) if request.rules is not None else None
+        if known is None:
+            known = request.discover(files(), env)
+            if request.rules is not None:
+                remembered.keep(key, known)
+        return known
 
     def finish(self) -> list[Descriptor]:
         """Get all images; what is returned belongs into the cluster image's index.
