@@ -27,7 +27,7 @@ from sealer.image.oci import (
     encode,
     items,
 )
-from sealer.image.oci_image import read_cluster_image
+from sealer.image.oci_image import NoClusterImageError, read_cluster_image
 from sealer.image.reference import Reference
 from sealer.image.staged import StagedStore
 from sealer.image.staging import Staging
@@ -77,19 +77,37 @@ def _save(store: Store, found: Sequence[Descriptor], target: Path) -> tuple[Desc
     return tuple(found)
 
 
+class ForeignArchiveError(ImageError):
+    """It is an archive of another kind."""
+
+
 def load(store: Store, source: Path) -> tuple[tuple[str, str], ...]:
     """Take the images of an archive into the store. Every digest is checked while it is written.
 
     :returns: name (empty: none) and digest of each image.
     :raises ImageError: it is no such archive, is damaged, or holds what no image may; the store is as before.
     """
-    with store.stage() as staging, _blamed(source):
+    try:
+        return _load(store, source)
+    except ForeignArchiveError:
+        from sealer.image.gathering.docker_load import load_docker  # noqa: PLC0415  # most archives are our own
+
+        if loaded := load_docker(store, source):
+            return loaded
+        raise
+
+
+def _load(store: Store, source: Path) -> tuple[tuple[str, str], ...]:
+    with store.stage() as staging, blamed(source):
         with opened(source) as file:
             index = _stage_members(staging, file)
         entries = _entries(index, source)
         staged = StagedStore(store, staging)
         for entry in entries:
-            image = read_cluster_image(staged, entry.annotations.get(REF_NAME, "") or entry.digest, entry)
+            try:
+                image = read_cluster_image(staged, entry.annotations.get(REF_NAME, "") or entry.digest, entry)
+            except NoClusterImageError as error:
+                raise ForeignArchiveError(error.what, where=error.where, why=error.why, remedy=error.remedy) from error
             staged.require(entry)
             for rootfs in image.rootfs:
                 lay_over(rootfs.layers, verify=True)  # a host unpacks them without looking
@@ -147,7 +165,7 @@ def opened(source: Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _blamed(source: Path) -> Iterator[None]:
+def blamed(source: Path) -> Iterator[None]:
     """Say of every error which archive it is about."""
     try:
         yield
@@ -155,7 +173,8 @@ def _blamed(source: Path) -> Iterator[None]:
         if error.where == str(source):
             raise
         why = ": ".join(filter(None, (error.where, error.why)))
-        raise ImageError(error.what, where=str(source), why=why, remedy=error.remedy) from error
+        kind = ForeignArchiveError if isinstance(error, ForeignArchiveError) else ImageError
+        raise kind(error.what, where=str(source), why=why, remedy=error.remedy) from error
 
 
 def _stage_members(staging: Staging, file: IO[bytes]) -> dict[str, Json]:
@@ -166,7 +185,7 @@ def _stage_members(staging: Staging, file: IO[bytes]) -> dict[str, Json]:
             continue
         blob = _BLOB.fullmatch(member.path)
         if member.kind is not Kind.FILE:
-            raise ImageError("not an image archive", why=f"it holds a {member.kind}, {member.path[:100]!a}")
+            raise ForeignArchiveError("not an image archive", why=f"it holds a {member.kind}, {member.path[:100]!a}")
         if blob:
             staging.add(content.chunks(), "", digest=f"sha256:{blob[1]}", size=member.size)
         elif member.path in ("index.json", "oci-layout"):
@@ -186,7 +205,8 @@ def _document(member: Member, content: Content) -> dict[str, Json]:
 
 def _foreign(path: str) -> ImageError:
     found = f"it holds {path[:100]!a}" if path else "index.json or oci-layout is missing"
-    return ImageError("not an image archive", why=found, remedy="`sealer load` reads what `sealer save` wrote")
+    remedy = "`sealer load` reads what `sealer save` and `docker save` write"
+    return ForeignArchiveError("not an image archive", why=found, remedy=remedy)
 
 
 def _entries(index: dict[str, Json], source: Path) -> list[Descriptor]:

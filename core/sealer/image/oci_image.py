@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from sealer.image.store import Store
 
 
+class NoClusterImageError(ImageError):
+    """It is something else than a cluster image."""
+
+
 @dataclass(frozen=True)
 class RootfsParts:
     """What the documents of one rootfs are made from.
@@ -174,7 +178,7 @@ def _cmds(labels: Mapping[str, str], where: str) -> tuple[str, ...]:
 
 
 def _no_cluster_image(reference: str) -> ImageError:
-    return ImageError(
+    return NoClusterImageError(
         "not a cluster image",
         where=reference,
         why=f"its artifactType is not {CLUSTER_IMAGE}",

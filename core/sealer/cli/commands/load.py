@@ -16,7 +16,10 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("-i", "--input", "source", required=True, type=_FILE, help="The file.")
 @pass_app
 def command(app: App, source: Path) -> None:
-    """Read images from an archive that `sealer save` wrote."""
+    """Read images from an archive that `sealer save` wrote, or from a docker-archive.
+
+    A container image of a docker-archive becomes a cluster image, whose rootfs are its files: a base for FROM.
+    """
     from sealer.image.archive import load  # noqa: PLC0415  # only save and load need it
     from sealer.image.store import Store  # noqa: PLC0415
 

@@ -101,7 +101,7 @@ class OciForm:
         found: dict[str, Sequence[str]] = {}
         for entry in _docker_entries(content) if content else ():
             config = str(entry.get("Config", "")).removeprefix("blobs/sha256/").removesuffix(".json")
-            found[f"sha256:{config}"] = [str(tag) for tag in items(entry.get("RepoTags"))]
+            found[f"sha256:{config}"] = names_of(entry)
         return found
 
     def _config_digest(self, entry: Descriptor) -> str:
@@ -173,10 +173,11 @@ class DockerForm:
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
         self._layers: dict[str, tuple[Descriptor, str]] = {}
+        self.entries = _docker_entries(read(bundle, "manifest.json") or b"")
         self._names: dict[str, list[dict[str, Json]]] = {}
-        for entry in _docker_entries(read(bundle, "manifest.json") or b""):
-            for tag in items(entry.get("RepoTags")):
-                if key := _key(str(tag)):
+        for entry in self.entries:
+            for tag in names_of(entry):
+                if key := _key(tag):
                     self._names.setdefault(key, []).append(entry)
 
     def find(self, reference: Reference, platform: str, staging: Staging) -> ContainerImage | None:
@@ -184,34 +185,37 @@ class DockerForm:
         if reference.digest:
             return None
         for entry in self._names.get(reference.tagged, ()):
-            path = str(entry.get("Config", ""))
-            content = read(self._bundle, path, LARGEST_CONFIG)
-            if content is None:
-                raise ImageError("the archive is not complete", where=path, why="this config is missing")
-            config = decode(content, path)
-            if offers(Descriptor("", "", 0, platform=_platform(config)), [platform]):
-                return self._converted(reference, platform, entry, content, staging)
+            if offers(Descriptor("", "", 0, platform=_platform(self._config(entry)[1])), [platform]):
+                manifest = replace(self.convert(entry, staging), platform={})
+                return ContainerImage(str(reference), platform, manifest, converted=DOCKER_ARCHIVE)
         return None
 
-    def _converted(
-        self, reference: Reference, platform: str, entry: dict[str, Json], content: bytes, staging: Staging
-    ) -> ContainerImage:
+    def convert(self, entry: dict[str, Json], staging: Staging) -> Descriptor:
+        """Stage an image with a manifest made for it; its descriptor has the platform of the config.
+
+        :param entry: one of `entries`.
+        :raises ImageError: the archive is damaged.
+        """
+        content, config = self._config(entry)
         layers = [self._layer(str(path), staging) for path in items(entry.get("Layers"))]
-        rootfs = decode(content, "config").get("rootfs")
+        rootfs = config.get("rootfs")
         diff_ids = items(rootfs.get("diff_ids")) if isinstance(rootfs, dict) else []
         if diff_ids != [diff_id for _, diff_id in layers]:
-            raise ImageError("the layers are not what the config says", where=str(reference))
-        config = staging.add([content], DOCKER_CONFIG)
-        manifest = staging.add_document(
-            {
-                "schemaVersion": 2,
-                "mediaType": DOCKER_MANIFEST,
-                "config": config.as_json(),
-                "layers": [layer.as_json() for layer, _ in layers],
-            },
-            DOCKER_MANIFEST,
-        )
-        return ContainerImage(str(reference), platform, manifest, converted=DOCKER_ARCHIVE)
+            raise ImageError("the layers are not what the config says", where=str(entry.get("Config")))
+        document: dict[str, Json] = {
+            "schemaVersion": 2,
+            "mediaType": DOCKER_MANIFEST,
+            "config": staging.add([content], DOCKER_CONFIG).as_json(),
+            "layers": [layer.as_json() for layer, _ in layers],
+        }
+        return replace(staging.add_document(document, DOCKER_MANIFEST), platform=_platform(config))
+
+    def _config(self, entry: dict[str, Json]) -> tuple[bytes, dict[str, Json]]:
+        path = str(entry.get("Config", ""))
+        content = read(self._bundle, path, LARGEST_CONFIG)
+        if content is None:
+            raise ImageError("the archive is not complete", where=path, why="this config is missing")
+        return content, decode(content, path)
 
     def _layer(self, path: str, staging: Staging) -> tuple[Descriptor, str]:
         if path not in self._layers:
@@ -260,6 +264,11 @@ def _docker_entries(content: bytes) -> list[dict[str, Json]]:
     if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
         raise ImageError("not an image archive", where="manifest.json", why="it is no list of images")
     return value
+
+
+def names_of(entry: dict[str, Json]) -> list[str]:
+    """The names that a docker-archive gives to one of its images."""
+    return [str(tag) for tag in items(entry.get("RepoTags"))]
 
 
 def _key(text: str) -> str:
