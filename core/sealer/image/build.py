@@ -266,7 +266,8 @@ class _Build:
         image = self._store.use(self._staging, name)
         for rootfs in image.rootfs:
             if f"{rootfs.platform}/".startswith(f"{self._platform}/"):  # linux/arm64/v8 will do for linux/arm64
-                self._images.inherit(image.containers, self._platform)
+                if self._request.base:
+                    self._images.inherit(image.containers, self._platform)
                 return rootfs
         have = ", ".join(rootfs.platform for rootfs in image.rootfs)
         raise BuildError(f"'{name}' has no rootfs for {self._platform}", why=f"it has {have}")
