@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Generator
@@ -86,6 +87,14 @@ def _home_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
     for name in [name for name in os.environ if name.startswith("SEALER_") and name != REQUIRE_LAB]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("SEALER_HOME", str(tmp_path_factory.mktemp("sealer-home")))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _signals_that_end() -> None:
+    """In the background, or under nohup, signals are ignored, and all that a test starts would inherit that."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True, scope="session")
