@@ -100,32 +100,6 @@ class Hashed:
         return "sha256:" + self._hash.hexdigest()
 
 
-class Seekable:
-    """A tar that lies on disk: what a member holds is passed over without being read.
-
-    :param file: an uncompressed tar.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._size = file.seek(0, os.SEEK_END)
-        file.seek(0)
-
-    def read(self, size: int, /) -> bytes:
-        """At most `size` bytes, empty at the end."""
-        return self._file.read(size)
-
-    def skip(self, size: int) -> int:
-        """Go on by at most `size` bytes; by how many is returned."""
-        here = self._file.tell()
-        return self._file.seek(min(here + size, self._size)) - here
-
-    @property
-    def position(self) -> int:
-        """The offset of what is read next."""
-        return self._file.tell()
-
-
 class Content:
     """The bytes of the member that was read last; they can be taken once, before the next member is asked for."""
 
@@ -152,6 +126,32 @@ class Content:
         if self._padding and len(_exactly(self._stream, self._padding)) < self._padding:
             raise ImageError("the archive is cut off", why="it ends within a member")
         self._padding = 0
+
+
+class Seekable:
+    """A tar that lies on disk: what a member holds is passed over without being read.
+
+    :param file: an uncompressed tar.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes, empty at the end."""
+        return self._file.read(size)
+
+    def skip(self, size: int) -> int:
+        """Go on by at most `size` bytes; by how many is returned."""
+        here = self._file.tell()
+        return self._file.seek(min(here + size, self._size)) - here
+
+    @property
+    def position(self) -> int:
+        """The offset of what is read next."""
+        return self._file.tell()
 
 
 def damage() -> tuple[type[Exception], ...]:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from certificates import Authority
 from docker_registry import DockerRegistry
-from image_archives import OciImage, oci_image, oci_members, write_directory
+from image_archives import OciImage, oci_image, oci_members, write_directory, write_tar
 from sample_images import MakeRegistries, blobs_of, skopeo
 
 from sealer.events import EventStream
@@ -119,6 +119,16 @@ def test_an_index_that_nothing_pins_is_not_kept(builder: Builder, names: tuple[s
     builder.mention(f"{names[0]}:1")
     builder()
     assert BOTH.root[7:] not in blobs_of(builder.store)
+
+
+def test_an_index_that_an_archive_gives_and_a_registry_too(
+    builder: Builder, names: tuple[str, str], tmp_path: Path
+) -> None:
+    archive = write_tar(tmp_path / "both.tar", oci_members([(BOTH, {})]))
+    builder.mention(f"{names[0]}:1", f"{names[0]}@{BOTH.root}")
+    built = builder("--image-archive", archive)
+    assert [one["source"] for one in built["containerImages"]] == ["registry", "archive"]
+    assert builder.store.path(BOTH.root).is_file()
 
 
 def test_it_travels_whole(

@@ -95,6 +95,7 @@ class Gathering:
         self._wanted: dict[tuple[str, str], FoundImage] = {}
         self._unresolved: set[Unresolved] = set()
         self._warned_of: set[Unresolved] = set()
+        self._fetched_indexes: set[str] = set()
         self._ignored: dict[str, FoundImage] = {}
 
     def inherit(self, containers: Iterable[ContainerImage], platform: str) -> None:
@@ -184,6 +185,7 @@ class Gathering:
         for key, container in self._fetch(request, missing).items():
             found = self._wanted[key]
             images[key] = GatheredImage(container, REGISTRY, found.found, found.guess)
+        self._drop_indexes([*images.values(), *(GatheredImage(one, BASE, ()) for one in self._inherited.values())])
         self._warn()
         if request.strict:
             Discovery(unresolved=tuple(sorted(self._unresolved))).require_resolved()
@@ -235,7 +237,8 @@ class Gathering:
                 if not forgive(one.name, ImageNotFoundError("the image is not there for the platform", why=platform)):
                     raise _not_had(failed)
             images |= {(one.name, platform): _container(one, platform) for platform in platforms if _for(one, platform)}
-        self._drop_indexes(fetched)
+            if one.root.is_index:
+                self._fetched_indexes.add(one.root.descriptor.digest)
         return images
 
     def _size(self, container: ContainerImage) -> int:
@@ -245,13 +248,11 @@ class Gathering:
         parts = children(manifest.media_type, decode(content, manifest.digest), manifest.digest)
         return manifest.size + sum(part.size for part in {part.digest: part for part in parts}.values())
 
-    def _drop_indexes(self, fetched: Sequence[FetchedImage]) -> None:
+    def _drop_indexes(self, images: Iterable[GatheredImage]) -> None:
         """An index that nothing pins is not kept: the store must not get what nobody can ask it for."""
-        pinned = {one.place.digest for one in fetched}
-        for one in fetched:
-            root = one.root.descriptor
-            if root.media_type in INDEXES and root.digest not in pinned:
-                (self._staging.blobs / root.digest.removeprefix("sha256:")).unlink(missing_ok=True)
+        pinned = {one.container.index.digest for one in images if one.container.index}
+        for digest in self._fetched_indexes - pinned:
+            (self._staging.blobs / digest.removeprefix("sha256:")).unlink(missing_ok=True)
 
     def _leave_out(self, found: FoundImage, why: str) -> None:
         self._unresolved |= {Unresolved(place, found.image, why) for place in found.found}
