@@ -173,7 +173,7 @@ def test_all_that_cannot_be_had_are_told_at_once(builder: Builder, names: tuple[
     assert f"{registry}/none:1, {registry}/nothing:2" in error["why"]
     assert len(error["output"]) == 2
     assert "--image-archive" in error["remedy"]
-    assert not builder.store.list()
+    assert builder.store.list() == ()
 
 
 def test_a_guess_that_is_not_there_is_left_out(builder: Builder, names: tuple[str, str]) -> None:
