@@ -214,6 +214,20 @@ def test_what_is_not_resolved(site: Site, archives: Sequence[str | Path]) -> Non
     assert "app:2" not in site("images")
 
 
+def test_the_control_plane_by_the_name_of_the_private_registry(site: Site) -> None:
+    site.write(
+        "web.yaml",
+        "apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfiguration\n"
+        "kubernetesVersion: v1.25.0\nimageRepository: sea.hub:5000\n",
+    )
+    built = site.build("app:1")
+    assert built["containerImages"] == []
+    assert "sea.hub:5000/kube-apiserver:v1.25.0" in [one["text"] for one in built["unresolved"]]
+    assert {one["why"] for one in built["unresolved"]} == {
+        "the clusters' own registry serves only what the image brings: name it by the registry it comes from"
+    }
+
+
 def test_lists_of_images(site: Site, archives: Sequence[str | Path]) -> None:
     given, ignored = site.directory / "given", site.directory / "ignored"
     given.write_text("more:3\n")

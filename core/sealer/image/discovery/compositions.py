@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sealer.image.discovery import keys
-from sealer.image.discovery.names import has_tag, is_plausible, is_specific
+from sealer.image.discovery.names import has_tag, is_plausible, is_registry, is_specific
 from sealer.image.discovery.nodes import Table, Text
 from sealer.image.discovery.templated import CLOSE, OPEN
 
@@ -127,9 +127,11 @@ def _repository(table: Table, found: Composition, imagey: bool) -> bool:
     own = table.word("name") if imagey else ""
     if own and not is_specific(own) and own != repository.rpartition("/")[2] and not has_tag(repository):
         name = f"{repository.rstrip('/')}/{own}"
-    elif image and not is_specific(image) and _may_be(image):
+    elif image and (not is_specific(image) or is_registry(repository)) and _may_be(image):
         name, names = f"{repository.rstrip('/')}/{image}", ("image", *names)
         found.understood.add("image")
+    if is_registry(name):
+        return False
     name = joined(table.word(*_REGISTRIES), name)
     if not tag and not digest and (imagey or "image" in found.understood or _DOMAIN.match(name)):
         tag = table.word(*_VERSIONS)

@@ -29,6 +29,7 @@ _COMPLETE = re.compile(
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?P<digest>@sha256:[0-9a-f]{64})?"
 )
 _PORT = re.compile(r"(?:80|443|\d{4,5})")
+_REGISTRY = re.compile(r"(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+):\d{1,5}")
 
 
 def normalised(text: str) -> str:
@@ -79,6 +80,11 @@ def is_complete(text: str) -> bool:
     if not match["digest"] and _PORT.fullmatch(match["tag"]):
         return text.startswith(DOCKER_SCHEME)  # `example.com/path:8080` is the address of a service
     return True
+
+
+def is_registry(text: str) -> bool:
+    """Whether it is a registry with its port and nothing else: no image is called `sea.hub:5000`."""
+    return bool(_REGISTRY.fullmatch(text))
 
 
 def has_tag(text: str) -> bool:

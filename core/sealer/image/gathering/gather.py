@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 BASE, ARCHIVE, STORE, REGISTRY = "base", "archive", "store", "registry"
 PRIVATE_REGISTRY = "sea.hub"  # of the clusters: it serves what the image brings, and has nothing of its own
+_PRIVATE = "the clusters' own registry serves only what the image brings: name it by the registry it comes from"
 MOST_WARNINGS = 20
 STEP = "build/images"
 TITLE = "Gather the container images"
@@ -178,7 +179,7 @@ class Gathering:
             if container is not None:
                 images[key] = GatheredImage(container, source, found.found, found.guess)
             elif Reference.parse(found.image).domain.partition(":")[0] == PRIVATE_REGISTRY:
-                self._leave_out(found, "the cluster's own registry has it only if the image is here by its public name")
+                self._leave_out(found, _PRIVATE)
             else:
                 missing.append(key)
         self._warn()
