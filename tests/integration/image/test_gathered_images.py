@@ -253,6 +253,35 @@ def test_nothing_mentioned_nothing_asked(site: Site) -> None:
     assert site("build", "-q", "-t", "app:1", site.context).startswith("app:1 sha256:")
 
 
+def test_two_platforms(site: Site) -> None:
+    image = oci_image("both", ["amd64", "arm64"])
+    site.write("web.yaml", POD.replace("r.io:5000/team/db:2", f"r.io/web@{image.root}"))
+    archive = write_tar(
+        site.directory / "b.tar", oci_members([(image, {"org.opencontainers.image.ref.name": "web:1"})])
+    )
+    built = site.build("app:1", "--image-archive", archive, "--platform", "linux/amd64,linux/arm64")
+    assert [(one["image"], one["platform"], one["digest"]) for one in built["containerImages"]] == [
+        (name, f"linux/{architecture}", image.manifests[architecture])
+        for name in (WEB, f"r.io/web@{image.root}")
+        for architecture in ("amd64", "arm64")
+    ]
+    site.kubefile("FROM app:1")
+    assert [one["platform"] for one in site.build("app:2", "--platform", "linux/arm64")["containerImages"]] == [
+        "linux/arm64",
+        "linux/arm64",
+    ]
+
+
+def test_without_the_base_none_of_its_images_come_along(site: Site, archives: Sequence[str | Path]) -> None:
+    site.build("base:1", *archives)
+    site.kubefile("FROM base:1", "RUN rm manifests/web.yaml", "COPY more.yaml manifests/")
+    site.write("more.yaml", "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - image: more:3\n")
+    more = site.archive("more.tar", "more:3")
+    assert sources(site.build("app:1", "--base=false", "--image-archive", more)) == {
+        "docker.io/library/more:3": "archive"
+    }
+
+
 def test_saved_and_loaded(site: Site, archives: Sequence[str | Path]) -> None:
     built = site.build("app:1", *archives)
     site("save", "-o", "x.tar", "app:1")
