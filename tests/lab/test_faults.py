@@ -259,7 +259,7 @@ def test_a_disk_that_is_too_small(site: Site, large_image: str) -> None:
     assert site.hosts[1].address in output
     assert "disk is too full" in output
     assert not any(site.marks().values())
-    site.on(1, "mount -o remount,size=700m /var/lib/sealer")
+    site.on(1, "mount -o remount,size=1500m /var/lib/sealer")
     site.apply()
     assert done_once(site)
     site.delete()

@@ -49,11 +49,15 @@ def held() -> tuple[int, ...]:
 
 
 def _open(path: Path) -> int | None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except FileNotFoundError:
         return None  # the directory was removed in between, by one who held the lock
+    except FileExistsError:
+        if path.parent.is_file():
+            raise
+        return None  # it was there for `mkdir`, and removed before that looked whether it is a directory
 
 
 def _is_file(descriptor: int, path: Path) -> bool:
