@@ -30,6 +30,7 @@ def own_members(interface: type) -> set[str]:
                 if parameter.kind is parameter.KEYWORD_ONLY and not keyword_only:
                     words.append("*")
                     keyword_only = True
+                keyword_only = keyword_only or parameter.kind is parameter.VAR_POSITIONAL
                 words.append(f"*{parameter.name}" if parameter.kind is parameter.VAR_POSITIONAL else parameter.name)
             found.add(f"{name}({', '.join(words)})")
         else:

@@ -11,7 +11,6 @@ from typing import Literal
 
 from sealer.cluster.cancellation import Cancellation
 from sealer.cluster.connections import Connections
-from sealer.cluster.environment import environment
 from sealer.cluster.executor import Executor, Surroundings
 from sealer.cluster.facts import Facts
 from sealer.cluster.journal import Journal
@@ -50,10 +49,12 @@ class AdHocCommand:
     """A command for some hosts of a cluster.
 
     :param operation: which cluster; nothing of it is changed.
+    :param environment_of: what is exported on a host.
     :param hear: called from several threads, but not from two at once.
     """
 
     operation: Operation
+    environment_of: Callable[[Host], Mapping[str, str]]
     connections: Connections
     events: EventStream
     cancellation: Cancellation
@@ -87,7 +88,7 @@ class AdHocCommand:
         return tuple(answers[host.id] for host in hosts)
 
     def _ask(self, host: Host, hearing: threading.Lock) -> Answer:
-        command, sent = Script(self.command, self._environment(host)).inline()
+        command, sent = Script(self.command, self.environment_of(host)).inline()
 
         def listen(stream: Literal["stdout", "stderr"]) -> Callable[[str], None]:
             def tell(line: str) -> None:
@@ -107,9 +108,6 @@ class AdHocCommand:
         failed = CommandError(f"The command ended with status {exit_.status}", status=exit_.status, where=host.id)
         return Answer(host, exit_.status, failed)
 
-    def _environment(self, host: Host) -> Mapping[str, str]:
-        return environment(self.operation, host, self.operation.names.get(host.address, ""))
-
     def _surroundings(self, hosts: Sequence[Host]) -> Surroundings:
         return Surroundings(
             operation=self.operation,
@@ -121,5 +119,5 @@ class AdHocCommand:
             cancellation=self.cancellation,
             parallel=self.parallel,
             hosts_of=lambda planned: hosts,
-            environment_of=self._environment,
+            environment_of=self.environment_of,
         )

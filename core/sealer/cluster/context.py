@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -26,7 +26,8 @@ from sealer.errors import (
 )
 from sealer.events import EventStream, State
 from sealer.extension.context import Result
-from sealer.extension.operation import Operation
+from sealer.extension.drivers import Runtime
+from sealer.extension.operation import Node, Operation
 from sealer.extension.steps import Effect, Fact
 from sealer.extension.transport import Exit
 from sealer.hosts import Host
@@ -54,6 +55,7 @@ class RunningStep:
     events: EventStream
     cancellation: Cancellation
     environment_of: Callable[[Host], Mapping[str, str]]
+    runtime: Runtime | None = None
 
 
 @dataclass
@@ -318,6 +320,22 @@ class HostContext:
         self.check()
         with self.step.connections.noticing_loss(self.host):
             return self.step.connections.to(self.host).forward(port)
+
+    # -- the cluster itself ---------------------------------------------------------------------------------------
+
+    def nodes(self) -> Sequence[Node]:
+        """The nodes as the cluster itself sees them."""
+        return self._runtime.nodes(self)
+
+    def kubectl(self, *arguments: str, stdin: bytes | None = None, check: bool = True) -> Result:
+        """Run the runtime's kubectl on this host."""
+        return self._runtime.kubectl(self, *arguments, stdin=stdin, check=check)
+
+    @property
+    def _runtime(self) -> Runtime:
+        if self.step.runtime is None:
+            raise PluginError(f"{self.step.planned.id} asks the cluster, and this operation has no runtime")
+        return self.step.runtime
 
     # -- facts, time, words --------------------------------------------------------------------------------------
 

@@ -13,14 +13,15 @@ FIELDS = frozenset({"spec.env", "spec.hosts.env"})
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def environment(operation: Operation, host: Host, host_name: str) -> Mapping[str, str]:
-    """Image ENV, then the cluster's, then the host's, then reserved names; illegal names in both spellings.
+def environment(operation: Operation, host: Host, host_name: str, of_runtime: Mapping[str, str]) -> Mapping[str, str]:
+    """The runtime's, image ENV, the cluster's, the host's, then reserved names; illegal names in both spellings.
 
     :param host_name: the name that the host has, or will be given.
+    :param of_runtime: what the runtime wants exported on this host.
     """
     spec = operation.spec
     image = operation.image.first.env if operation.image else {}
-    given = {**image, **spec.env, **host.env}
+    given = {**of_runtime, **image, **spec.env, **host.env}
     spelled = {**given, **{shell_name(key): value for key, value in given.items()}}
     path = {"PATH": f"{operation.paths.rootfs}/bin:{SYSTEM_PATH}"}
     return {**path, **spelled, **reserved(operation, host, host_name)}

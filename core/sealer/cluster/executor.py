@@ -31,6 +31,7 @@ from sealer.errors import (
     StepTimeoutError,
 )
 from sealer.events import EventStream, Json, State
+from sealer.extension.drivers import Runtime
 from sealer.extension.operation import Operation
 from sealer.extension.steps import Effect, Retry
 from sealer.hosts import Host
@@ -55,6 +56,7 @@ class Surroundings:
     :param settle: a person's word on a ONCE step whose outcome on a host is unknown; True: run it again.
     :param passed_over: why a host is left out of a step that is for it; empty: it is not.
     :param tolerate: whether a failure of this step is only warned of.
+    :param runtime: what steps ask about the cluster itself; None: nothing can be asked.
     """
 
     operation: Operation
@@ -70,6 +72,7 @@ class Surroundings:
     settle: Callable[[PlannedStep, Host], bool | None] = lambda planned, host: None
     passed_over: Callable[[PlannedStep, Host], str] = lambda planned, host: ""
     tolerate: Callable[[PlannedStep], bool] = lambda planned: False
+    runtime: Runtime | None = None
 
 
 @dataclass
@@ -376,6 +379,7 @@ class Executor:
             around.events,
             around.cancellation,
             around.environment_of,
+            around.runtime,
         )
         return HostContext(running, host, attempt, lambda: around.settle(planned, host))
 

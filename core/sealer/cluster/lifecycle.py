@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -16,6 +16,7 @@ from sealer.cluster.connections import Connections, is_this_machine
 from sealer.cluster.content import ImageContent
 from sealer.cluster.desired import placeholders, recorded_ssh
 from sealer.cluster.documents import DocumentsPlugin, Parsed, check_hosts, merged, parse
+from sealer.cluster.environment import environment
 from sealer.cluster.home import ClusterHome
 from sealer.cluster.journal import Journal
 from sealer.cluster.leftovers import tidy
@@ -24,7 +25,7 @@ from sealer.cluster.operate import Intention, Run, exists
 from sealer.cluster.plan import Plan
 from sealer.cluster.scripts import launched
 from sealer.cluster.stages import Drivers
-from sealer.clusterfile.model import Cluster, Clusterfile, HostGroup
+from sealer.clusterfile.model import Cluster, Clusterfile, HostGroup, RegistrySpec
 from sealer.errors import ImageNotFoundError, InputError, RefusedError
 from sealer.events import EventStream
 from sealer.extension.drivers import Transport
@@ -34,7 +35,14 @@ from sealer.extension.operation import Operation, Recorded
 from sealer.hosts import Host, Ssh
 from sealer.image.model import APP_INSTALLER, ClusterImage
 from sealer.image.store import Store
-from sealer.settings import DEFAULT_LOCAL_TRANSPORT, DEFAULT_PROVIDER, DEFAULT_RUNTIME, DEFAULT_TRANSPORT, Settings
+from sealer.settings import (
+    DEFAULT_LOCAL_TRANSPORT,
+    DEFAULT_PROVIDER,
+    DEFAULT_REGISTRY,
+    DEFAULT_RUNTIME,
+    DEFAULT_TRANSPORT,
+    Settings,
+)
 
 NO_LOGIN = Ssh()  # nothing given: what is recorded, and the cluster's own key
 
@@ -208,11 +216,24 @@ class Lifecycle:
         recorded = self.recorded(name)
         everyone = tuple(entry.host for entry in recorded.hosts)
         intention = Intention("scale", recorded.clusterfile, self._image_of(recorded), wanted=everyone, kept=everyone)
-        connections = Connections(self._drivers(self._home(name), intention).transport_of)
+        drivers = self._drivers(self._home(name), intention)
         desired, image = recorded.clusterfile, intention.image
         operation = Operation("exec", "scale", name, desired, recorded, image=image, kept=everyone)
-        parallel = self.settings.parallel_hosts
-        asked = AdHocCommand(operation, connections, self.events, self._cancellation, parallel, command, hear)
+
+        def environment_of(host: Host) -> Mapping[str, str]:
+            host_name = operation.names.get(host.address, "")
+            return environment(operation, host, host_name, drivers.runtime.environment(operation, host))
+
+        asked = AdHocCommand(
+            operation,
+            environment_of,
+            Connections(drivers.transport_of),
+            self.events,
+            self._cancellation,
+            self.settings.parallel_hosts,
+            command,
+            hear,
+        )
         return asked.run(hosts)
 
     def _lacks_a_word(self, home: ClusterHome, recorded: Recorded) -> bool:
@@ -381,9 +402,9 @@ class Lifecycle:
             position=cluster.provider.position,
         )
         registry = None
-        if cluster.registry.driver:
+        if registry_name := _registry_name(cluster, intention.image):
             options = cluster.registry.options
-            registry = load_driver("registry", cluster.registry.driver, self.settings, self.events, options)
+            registry = load_driver("registry", registry_name, self.settings, self.events, options)
         remote = load_driver(
             "transport",
             cluster.transport.name or DEFAULT_TRANSPORT,
@@ -397,8 +418,9 @@ class Lifecycle:
         if not cluster.transport.name and DEFAULT_LOCAL_TRANSPORT in driver_names("transport"):
             local = load_driver("transport", DEFAULT_LOCAL_TRANSPORT, self.settings, self.events)
             transports.append(local)
+        for driver in (runtime, provider, *transports, *([registry] if registry else [])):
+            driver.credentials = home.credentials
         for transport in transports:
-            transport.credentials = home.credentials
             transport.cancelled = self._cancellation.stop
 
         def transport_of(host: Host) -> Transport:
@@ -470,6 +492,13 @@ def _cluster(desired: Clusterfile) -> Cluster:
     if desired.cluster is None:
         raise InputError("There is no document of kind Cluster")
     return desired.cluster
+
+
+def _registry_name(cluster: Cluster, image: ClusterImage | None) -> str:
+    """The registry driver: the one named, the image's, the default where its fields are given; empty: none."""
+    of_image = image.first.registry if image else ""
+    asked_for = DEFAULT_REGISTRY if cluster.registry != RegistrySpec() else ""
+    return cluster.registry.driver or of_image or asked_for
 
 
 def _recorded_cluster(recorded: Recorded) -> Cluster:

@@ -346,6 +346,7 @@ class Run:
             environment_of=self._environment,
             settle=lambda planned, host: self.choices.settle(planned.id, planned.step.title, host.id),
             tolerate=lambda planned: self.choices.force and planned.phase in CLEANING,
+            runtime=self.drivers.runtime,
         )
 
     def _read_facts(self, journal: Journal | None = None) -> None:
@@ -440,7 +441,7 @@ class Run:
 
     def _environment(self, host: Host) -> Mapping[str, str]:
         name = self.operation.names.get(host.address) or str(self._facts_of(host).get("host_name", ""))
-        return environment(self.operation, host, name)
+        return environment(self.operation, host, name, self.drivers.runtime.environment(self.operation, host))
 
     def _hosts_of(self, planned: PlannedStep) -> Sequence[Host]:
         """Who the step is for."""

@@ -109,11 +109,7 @@ class Composer:
         self._distribute(builder, ADDED, operation.added)
         self._phase(builder, Phase.PRE_INIT if create else Phase.PRE_JOIN)
         self._script(builder, "init", ADDED)
-        if drivers.registry:
-            if create:
-                self._ask(builder, "Registry", drivers.registry.deploy)
-                self._ask(builder, "Registry", drivers.registry.publish)
-            self._ask(builder, "Registry", drivers.registry.trust)
+        self._registry(builder)
         if create:
             self._ask(builder, "Install", drivers.runtime.install)
             self._guest(builder)
@@ -124,9 +120,11 @@ class Composer:
     def _removal(self, builder: StageBuilder) -> None:
         operation, drivers = self.operation, self.drivers
         self._phase(builder, Phase.PRE_CLEAN)
+        if not operation.added and operation.kind == "scale":
+            self._registry(builder)  # it may have to run elsewhere from now on
         self._ask(builder, "Leave", drivers.runtime.forget)
         self._ask(builder, "Leave", drivers.runtime.clean)
-        if drivers.registry and operation.kind == "delete":
+        if drivers.registry:
             self._ask(builder, "Leave", drivers.registry.remove)
         self._phase(builder, Phase.POST_CLEAN)
         self._script(builder, "clean", REMOVED, "Clean")
@@ -138,15 +136,25 @@ class Composer:
     def _application(self, builder: StageBuilder) -> None:
         self._checks(builder)
         self._distribute(builder, ALL, self.operation.hosts)
-        if self.drivers.registry:
-            self._ask(builder, "Registry", self.drivers.registry.publish)
-            self._ask(builder, "Registry", self.drivers.registry.trust)
+        self._registry(builder)
         self._guest(builder)
+
+    def _registry(self, builder: StageBuilder) -> None:
+        """The private registry runs, has the image's container images, and is what hosts pull from."""
+        registry, operation = self.drivers.registry, self.operation
+        if registry is None:
+            return
+        if operation.kind != "application":
+            self._ask(builder, "Registry", registry.deploy)
+        if operation.image is not None:
+            self._ask(builder, "Registry", registry.publish)
+        self._ask(builder, "Registry", registry.trust)
 
     def _update(self, builder: StageBuilder) -> None:
         """What the hosts that stay need to know of the change."""
         self._render(builder, "Update", KEPT, self.operation.kept)
         self._script(builder, "update", KEPT, "Update")
+        self._ask(builder, "Update", self.drivers.runtime.update)
 
     def _guest(self, builder: StageBuilder) -> None:
         operation, image = self.operation, self.operation.image

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -10,7 +10,7 @@ from sealer.hosts import Host
 from sealer.image.model import Layer
 
 if TYPE_CHECKING:
-    from sealer.extension.operation import Operation
+    from sealer.extension.operation import Node, Operation
     from sealer.extension.steps import Fact
 
 T = TypeVar("T")
@@ -104,6 +104,18 @@ class StepContext(Protocol):
 
     def forward(self, port: int) -> tuple[str, int]:
         """A local address that leads to the host's `port` for as long as the step runs."""
+        ...
+
+    def nodes(self) -> Sequence[Node]:
+        """The nodes as the cluster itself sees them, by its runtime; on a master, where the API answers."""
+        ...
+
+    def kubectl(self, *arguments: str, stdin: bytes | None = None, check: bool = True) -> Result:
+        """Run the runtime's kubectl on this host, a master. It leaves no receipt: it must bear being run again.
+
+        :param check: raise when its status is not 0.
+        :raises CommandError: it failed, or the runtime has no kubectl.
+        """
         ...
 
     def get(self, fact: Fact[T], host: Host | None = None) -> T:

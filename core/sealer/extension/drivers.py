@@ -25,8 +25,11 @@ class Driver(abc.ABC):  # noqa: B024  # each kind of driver has methods of its o
     """What all drivers have in common.
 
     :cvar schema: JSON Schema of the driver's own fields beside `name`; none allowed by default.
+    :cvar credentials: directory of the cluster's own keys on this machine, where a driver may keep what only the owner
+        may read; it goes when the cluster is deleted. Set by the kernel; None: no cluster.
     """
 
+    credentials: Path | None = None
     schema: ClassVar[Mapping[str, Json]] = {"type": "object", "additionalProperties": False, "properties": {}}
 
     def __init__(self, settings: Settings, events: EventStream, options: Mapping[str, Json]) -> None:
@@ -66,19 +69,28 @@ class Runtime(Driver):
         """The nodes as the cluster itself sees them; `context` is on a master."""
 
     @abc.abstractmethod
-    def kubectl(self, context: StepContext, *arguments: str) -> Result:
-        """Run kubectl on a master.
+    def kubectl(self, context: StepContext, *arguments: str, stdin: bytes | None = None, check: bool = True) -> Result:
+        """Run kubectl on a master, without a receipt: as often as it is called.
 
-        :raises CommandError: there is no such thing in this runtime.
+        :param check: raise when its status is not 0.
+        :raises CommandError: it failed, or there is no such thing in this runtime.
         """
+
+    def update(self, operation: Operation) -> Sequence[Step]:
+        """On `operation.kept`, after hosts came or went or fields changed: the steps say which fields they cover."""
+        return ()
+
+    def environment(self, operation: Operation, host: Host) -> Mapping[str, str]:
+        """What scripts and CMDs on a host find exported, such as `KUBECONFIG`; what the user says comes before it."""
+        return {}
 
 
 class Registry(Driver):
-    """The private registry on the hosts."""
+    """The private registry on the hosts. Chosen by `spec.registry`, or by the image's label `io.sealer.registry`."""
 
     @abc.abstractmethod
     def deploy(self, operation: Operation) -> Sequence[Step]:
-        """Start it."""
+        """Start it where it is to run and does not yet: on a create, and where hosts that come or go change that."""
 
     @abc.abstractmethod
     def publish(self, operation: Operation) -> Sequence[Step]:
@@ -86,11 +98,14 @@ class Registry(Driver):
 
     @abc.abstractmethod
     def trust(self, operation: Operation) -> Sequence[Step]:
-        """On added hosts, and on kept ones when a domain is new."""
+        """On added hosts, and on kept ones when a domain is new or the registry runs elsewhere."""
 
     @abc.abstractmethod
     def remove(self, operation: Operation) -> Sequence[Step]:
-        """Take it away again."""
+        """Take it, and all trust in it, away again from `operation.removed`.
+
+        :raises RefusedError: it runs on one of them alone, and what it holds would be lost.
+        """
 
 
 class Provider(Driver):
@@ -117,11 +132,9 @@ class Provider(Driver):
 class Transport(Driver):
     """The only thing that opens a way to a host.
 
-    :cvar credentials: directory of the cluster's own keys on this machine, set by the kernel; None: no cluster.
     :cvar cancelled: set when the run was asked to stop: whoever still connects should give up. Set by the kernel.
     """
 
-    credentials: Path | None = None
     cancelled: threading.Event | None = None
 
     @abc.abstractmethod

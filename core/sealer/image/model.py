@@ -12,6 +12,7 @@ from sealer.image.oci import Descriptor
 
 TYPE_LABEL = "io.sealer.type"
 RUNTIME_LABEL = "io.sealer.runtime"
+REGISTRY_LABEL = "io.sealer.registry"
 KUBERNETES_VERSION_LABEL = "io.sealer.kubernetes.version"
 CMDS_LABEL = "io.sealer.cmds"
 VERSION_LABEL = "io.sealer.version"
@@ -74,6 +75,11 @@ class Rootfs:
     def runtime(self) -> str:
         """Name of the runtime driver the image wants; empty: the default."""
         return self.labels.get(RUNTIME_LABEL, "")
+
+    @property
+    def registry(self) -> str:
+        """Name of the registry driver the image wants on its hosts; empty: none."""
+        return self.labels.get(REGISTRY_LABEL, "")
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from sealer.errors import CommandError, PluginError
 from sealer.extension.context import Result
-from sealer.extension.operation import Operation
+from sealer.extension.operation import Node, Operation
 from sealer.extension.steps import Effect, Fact, Step
 from sealer.hosts import Host
 from sealer.image.model import Layer
@@ -29,7 +30,7 @@ class Call:
     :param mode: of a file that was written.
     """
 
-    what: Literal["sh", "query", "send", "write", "forward", "get", "give", "progress", "log", "warn"]
+    what: Literal["sh", "query", "send", "write", "forward", "kubectl", "get", "give", "progress", "log", "warn"]
     host: str
     text: str = ""
     content: bytes = b""
@@ -133,6 +134,28 @@ class RecordedContext:
         self._on_host("forward")
         self.calls.append(Call("forward", self._host.id, str(port)))
         return "127.0.0.1", port
+
+    def nodes(self) -> Sequence[Node]:
+        """The hosts that stay and those that leave, each a node that is ready, with its roles for labels."""
+        self._on_host("ask for nodes")
+        operation = self._operation
+        return [
+            Node(
+                operation.names.get(host.address, host.address),
+                host.address,
+                True,
+                {**{f"node-role.kubernetes.io/{role}": "" for role in host.roles}, **host.labels},
+            )
+            for host in (*operation.hosts, *operation.removed)
+        ]
+
+    def kubectl(self, *arguments: str, stdin: bytes | None = None, check: bool = True) -> Result:
+        """Record a call of kubectl, as text that a shell would take, and answer it."""
+        self._on_host("run kubectl")
+        text = shlex.join(("kubectl", *arguments))
+        self.calls.append(Call("kubectl", self._host.id, text, stdin or b""))
+        reply = self._reply(text)
+        return self._checked(Result(reply.status, reply.stdout, reply.stderr), text, check)
 
     def get(self, fact: Fact[T], host: Host | None = None) -> T:
         """A fact that a step gave, or that was put into :attr:`facts`."""

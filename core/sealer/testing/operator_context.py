@@ -7,7 +7,7 @@ from typing import Any, NoReturn, TypeVar
 
 from sealer.errors import PluginError
 from sealer.extension.context import Result
-from sealer.extension.operation import Operation
+from sealer.extension.operation import Node, Operation
 from sealer.extension.steps import Fact, Step
 from sealer.extension.targets import OPERATOR
 from sealer.hosts import Host
@@ -114,6 +114,14 @@ class OperatorContext:
     def forward(self, port: int) -> tuple[str, int]:
         """Refused: there is no host."""
         self._no_host("forward")
+
+    def nodes(self) -> Sequence[Node]:
+        """Refused: there is no host."""
+        self._no_host("nodes")
+
+    def kubectl(self, *arguments: str, stdin: bytes | None = None, check: bool = True) -> Result:
+        """Refused: there is no host."""
+        self._no_host("kubectl")
 
     def _no_host(self, what: str) -> NoReturn:
         raise PluginError(f"step '{self._step.id}' is on the operator, it has no host: it cannot {what}")

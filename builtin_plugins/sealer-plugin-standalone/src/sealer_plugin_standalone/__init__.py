@@ -40,7 +40,7 @@ class Standalone(Runtime):
         operation = context.operation
         return [_node(host, operation.names) for host in (*operation.hosts, *operation.removed)]
 
-    def kubectl(self, context: StepContext, *arguments: str) -> Result:
+    def kubectl(self, context: StepContext, *arguments: str, stdin: bytes | None = None, check: bool = True) -> Result:
         """Always an error: there is no API server to talk to.
 
         :raises CommandError: always.
