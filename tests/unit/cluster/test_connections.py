@@ -36,4 +36,5 @@ def test_each_pause_is_twice_the_one_before_up_to_the_most(bench: Bench) -> None
     times = [event.time for event in bench.events if event.state in (State.RETRYING, State.FAILED) and event.host]
     pauses = [after - before for before, after in pairwise(times)]
     assert len(pauses) == 3
-    assert all(pause >= least for pause, least in zip(pauses, (0.2, 0.4, 0.4), strict=True)), pauses
+    # An event's time is read off another clock than the pause, which may be a little behind.
+    assert all(pause > least - 0.01 for pause, least in zip(pauses, (0.2, 0.4, 0.4), strict=True)), pauses
