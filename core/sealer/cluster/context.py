@@ -378,6 +378,7 @@ class HostContext:
 
     def progress(self, done: int, total: int | None = None) -> None:
         """Bytes done so far, and of how many."""
+        self.check()
         self._emit(State.PROGRESS, "", {"done": done, "total": total})
 
     def log(self, message: str) -> None:

@@ -12,10 +12,11 @@ from sealer.cluster.ad_hoc import AdHocCommand, Answer, Listener
 from sealer.cluster.cancellation import Cancellation
 from sealer.cluster.changes import Changes, changes
 from sealer.cluster.choices import Choices
-from sealer.cluster.connections import Connections, is_this_machine
+from sealer.cluster.connections import Connections
 from sealer.cluster.content import ImageContent
 from sealer.cluster.desired import placeholders, recorded_ssh
 from sealer.cluster.documents import DocumentsPlugin, Parsed, check_hosts, merged, parse
+from sealer.cluster.driver_choice import DriverNames, choose_drivers
 from sealer.cluster.environment import environment
 from sealer.cluster.home import ClusterHome
 from sealer.cluster.journal import Journal
@@ -25,24 +26,16 @@ from sealer.cluster.operate import Intention, Run, exists
 from sealer.cluster.plan import Plan
 from sealer.cluster.scripts import launched
 from sealer.cluster.stages import Drivers
-from sealer.clusterfile.model import Cluster, Clusterfile, HostGroup, RegistrySpec
+from sealer.clusterfile.model import Cluster, Clusterfile, HostGroup
 from sealer.errors import ImageNotFoundError, InputError, RefusedError
 from sealer.events import EventStream
-from sealer.extension.drivers import Transport
-from sealer.extension.loading import driver_names, load_driver
+from sealer.extension.loading import load_driver
 from sealer.extension.manager import PluginManager
 from sealer.extension.operation import Operation, Recorded
 from sealer.hosts import Host, Ssh
 from sealer.image.model import APP_INSTALLER, ClusterImage
 from sealer.image.store import Store
-from sealer.settings import (
-    DEFAULT_LOCAL_TRANSPORT,
-    DEFAULT_PROVIDER,
-    DEFAULT_REGISTRY,
-    DEFAULT_RUNTIME,
-    DEFAULT_TRANSPORT,
-    Settings,
-)
+from sealer.settings import DEFAULT_PROVIDER, Settings
 
 NO_LOGIN = Ssh()  # nothing given: what is recorded, and the cluster's own key
 
@@ -216,7 +209,7 @@ class Lifecycle:
         recorded = self.recorded(name)
         everyone = tuple(entry.host for entry in recorded.hosts)
         intention = Intention("scale", recorded.clusterfile, self._image_of(recorded), wanted=everyone, kept=everyone)
-        drivers = self._drivers(self._home(name), intention)
+        drivers = self._drivers(self._home(name), intention, recorded)
         desired, image = recorded.clusterfile, intention.image
         operation = Operation("exec", "scale", name, desired, recorded, image=image, kept=everyone)
 
@@ -345,7 +338,7 @@ class Lifecycle:
 
     def _prepared(self, home: ClusterHome, recorded: Recorded | None, intention: Intention) -> Run:
         parsed = self._parsed(intention)
-        drivers = self._drivers(home, intention)
+        drivers = self._drivers(home, intention, recorded)
         return Run(
             self.settings,
             self._plugins,
@@ -382,51 +375,10 @@ class Lifecycle:
             check_hosts(parsed, [host.address for host in hosts], self.events.warn)
         return parsed
 
-    def _drivers(self, home: ClusterHome, intention: Intention) -> Drivers:
+    def _drivers(self, home: ClusterHome, intention: Intention, recorded: Recorded | None) -> Drivers:
         cluster = intention.desired.cluster or Cluster()
-        wanted = intention.image.first.runtime if intention.image else ""
-        runtime = load_driver(
-            "runtime",
-            cluster.runtime.name or wanted or DEFAULT_RUNTIME,
-            self.settings,
-            self.events,
-            cluster.runtime.options,
-            position=cluster.runtime.position,
-        )
-        provider = load_driver(
-            "provider",
-            cluster.provider.name or DEFAULT_PROVIDER,
-            self.settings,
-            self.events,
-            cluster.provider.options,
-            position=cluster.provider.position,
-        )
-        registry = None
-        if registry_name := _registry_name(cluster, intention.image):
-            options = cluster.registry.options
-            registry = load_driver("registry", registry_name, self.settings, self.events, options)
-        remote = load_driver(
-            "transport",
-            cluster.transport.name or DEFAULT_TRANSPORT,
-            self.settings,
-            self.events,
-            cluster.transport.options,
-            position=cluster.transport.position,
-        )
-        transports = [remote]
-        local = None
-        if not cluster.transport.name and DEFAULT_LOCAL_TRANSPORT in driver_names("transport"):
-            local = load_driver("transport", DEFAULT_LOCAL_TRANSPORT, self.settings, self.events)
-            transports.append(local)
-        for driver in (runtime, provider, *transports, *([registry] if registry else [])):
-            driver.credentials = home.credentials
-        for transport in transports:
-            transport.cancelled = self._cancellation.stop
-
-        def transport_of(host: Host) -> Transport:
-            return local if local is not None and is_this_machine(host.address) else remote
-
-        return Drivers(runtime, provider, transports, transport_of, registry)
+        choice = DriverNames.of(cluster, intention.image, recorded if intention.kind != "create" else None)
+        return choose_drivers(cluster, choice, self.settings, self.events, home.credentials, self._cancellation.stop)
 
     def _wanted(self, cluster: Cluster, recorded: Recorded | None) -> tuple[Host, ...]:
         """The desired hosts: those named, and those a provider makes or made, by their placeholders."""
@@ -492,13 +444,6 @@ def _cluster(desired: Clusterfile) -> Cluster:
     if desired.cluster is None:
         raise InputError("There is no document of kind Cluster")
     return desired.cluster
-
-
-def _registry_name(cluster: Cluster, image: ClusterImage | None) -> str:
-    """The registry driver: the one named, the image's, the default where its fields are given; empty: none."""
-    of_image = image.first.registry if image else ""
-    asked_for = DEFAULT_REGISTRY if cluster.registry != RegistrySpec() else ""
-    return cluster.registry.driver or of_image or asked_for
 
 
 def _recorded_cluster(recorded: Recorded) -> Cluster:

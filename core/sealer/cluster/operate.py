@@ -274,6 +274,8 @@ class Run:
                 hosts=tuple(known.values()),
                 image=image.reference if create and image else base.image,
                 image_digest=image.digest if create and image else base.image_digest,
+                runtime=self.drivers.runtime_name if create else base.runtime,
+                registry=self.drivers.registry_name if create else base.registry,
                 pending_image=image.digest if image else "",
             )
         )

@@ -35,13 +35,18 @@ CLEANING = frozenset({Phase.PRE_CLEAN.value, Phase.POST_CLEAN.value, "Clean"})
 
 @dataclass(frozen=True)
 class Drivers:
-    """The drivers of one cluster; `registry` is None where no private registry is asked for."""
+    """The drivers of one cluster; `registry` is None where no private registry is asked for.
+
+    :param runtime_name: what it was chosen by; so is `registry_name`.
+    """
 
     runtime: Runtime
     provider: Provider
     transports: Sequence[Transport]
     transport_of: Callable[[Host], Transport]
     registry: Registry | None = None
+    runtime_name: str = ""
+    registry_name: str = ""
 
 
 @dataclass

@@ -30,6 +30,8 @@ def save(home: ClusterHome, recorded: Recorded) -> None:
         "imageDigest": recorded.image_digest,
         "applications": dict(recorded.applications),
         "pendingImage": recorded.pending_image,
+        "runtime": recorded.runtime,
+        "registry": recorded.registry,
         "hosts": [_host_as_json(host) for host in recorded.hosts],
     }
     write_atomically(home.state, json.dumps(content, indent=2).encode())
@@ -73,6 +75,8 @@ def load(home: ClusterHome) -> Recorded | None:
             image_digest=content["imageDigest"],
             applications=content["applications"],
             pending_image=content.get("pendingImage", ""),
+            runtime=content.get("runtime", ""),
+            registry=content.get("registry", ""),
         )
     except FileNotFoundError:
         return None

@@ -72,6 +72,8 @@ class Recorded:
     :param clusterfile: as applied, without secrets.
     :param applications: digest by name of the application images installed.
     :param pending_image: digest of the image that an unfinished operation works with; empty if there is none.
+    :param runtime: name of the driver it was made with.
+    :param registry: name of the driver of its private registry; empty: it has none.
     """
 
     name: str
@@ -82,6 +84,8 @@ class Recorded:
     image_digest: str = ""
     applications: Mapping[str, str] = field(default_factory=dict)
     pending_image: str = ""
+    runtime: str = ""
+    registry: str = ""
 
 
 @dataclass(frozen=True)

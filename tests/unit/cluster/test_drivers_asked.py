@@ -163,3 +163,19 @@ def test_a_step_of_another_plugin_asks_the_cluster_by_its_runtime(talking: Site)
     talking.hooks.append(Asking())
     apply(talking)
     assert seen == ["node-10.0.0.1", "document apply -f -"]
+
+
+def test_an_application_is_installed_with_the_drivers_of_its_cluster(talking: Site) -> None:
+    apply(talking)
+    marks(talking)
+    talking.build({"app": "x"}, "CMD true", name="app:1", kind="app-installer")
+    talking.lifecycle().create(talking.desired(image="app:1"))
+    assert [line.split()[0] for line in marks(talking)] == ["publish", "trust"]
+
+
+def test_a_cluster_is_deleted_with_its_drivers_though_its_image_is_gone(talking: Site) -> None:
+    apply(talking)
+    marks(talking)
+    talking.store.remove("demo:1")
+    talking.lifecycle(confirm=lambda question: True).delete("here")
+    assert sorted(marks(talking)) == ["clean 10.0.0.1", "remove 10.0.0.1"]

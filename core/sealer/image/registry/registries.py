@@ -65,8 +65,8 @@ class Registries:
         """Where to pull from, in this order: the mirrors, then the registry itself."""
         return tuple(self._at(endpoint, place.repository) for endpoint in self._directory.sources(place.registry))
 
-    def client(self, registry: str, credential: Credential) -> Client:
-        """A client for a registry itself, rather than for one of its repositories."""
+    def client(self, registry: str, credential: Credential | None) -> Client:
+        """A client for a registry itself, whatever repository it is asked about, with a credential or none."""
         endpoint = self._directory.endpoint(registry)
         return Client(endpoint, self._server(endpoint), self.patience, lambda: credential)
 

@@ -1,0 +1,382 @@
+"""The driver: which steps deploy, fill, announce and remove the private registry."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+from sealer.errors import ImageNotFoundError, InputError, PluginError, RefusedError, RegistryError
+from sealer.events import Event, Json, State
+from sealer.extension import ADDED, ALL, OPERATOR, REMOVED, Addresses, Operation, Registry, Retry, Step, StepContext
+from sealer.hosts import Host
+from sealer.image.model import ContainerImage
+from sealer.image.registry.client import Client
+from sealer.image.registry.configuration import Configuration, RegistrySettings, read_configuration
+from sealer.image.registry.credentials import AuthFiles, Credential
+from sealer.image.registry.registries import Registries
+from sealer.image.store import Store
+from sealer.redaction import Secret
+from sealer_plugin_registry import names, serving, trusting
+from sealer_plugin_registry.certificates import Authority, keep
+from sealer_plugin_registry.filling import Filling, Pinned, contents
+from sealer_plugin_registry.seats import seats
+from sealer_plugin_registry.trusting import Login, Server
+
+PUBLISH_TIMEOUT = 4 * 3600.0  # seconds: images of gigabytes over a slow line
+READY_TIMEOUT = 60.0
+_LOCAL_NAMES = ("localhost",)
+_LOCAL_ADDRESSES = ("127.0.0.1", "::1")
+
+
+class PrivateRegistry(Registry):
+    """A stock registry under systemd: on the first master, or with `ha` on each; or one that exists already."""
+
+    schema: ClassVar[Mapping[str, Json]] = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "publish": {
+                "type": "boolean",
+                "default": True,
+                "description": "whether images are put into an external registry from here",
+            }
+        },
+    }
+
+    # -- what the kernel asks ------------------------------------------------------------------------------------
+
+    def deploy(self, operation: Operation) -> Sequence[Step]:
+        """A CA here; a certificate, a configuration and a service where the registry is to run and does not yet."""
+        new = seats(operation).new
+        if not new:
+            return []
+        local = operation.spec.registry.local
+        inputs: dict[str, Json] = {
+            "domain": local.domain,
+            "port": local.port,
+            "insecure": local.insecure,
+            "user": local.username,
+            "names": [*local.cert_dns_names],
+            "addresses": [*local.cert_ips],
+            "hosts": [host.address for host in new],
+        }
+
+        def prepare(context: StepContext) -> None:
+            self._prepare(operation, new)
+
+        def serve(context: StepContext) -> None:
+            self._serve(context)
+
+        where = Addresses(frozenset(host.address for host in new))
+        return [
+            Step("certificates", "Make the registry's certificates", OPERATOR, prepare, inputs),
+            Step("serve", "Start the private registry", where, serve, inputs, retry=Retry()),
+        ]
+
+    def publish(self, operation: Operation) -> Sequence[Step]:
+        """The images of an application, or of all that the cluster has where the registry is new."""
+        local = seats(operation)
+        new = operation.kind in {"application", "create"}
+        hosts = local.after if new else local.new
+        external = operation.spec.registry.external
+        images = self._images(operation, all_of_them=not new) if hosts or external else ()
+        if not images:
+            return []
+        names.domains(images)
+        inputs: dict[str, Json] = {"images": [*sorted({image.manifest.digest for image in images})]}
+        size = sum(blob.size for blob in contents(self._store, images).blobs.values())
+        steps = []
+        if hosts:
+            steps.append(
+                Step(
+                    "publish",
+                    f"Publish {len(images)} container images",
+                    Addresses(frozenset(host.address for host in hosts)),
+                    lambda context: self._publish(context, images),
+                    inputs,
+                    retry=Retry(),
+                    timeout=PUBLISH_TIMEOUT,
+                    size=size,
+                )
+            )
+        if external and new and self.options.get("publish", True):
+            steps.append(
+                Step(
+                    "publish-external",
+                    f"Publish {len(images)} container images to {external.domain}",
+                    OPERATOR,
+                    lambda context: self._publish_external(context, images),
+                    inputs,
+                    timeout=PUBLISH_TIMEOUT,
+                )
+            )
+        return steps
+
+    def trust(self, operation: Operation) -> Sequence[Step]:
+        """Files of containerd and a line of the hosts file: on hosts that come, on all where something is new."""
+        domains = self._domains(operation)
+        everyone = operation.kind in ("create", "application") or seats(operation).moved
+        if operation.kind == "application" and not set(domains) - set(self._domains(operation, before=True)):
+            return []
+        if not everyone and not operation.added:
+            return []
+        registry = operation.spec.registry
+        inputs: dict[str, Json] = {
+            "domains": [*domains],
+            "registry": [registry.local.domain, registry.local.port, registry.local.insecure],
+            "external": registry.external.domain if registry.external else "",
+            "hosts": [host.address for host in seats(operation).after],
+        }
+
+        def trust(context: StepContext) -> None:
+            self._trust(context, domains)
+
+        on = ALL if everyone else ADDED
+        return [Step("trust", "Let containerd ask the private registry first", on, trust, inputs, retry=Retry())]
+
+    def remove(self, operation: Operation) -> Sequence[Step]:
+        """From hosts that leave; their files go with the cluster's directory."""
+        cluster, paths = operation.cluster, _paths(operation)
+
+        def remove(context: StepContext) -> None:
+            context.query(serving.stop_script(cluster, paths))
+            context.query(trusting.untrust_script(cluster, paths.data))
+
+        inputs: dict[str, Json] = {"cluster": cluster}
+        return [Step("remove", "Forget the private registry", REMOVED, remove, inputs, unreachable="skip")]
+
+    # -- what the steps do ---------------------------------------------------------------------------------------
+
+    def _prepare(self, operation: Operation, hosts: Sequence[Host]) -> None:
+        local = operation.spec.registry.local
+        login = self._login(operation, remember=True)
+        if local.username and not login.password:
+            raise InputError(
+                "the private registry has a user and no password",
+                where="spec.registry.localRegistry",
+                remedy="give `password`, or take `username` out: then everybody on the hosts' network may pull",
+            )
+        if not (self._directory / "secret").exists():
+            keep(self._directory / "secret", secrets.token_hex(32).encode())
+        if local.username:
+            keep(self._directory / "htpasswd", serving.htpasswd(login))
+        if local.insecure:
+            return
+        authority = Authority(self._directory)
+        authority.make(f"sealer registry of {operation.cluster}")
+        for host in hosts:
+            certificate, key = authority.issue(
+                (local.domain, *_LOCAL_NAMES, *local.cert_dns_names),
+                (host.address, *_LOCAL_ADDRESSES, *local.cert_ips),
+            )
+            keep(self._directory / f"{host.address}.key", key)
+            keep(self._directory / f"{host.address}.crt", certificate)
+
+    def _serve(self, context: StepContext) -> None:
+        operation, paths = context.operation, _paths(context.operation)
+        local = operation.spec.registry.local
+        secret = (self._directory / "secret").read_text()
+        content = {
+            "unit": serving.unit(operation.cluster, paths),
+            "config.yml": serving.configuration(
+                paths, local.port, secret, tls=not local.insecure, login=bool(local.username)
+            ),
+        }
+        if local.username:
+            content["htpasswd"] = (self._directory / "htpasswd").read_bytes()
+        if not local.insecure:
+            content["tls.crt"] = (self._directory / f"{context.host.address}.crt").read_bytes()
+            content["tls.key"] = (self._directory / f"{context.host.address}.key").read_bytes()
+        for name, text in content.items():
+            context.write(f"{paths.directory}/{name}", text)
+        context.sh(serving.start_script(operation.cluster, paths, local.port))
+        self._await(context)
+
+    def _await(self, context: StepContext) -> None:
+        """Until it answers: only then may hosts be told of it."""
+        with self._reached(context) as (registries, client), registries.pool(), client.call("GET", "/v2/"):
+            return
+
+    def _publish(self, context: StepContext, images: Sequence[ContainerImage]) -> None:
+        paths = _paths(context.operation)
+        with self._reached(context) as (registries, client):
+            left = self._filling(context, registries, client).fill(contents(self._store, images))
+        for pinned in left:
+            context.query(_link_script(paths.storage, pinned))
+
+    def _publish_external(self, context: StepContext, images: Sequence[ContainerImage]) -> None:
+        external = context.operation.spec.registry.external
+        assert external is not None  # the step is planned where there is one
+        address = f"{external.domain}:{external.port}" if external.port else external.domain
+        auth = AuthFiles.of()
+        registries = Registries(read_configuration(self.settings.home), auth)
+        login = self._external_login(context.operation)
+        client = registries.client(address, _credential(login))
+        left = self._filling(context, registries, client).fill(contents(self._store, images))
+        for pinned in left:
+            context.warn(
+                f"{address} does not take the index {pinned.index.digest} of {pinned.repository}: it wants the images "
+                "of all its platforms; hosts cannot pull by that digest from it"
+            )
+
+    def _filling(self, context: StepContext, registries: Registries, client: Client) -> Filling:
+        return Filling(self._store, registries, client, self._directory / "uploads", _telling(context))
+
+    def _trust(self, context: StepContext, domains: Sequence[str]) -> None:
+        operation, paths = context.operation, _paths(context.operation)
+        local = operation.spec.registry.local
+        where = [host.address for host in seats(operation).after]
+        # A host that has a registry of its own asks that one.
+        first = context.host.address if context.host.address in where else next(iter(where), "")
+        if where and not local.insecure:
+            context.write(paths.ca, Authority(self._directory).certificate.read_bytes(), 0o644)
+        servers = self._servers(operation, first)
+        content = trusting.files(operation.cluster, domains, servers)
+        context.sh(trusting.trust_script(operation.cluster, paths.data, content, first, local.domain))
+
+    # -- what they know ------------------------------------------------------------------------------------------
+
+    @property
+    def _store(self) -> Store:
+        return Store(self.settings.images)
+
+    @property
+    def _directory(self) -> Path:
+        """What only the operator may read of it."""
+        if self.credentials is None:
+            raise PluginError("the registry was asked for steps outside of a cluster")
+        return self.credentials / "registry"
+
+    def _images(self, operation: Operation, *, all_of_them: bool) -> tuple[ContainerImage, ...]:
+        """The container images of the operation's image; or of the cluster's and of all applications on it.
+
+        :raises RefusedError: an image that the cluster has is not in the store.
+        """
+        found = list(operation.image.containers) if operation.image else []
+        if all_of_them and operation.recorded:
+            for name, digest in sorted(operation.recorded.applications.items()):
+                try:
+                    found += self._store.find(digest).containers
+                except ImageNotFoundError as error:
+                    raise RefusedError(
+                        f"the private registry would have to be filled anew, and the image of '{name}' is not here",
+                        why=f"the store has no {digest}",
+                        remedy="pull, load or build that image again, or keep the master that the registry runs on",
+                    ) from error
+        return tuple(found)
+
+    def _domains(self, operation: Operation, *, before: bool = False) -> tuple[str, ...]:
+        """The domains whose images the cluster has; `before`: without the operation's own image."""
+        recorded = operation.recorded
+        known: list[tuple[str, ...]] = []
+        if operation.image and not before:
+            known.append(names.domains(operation.image.containers))
+        for digest in (recorded.image_digest, *recorded.applications.values()) if recorded else ():
+            try:
+                known.append(names.domains(self._store.find(digest).containers if digest else ()))
+            except ImageNotFoundError:
+                continue  # what it brought stays on the hosts that have it
+        return names.union(*known)
+
+    def _servers(self, operation: Operation, first: str) -> list[Server]:
+        """What a host asks, in this order."""
+        registry, paths = operation.spec.registry, _paths(operation)
+        local, login = registry.local, self._login(operation)
+        ca = "" if local.insecure else paths.ca
+        others = [host.address for host in seats(operation).after if host.address != first]
+        hosts = [local.domain, *others] if first else []
+        servers = [
+            Server(f"{_bracketed(host)}:{local.port}", plain_http=local.insecure, ca=ca, login=login) for host in hosts
+        ]
+        if registry.external:
+            external = registry.external
+            address = f"{external.domain}:{external.port}" if external.port else external.domain
+            servers.append(Server(address, login=self._external_login(operation)))
+        return servers
+
+    def _login(self, operation: Operation, *, remember: bool = False) -> Login:
+        local = operation.spec.registry.local
+        return self._remembered("password", local.username, local.password, remember=remember)
+
+    def _external_login(self, operation: Operation) -> Login:
+        external = operation.spec.registry.external
+        if external is None:
+            return Login()
+        return self._remembered("external-password", external.username, external.password, remember=True)
+
+    def _remembered(self, file: str, username: str, password: Secret | None, *, remember: bool) -> Login:
+        """What is recorded of a cluster has no passwords: hosts that join later need this one all the same."""
+        path = self._directory / file
+        if not username:
+            return Login()
+        if password is not None:
+            if remember:
+                keep(path, password.reveal().encode())
+            return Login(username, password.reveal())
+        return Login(username, Secret(path.read_text()).reveal() if path.exists() else "")
+
+    @contextmanager
+    def _reached(self, context: StepContext) -> Iterator[tuple[Registries, Client]]:
+        """The registry on a step's host, through the connection to that host."""
+        local = context.operation.spec.registry.local
+        host, port = context.forward(local.port)
+        address = f"{_bracketed(host)}:{port}"
+        ca = None if local.insecure else Authority(self._directory).certificate
+        settings = RegistrySettings(plain_http=local.insecure, ca=ca)
+        registries = Registries(Configuration(registries={address: settings}), AuthFiles(()), certificates=())
+        try:
+            yield registries, registries.client(address, _credential(self._login(context.operation)))
+        except RegistryError:
+            context.query("true")  # was it the way there that broke? Then that is raised, and tried again
+            raise
+
+
+def _paths(operation: Operation) -> serving.Paths:
+    of_cluster = replace(operation.paths, application_name="")
+    return serving.Paths(of_cluster.data, of_cluster.rootfs)
+
+
+def _credential(login: Login) -> Credential | None:
+    return Credential(login.username, Secret(login.password)) if login.username else None
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _telling(context: StepContext) -> Callable[[Event], None]:
+    """Events of a transfer, told as the step's."""
+
+    def tell(event: Event) -> None:
+        if event.state is State.PROGRESS:
+            done, total = event.data["done"], event.data["total"]
+            if isinstance(done, int) and isinstance(total, int):
+                context.progress(done, total)
+        else:
+            context.log(event.message)
+
+    return tell
+
+
+def _link_script(storage: str, pinned: Pinned) -> str:
+    """Lets the registry serve an index whose bytes it has as a blob.
+
+    https://github.com/distribution/distribution/blob/v2.8.3/registry/storage/paths.go
+    """
+    kind, _, value = pinned.index.digest.partition(":")
+    manifests = f"{storage}/docker/registry/v2/repositories/{pinned.repository}/_manifests"
+    links = [f"{manifests}/revisions/{kind}/{value}/link"]
+    if pinned.tag:
+        tag = f"{manifests}/tags/{pinned.tag}"
+        links += [f"{tag}/index/{kind}/{value}/link", f"{tag}/current/link"]
+    lines = [
+        f"mkdir -p {shlex.quote(link.rpartition('/')[0])} && printf %s {shlex.quote(pinned.index.digest)} "
+        f">{shlex.quote(link)}.new && mv -f {shlex.quote(link)}.new {shlex.quote(link)} || exit 1"
+        for link in links
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,31 @@
+# Starts the registry under systemd; sourced with unit, program, directory, storage and port set.
+set -u
+if [ ! -x "$program" ]; then
+    [ -f "$program" ] && chmod +x "$program" || {
+        echo "the image has no bin/registry: it needs one (distribution, or Debian's docker-registry) for its hosts"
+        exit 1
+    }
+fi
+command -v systemctl >/dev/null 2>&1 || { echo "the host has no systemd, which keeps the registry running"; exit 1; }
+mkdir -p "$storage" || exit 1
+wanted="/etc/systemd/system/$unit"
+sum=$(cat "$directory/unit" "$directory/config.yml" "$directory"/tls.* "$directory/htpasswd" 2>/dev/null | sha256sum)
+started=$(cat "$directory/started" 2>/dev/null)
+if [ "$sum" = "$started" ] && cmp -s "$directory/unit" "$wanted" && systemctl is-active --quiet "$unit"; then
+    exit 0
+fi
+cp "$directory/unit" "$wanted.new" && chmod 644 "$wanted.new" && mv -f "$wanted.new" "$wanted" || exit 1
+systemctl daemon-reload && systemctl enable --quiet "$unit" && systemctl restart "$unit" || exit 1
+# It ends at once where the port is taken or a file is wrong; systemd would start it again for ever.
+tries=0
+while [ "$tries" -lt 10 ]; do
+    sleep 0.1
+    tries=$((tries + 1))
+    if ! systemctl is-active --quiet "$unit"; then
+        journalctl -u "$unit" -n 5 --no-pager -o cat 2>/dev/null
+        echo "the registry does not run: is port $port taken by something else?"
+        systemctl disable --now --quiet "$unit"
+        exit 1
+    fi
+done
+printf '%s' "$sum" >"$directory/started"

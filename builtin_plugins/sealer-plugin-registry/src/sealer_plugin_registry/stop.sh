@@ -1,0 +1,8 @@
+# Ends the registry and takes its unit away; sourced with unit set.
+set -u
+if [ -e "/etc/systemd/system/$unit" ]; then
+    systemctl disable --now --quiet "$unit"
+    rm -f "/etc/systemd/system/$unit" && systemctl daemon-reload
+    systemctl reset-failed "$unit" 2>/dev/null
+fi
+exit 0

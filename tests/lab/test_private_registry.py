@@ -1,0 +1,186 @@
+"""The private registry on real hosts: a stock registry serves what the image carries, under public names."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from docker_registry import OBSTACLE, PROGRAM
+from image_archives import docker_members, layer, oci_image, oci_members, write_tar
+from lab_site import PATIENCE, Site
+
+from sealer.image.oci import DOCKER_LIST, DOCKER_MANIFEST, INDEX, MANIFEST
+
+pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(OBSTACLE), reason=OBSTACLE or "it is there")]
+
+PINNED = oci_image("pinned", ("amd64", "arm64"))
+KUBEFILE = "FROM scratch\nCOPY . .\nLABEL io.sealer.registry=registry\n"
+_ACCEPTED = ", ".join((INDEX, MANIFEST, DOCKER_LIST, DOCKER_MANIFEST))
+ACCEPT = f"-H 'Accept: {_ACCEPTED}'"
+CLEANED = ("/etc/hosts", "/etc/containerd", "/etc/systemd/system")
+
+
+def build(site: Site, name: str, references: Sequence[str], *more: str, program: bool = True) -> None:
+    """An image with a registry of its own, and a manifest that names container images."""
+    context = site.home / name.partition(":")[0]
+    archives = site.home / f"archives-{name.partition(':')[0]}"
+    for directory in (context / "bin", context / "manifests", archives):
+        directory.mkdir(parents=True)
+    if program:
+        shutil.copy(str(shutil.which(PROGRAM)), context / "bin/registry")
+    containers = [{"name": f"c{number}", "image": image} for number, image in enumerate(references)]
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": containers}}
+    (context / "manifests/pod.json").write_text(json.dumps(pod))
+    for number, reference in enumerate(references):
+        if "@" in reference:
+            names = {"org.opencontainers.image.ref.name": reference}
+            write_tar(archives / f"{number}.tar", oci_members([(PINNED, names)]))
+        else:
+            write_tar(archives / f"{number}.tar", docker_members([reference], [layer(f"of {reference}")]))
+    (site.home / "Kubefile").write_text(KUBEFILE if program else "FROM scratch\nCOPY . .\n")
+    options = ("-f", str(site.home / "Kubefile"), "--image-archive", str(archives), "--strict", *more)
+    site.sealer("build", "-t", name, *options, str(context))
+
+
+def ask(site: Site, number: int, path: str, options: str = "") -> str:
+    """What the registry answers a host that asks it by its name."""
+    ca = f"/var/lib/sealer/data/{site.name}/registry-ca.crt"
+    return site.on(number, f"curl -sS --max-time 20 --cacert {ca} {ACCEPT} {options} https://sea.hub:5000/v2/{path}")
+
+
+def serves(site: Site, number: int, reference: str) -> bool:
+    """Whether a host gets an image, down to a layer, from where containerd would ask for it."""
+    name, _, tag = reference.rpartition(":")
+    where = name.replace(":", "_")
+    manifest = json.loads(ask(site, number, f"{where}/manifests/{tag}"))
+    assert "layers" in manifest, manifest
+    digest = manifest["layers"][0]["digest"]
+    found = ask(site, number, f"{where}/blobs/{digest}", "-o /dev/null -w '%{http_code} %{size_download}'")
+    assert found == f"200 {manifest['layers'][0]['size']}"
+    return True
+
+
+def layers(site: Site, number: int, reference: str) -> list[str]:
+    name, _, tag = reference.rpartition(":")
+    return [one["digest"] for one in json.loads(ask(site, number, f"{name}/manifests/{tag}"))["layers"]]
+
+
+def found(site: Site, number: int) -> str:
+    """All that a host has where the registry changes something."""
+    return site.on(number, f"find {' '.join(CLEANED)} -type f -exec sha256sum {{}} + 2>/dev/null; systemctl list-units")
+
+
+def units(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if "sealer" in line or "  /etc" in line)
+
+
+def test_every_image_is_served_under_its_public_name(site: Site) -> None:
+    before = [units(found(site, number)) for number in (0, 1)]
+    pinned = f"quay.io/ns/pinned:v1@{PINNED.root}"
+    build(site, "served:1", ["docker.io/library/web:1", "other.io/library/web:1", pinned])
+    site.write(image="served:1", hosts=site.hosts[:2])
+    site.apply()
+
+    for image in ("docker.io/library/web:1", "other.io/library/web:1"):
+        assert serves(site, 1, image)
+    assert layers(site, 1, "docker.io/library/web:1") != layers(site, 1, "other.io/library/web:1")
+    assert PINNED.root in ask(site, 1, f"quay.io/ns/pinned/manifests/{PINNED.root}", "-D - -o /dev/null")
+    assert PINNED.root in ask(site, 1, "quay.io/ns/pinned/manifests/v1", "-D - -o /dev/null")
+    hosts_toml = site.on(1, "cat /etc/containerd/certs.d/docker.io/hosts.toml")
+    assert '[host."https://sea.hub:5000/v2/docker.io"]' in hosts_toml
+
+    as_set_up = units(found(site, 0))
+    assert "nothing" in site.apply().lower() or units(found(site, 0)) == as_set_up
+
+    build(site, "more:1", ["third.io/app:1"], "--type", "app-installer", program=False)
+    site.sealer("run", "more:1", "--name", site.name)
+    assert serves(site, 1, "third.io/app:1")
+    assert "sea.hub:5000/v2/third.io" in site.on(1, "cat /etc/containerd/certs.d/third.io/hosts.toml")
+
+    # A host that joins later is told of all of them.
+    site.write(image="served:1", hosts=site.hosts)
+    site.apply()
+    assert serves(site, 2, "third.io/app:1")
+    assert sorted(site.on(2, "ls /etc/containerd/certs.d").split()) == [
+        "docker.io",
+        "other.io",
+        "quay.io",
+        "sea.hub:5000",
+        "third.io",
+    ]
+    site.delete()
+    assert [units(found(site, number)) for number in (0, 1)] == before
+    assert site.on(1, "ls -d /etc/containerd /var/lib/sealer 2>/dev/null || true") == ""
+
+
+def test_the_registry_moves_when_its_master_leaves(site: Site) -> None:
+    build(site, "moving:1", ["docker.io/library/web:2"])
+    masters = [replace(host, roles=("master",)) for host in site.hosts[:2]]
+    node = replace(site.hosts[2], roles=("node",))
+    site.write(image="moving:1", hosts=[*masters, node])
+    site.apply()
+    assert masters[0].address in site.on(2, "grep sea.hub /etc/hosts")
+    site.write(image="moving:1", hosts=[masters[1], node])
+    site.apply()
+    assert masters[1].address in site.on(2, "grep sea.hub /etc/hosts")
+    assert masters[0].address not in site.on(2, "cat /etc/hosts")
+    assert serves(site, 2, "docker.io/library/web:2")
+    assert "sealer-registry" not in site.on(0, "systemctl list-units --all")
+    site.delete()
+
+
+def test_one_on_each_master_with_a_password(site: Site) -> None:
+    build(site, "closed:1", ["docker.io/library/web:3"])
+    masters = [replace(host, roles=("master",)) for host in site.hosts[:2]]
+    registry = {"localRegistry": {"ha": True, "username": "admin", "password": "Pull-it-1"}}
+    site.write(image="closed:1", hosts=[*masters, site.hosts[2]], registry=registry)
+    said = site.apply()
+    assert "Pull-it-1" not in said
+    refused = ask(site, 2, "docker.io/library/web/manifests/3", "-o /dev/null -w '%{http_code}'")
+    assert refused == "401"
+    hosts_toml = site.on(2, "cat /etc/containerd/certs.d/docker.io/hosts.toml")
+    assert f"https://{masters[1].address}:5000/v2/docker.io" in hosts_toml
+    for number in (0, 1):
+        address = site.hosts[number].address
+        ca = f"--cacert /var/lib/sealer/data/{site.name}/registry-ca.crt"
+        url = f"https://{address}:5000/v2/docker.io/library/web/manifests/3"
+        answer = site.on(2, f"curl -sS --max-time 20 {ca} {ACCEPT} -u admin:Pull-it-1 {url}")
+        assert "layers" in json.loads(answer)
+    secrets = [path for path in site.home.rglob("*") if path.is_file() and path.stat().st_mode & 0o077]
+    assert not [path for path in secrets if b"Pull-it-1" in path.read_bytes() and path != site.clusterfile]
+    site.delete()
+
+
+def test_a_taken_port_is_told_with_what_to_do(site: Site) -> None:
+    build(site, "taken:1", ["docker.io/library/web:4"])
+    site.on(0, "systemd-run -q --unit=taken --socket-property=ListenStream=5000 --socket-property=Accept=yes cat")
+    try:
+        site.write(image="taken:1", hosts=site.hosts[:1])
+        said = site.apply(status=1)
+        assert "is port 5000 taken by something else?" in said
+        assert site.hosts[0].address in said
+    finally:
+        site.on(0, "systemctl stop taken.socket")
+    site.apply()
+    assert serves(site, 0, "docker.io/library/web:4")
+    site.delete()
+
+
+def test_a_killed_fill_sends_only_the_rest(site: Site, tmp_path: Path) -> None:
+    build(site, "large:1", ["docker.io/library/web:5", "docker.io/library/other:5"])
+    site.write(image="large:1", hosts=site.hosts[:1])
+    process = site.start("--output", "json", "--log-format", "json", "apply", "-f", str(site.clusterfile), "--yes")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if '"publish"' in line and '"started"' in line.lower():
+            break
+    process.kill()
+    process.wait(timeout=PATIENCE)
+    process.stdout.close()
+    site.apply()
+    assert serves(site, 0, "docker.io/library/other:5")
+    site.delete()
