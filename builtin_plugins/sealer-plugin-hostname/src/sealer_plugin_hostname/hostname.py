@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sealer.clusterfile.model import PluginDocument
-from sealer.extension import Addresses, Operation, PluginType, Step, StepContext, within
-from sealer.hosts import Host
+from sealer.extension import Addresses, Operation, PluginType, Step, StepContext, hosts_of, within
 from sealer.phases import Phase
 from sealer_plugin_hostname.names import parse_names
 from sealer_plugin_hostname.renaming import rename
@@ -30,7 +29,7 @@ class Hostname(PluginType[Mapping[str, str]]):
         self, operation: Operation, phase: Phase, document: PluginDocument, parsed: Mapping[str, str]
     ) -> Sequence[Step]:
         """One step, on the hosts of this phase that have a name in the data."""
-        names = {host.address: parsed[host.address] for host in _hosts(operation, phase) if host.address in parsed}
+        names = {host.address: parsed[host.address] for host in hosts_of(phase, operation) if host.address in parsed}
         if not names:
             return []
 
@@ -54,7 +53,3 @@ class Hostname(PluginType[Mapping[str, str]]):
     def host_names(self, parsed: Mapping[str, str]) -> Mapping[str, str]:
         """The names, by address."""
         return parsed
-
-
-def _hosts(operation: Operation, phase: Phase) -> tuple[Host, ...]:
-    return operation.added if within(phase) == "added" else operation.hosts
