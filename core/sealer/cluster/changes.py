@@ -137,7 +137,7 @@ def _plain(value: object) -> object:
 
 
 def _without_position(documents: Sequence[object]) -> list[dict[str, object]]:
-    left_out = {"position", "data_position", "source"}
+    left_out = {"position", "positions", "data_position", "source"}
     return [{key: value for key, value in vars(document).items() if key not in left_out} for document in documents]
 
 

@@ -62,6 +62,7 @@ def positions(node: Node, path: str, file: str) -> dict[str, Position]:
             found.update(positions(item, f"{path}[{index}]", file))
     elif isinstance(node, Entries):
         for name, (key, item) in node.entries.items():
-            found.update(positions(item, f"{path}.{name}", file))
-            found[f"{path}.{name}"] = Position(file, key.line, key.column)
+            inner = f"{path}.{name}" if path else name
+            found.update(positions(item, inner, file))
+            found[inner] = Position(file, key.line, key.column)
     return found

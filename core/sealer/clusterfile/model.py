@@ -189,12 +189,23 @@ class ConfigDocument:
 
 @dataclass(frozen=True)
 class KubeadmDocument:
-    """A document of kubeadm, kubelet or kube-proxy, as written."""
+    """A document of kubeadm, kubelet or kube-proxy, as written.
+
+    :param position: of the document.
+    :param positions: of each field, by its path (`networking.podSubnet`, `taints[0].key`).
+    """
 
     api_version: str
     kind: str
     content: Mapping[str, Json]
     position: Position = NOWHERE
+    positions: Mapping[str, Position] = field(default_factory=dict, compare=False, repr=False)
+
+    def at(self, path: str) -> Position:
+        """Where a field stands; where that is not known, what it stands in."""
+        while path and path not in self.positions:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return self.positions.get(path, self.position)
 
 
 @dataclass(frozen=True)

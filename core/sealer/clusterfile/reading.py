@@ -8,7 +8,7 @@ from pathlib import Path
 from sealer.clusterfile import kubeadm, nodes
 from sealer.clusterfile.cluster_document import ClusterReader
 from sealer.clusterfile.driver_choices import DriverCheck
-from sealer.clusterfile.free_values import Anything
+from sealer.clusterfile.free_values import Anything, positions
 from sealer.clusterfile.indentation import lifted
 from sealer.clusterfile.model import Cluster, Clusterfile, ConfigDocument, KubeadmDocument, PluginDocument
 from sealer.clusterfile.nodes import Entries, Node, Scalar, described
@@ -108,6 +108,18 @@ def read_plugins(
     return plugins
 
 
+def read_kubeadm(text: str, file: str) -> tuple[KubeadmDocument, ...]:
+    """Understand a file of documents of kubeadm, kubelet and kube-proxy, as images carry them.
+
+    :param file: what to call it in messages.
+    :raises InputError: with every mistake, also documents of other kinds.
+    """
+    report = Report(file)
+    documents = _Reading(text, report, None).kubeadm_alone()
+    report.finish(None)
+    return documents
+
+
 class _Reading:
     """One text on its way."""
 
@@ -148,6 +160,17 @@ class _Reading:
             self._take(root, ("Plugin",))
         return self._plugins(None, self._report.file)
 
+    def kubeadm_alone(self) -> tuple[KubeadmDocument, ...]:
+        for root in nodes.documents(self._text, self._report):
+            words = [_word(root, name) for name in ("apiVersion", "kind")] if isinstance(root, Entries) else []
+            api_version, kind = words or (None, None)
+            if isinstance(root, Entries) and api_version and kind and _group(api_version) in kubeadm.KINDS:
+                self._take_kubeadm(root, api_version, kind)
+            else:
+                groups = ", ".join(kubeadm.KINDS)
+                self._report.error(root, "", f"a document here is a mapping with kind and an apiVersion of {groups}")
+        return tuple(document for document, _ in self._kubeadm)
+
     def _take(self, root: Node, kinds: tuple[str, ...]) -> None:
         if not isinstance(root, Entries):
             self._report.error(root, "", f"a document is a mapping with apiVersion and kind, not {described(root)}")
@@ -159,7 +182,7 @@ class _Reading:
             at = root if isinstance(given, Scalar) else given
             self._report.error(at, "kind", f"{message}; a kind is one of {', '.join(kinds)}")
             return
-        group = api_version.text.partition("/")[0] if api_version else ""
+        group = _group(api_version) if api_version else ""
         if group in kubeadm.KINDS and "Cluster" in kinds:
             assert api_version is not None
             self._take_kubeadm(root, api_version, kind)
@@ -196,7 +219,8 @@ class _Reading:
         assert value is not None  # anything is something
         content: dict[str, Json] = value.the(dict)
         own = {name: item for name, item in content.items() if name not in ("apiVersion", "kind")}
-        document = KubeadmDocument(api_version.text, kind.text, own, self._report.position(root))
+        position = self._report.position(root)
+        document = KubeadmDocument(api_version.text, kind.text, own, position, positions(root, "", self._report.file))
         self._kubeadm.append((document, value))
 
     def _cluster(self) -> tuple[Cluster | None, frozenset[str] | None]:
@@ -236,6 +260,10 @@ class _Reading:
             process=tuple(word.strip() for word in process.split("|")) if process else (),
             position=self._report.position(document),
         )
+
+
+def _group(api_version: Scalar) -> str:
+    return api_version.text.partition("/")[0]
 
 
 def _word(root: Entries, name: str) -> Scalar | None:
