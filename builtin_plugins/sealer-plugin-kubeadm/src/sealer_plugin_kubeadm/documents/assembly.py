@@ -1,0 +1,192 @@
+"""All documents over one another, and from them the text for each host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sealer.clusterfile.model import KubeadmDocument
+from sealer.errors import InputError, Problem
+from sealer.events import Json
+from sealer.redaction import Secret
+from sealer_plugin_kubeadm.documents import conversion, needs, networks
+from sealer_plugin_kubeadm.documents.findings import Findings
+from sealer_plugin_kubeadm.documents.layers import Layers
+from sealer_plugin_kubeadm.documents.needs import NO_SECRETS, ClusterNeeds, Discovery, InitSecrets, NodeNeeds
+from sealer_plugin_kubeadm.documents.trees import (
+    CLUSTER,
+    INIT,
+    JOIN,
+    KUBE_PROXY,
+    KUBELET,
+    Tree,
+    Trees,
+    get,
+    merged,
+    put,
+    take,
+)
+from sealer_plugin_kubeadm.documents.versions import KubernetesVersion
+from sealer_plugin_kubeadm.documents.writing import as_written, written
+
+_INIT_ORDER = (INIT, CLUSTER, KUBELET, KUBE_PROXY)
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What kubeadm is given on one host.
+
+    :param text: the documents, with secrets: for a file that only root reads.
+    :param arguments: for its command line, what this version's documents have no field for.
+    :param inputs: all that decides both, without secrets: a step's fingerprint.
+    """
+
+    text: str = field(repr=False)
+    arguments: tuple[str, ...]
+    inputs: Mapping[str, Json]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Documents that are found right, and wait for the facts of each host.
+
+    :param kubernetes: the image's version.
+    :param control_plane_endpoint: `host:port`, the user's where a document has one.
+    :param pods, services: the ranges in the end.
+    :param external_etcd: whether etcd is somebody else's.
+    :param warnings: what has no effect, or hardly the one that was meant.
+    """
+
+    kubernetes: KubernetesVersion
+    control_plane_endpoint: str
+    pods: str
+    services: str
+    external_etcd: bool
+    warnings: tuple[Problem, ...]
+    _needs: ClusterNeeds = field(repr=False)
+    _below: Trees = field(repr=False)
+    _users: tuple[Trees, ...] = field(repr=False)
+
+
+def prepare(users: Sequence[KubeadmDocument], images: Sequence[KubeadmDocument], cluster: ClusterNeeds) -> Prepared:
+    """Check the documents, and put them over one another.
+
+    From the bottom: sealer's defaults, the image's documents, what the cluster and the host need, the user's documents,
+    what sealer alone decides.
+
+    :param users: of the Clusterfile.
+    :param images: of the image's `etc/kubeadm.yml`.
+    :raises InputError: with everything that cannot be right, by file, line and column.
+    """
+    kubernetes = KubernetesVersion.parse(cluster.kubernetes_version)
+    findings = Findings()
+    layers = Layers(cluster, kubernetes, findings)
+    image, user = layers.read(images, mine=False), layers.read(users, mine=True)
+    endpoint = _endpoint(merged(*user), cluster)
+    below = merged(needs.defaults(cluster), *image, needs.of_cluster(cluster, endpoint, kubernetes))
+    if networks.needs_dual_stack_gate(merged(below, *user)[CLUSTER], kubernetes):
+        below = merged(below, {CLUSTER: {"featureGates": {networks.DUAL_STACK_GATE: True}}})
+    together = merged(below, *user)
+    layers.check_networks(together[CLUSTER])
+    layers.check_runtime_options()
+    conversion.lowered(together, kubernetes, layers.complain)
+    findings.finish()
+    ranges = networks.ranges(together[CLUSTER])
+    external = get(together[CLUSTER], "etcd.external") is not None
+    return Prepared(kubernetes, endpoint, *ranges, external, findings.warnings, cluster, below, tuple(user))
+
+
+def init_documents(prepared: Prepared, node: NodeNeeds, secrets: InitSecrets = NO_SECRETS) -> Rendered:
+    """The documents of `kubeadm init` on the first master.
+
+    :raises InputError: a secret that this version's kubeadm could only be told on its command line.
+    """
+    kubernetes = prepared.kubernetes
+    own: Tree = {
+        "localAPIEndpoint": {"advertiseAddress": node.address},
+        "nodeRegistration": needs.of_node(prepared._needs, node, kubernetes),
+    }
+    trees = merged(prepared._below, {INIT: own}, *prepared._users)
+    trees[CLUSTER]["kubernetesVersion"] = str(kubernetes)
+    tokens = trees[INIT].get("bootstrapTokens")
+    secret: Tree = {}
+    if secrets.token:
+        ours: Json = {"token": secrets.token.reveal(), "ttl": secrets.token_ttl}
+        secret["bootstrapTokens"] = [*(tokens if isinstance(tokens, list) else []), ours]
+    if secrets.certificate_key:
+        secret["certificateKey"] = _certificate_key(secrets.certificate_key, kubernetes)
+    return _rendered(prepared, _INIT_ORDER, trees, {INIT: secret})
+
+
+def join_documents(prepared: Prepared, node: NodeNeeds, discovery: Discovery, *, master: bool) -> Rendered:
+    """The document of `kubeadm join` on a further master or on a node.
+
+    :raises InputError: a secret that this version's kubeadm could only be told on its command line.
+    """
+    kubernetes = prepared.kubernetes
+    own: Tree = {"nodeRegistration": needs.of_node(prepared._needs, node, kubernetes)}
+    if master:
+        bound = get(merged(prepared._below, *prepared._users)[INIT], "localAPIEndpoint.bindPort")
+        local: Tree = {"advertiseAddress": node.address, **({} if bound is None else {"bindPort": bound})}
+        own["controlPlane"] = {"localAPIEndpoint": local}
+    trees = merged(prepared._below, {JOIN: own}, *prepared._users)
+    if not master:
+        trees[JOIN].pop("controlPlane", None)
+    token: Tree = {
+        "apiServerEndpoint": discovery.endpoint,
+        "caCertHashes": list(discovery.ca_cert_hashes),
+        "token": discovery.token.reveal(),
+    }
+    secret: Tree = {"discovery": {"bootstrapToken": token}}
+    if master and discovery.certificate_key:
+        put(secret, "controlPlane", {"certificateKey": _certificate_key(discovery.certificate_key, kubernetes)})
+    return _rendered(prepared, (JOIN,), trees, {JOIN: secret})
+
+
+def _certificate_key(key: Secret, kubernetes: KubernetesVersion) -> str:
+    if kubernetes.api < 2:
+        what = (
+            f"kubeadm of Kubernetes {kubernetes} takes the key of the masters' certificates on its command line alone"
+        )
+        raise InputError(
+            what,
+            why="every user of the host could read it there",
+            remedy="take an image of v1.15 or later for several masters",
+        )
+    return key.reveal()
+
+
+def _rendered(prepared: Prepared, order: Sequence[str], trees: Trees, secrets: Trees) -> Rendered:
+    kubernetes, (kind, *_) = prepared.kubernetes, order
+    if all_ignored := needs.ignores_all(prepared._needs):  # kubeadm refuses names beside it
+        take(trees[kind], "nodeRegistration.ignorePreflightErrors")
+    public = conversion.lowered(trees, kubernetes, _unreachable)
+    whole = conversion.lowered(merged(trees, secrets), kubernetes, _unreachable)
+    arguments = (*public.arguments.get(kind, ()), *(("--ignore-preflight-errors=all",) if all_ignored else ()))
+    documents = [as_written(it, _without_tokens(public.trees[it]), kubernetes.api) for it in order]
+    text = written([(it, whole.trees[it]) for it in order], kubernetes.api)
+    return Rendered(text, arguments, {"documents": list(documents), "arguments": list(arguments)})
+
+
+def _without_tokens(tree: Tree) -> Tree:
+    """Without the secret halves of tokens that a user's document has."""
+    tokens = tree.get("bootstrapTokens")
+    if not isinstance(tokens, list):
+        return tree
+    clean = [{name: it for name, it in token.items() if name != "token"} for token in tokens if isinstance(token, dict)]
+    return {**tree, "bootstrapTokens": list(clean)}
+
+
+def _unreachable(kind: str, path: str, message: str) -> None:
+    raise AssertionError(f"{kind}.{path} was found convertible: {message}")
+
+
+def _endpoint(user: Trees, cluster: ClusterNeeds) -> str:
+    given = user.get(CLUSTER, {}).get("controlPlaneEndpoint")
+    if not isinstance(given, str) or not given:
+        return cluster.control_plane_endpoint
+    host = needs.host_of(given)
+    if given not in (host, f"[{host}]"):
+        return given
+    port = get(user.get(INIT, {}), "localAPIEndpoint.bindPort") or needs.PORT
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,209 @@
+"""What sealer gives to kubeadm's documents: its defaults, and what a cluster and each of its hosts need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sealer.errors import Position
+from sealer.events import Json
+from sealer.redaction import Secret
+from sealer_plugin_kubeadm.documents.networks import DEFAULT_PODS, DEFAULT_SERVICES
+from sealer_plugin_kubeadm.documents.phases import ALL, phases_of
+from sealer_plugin_kubeadm.documents.trees import CLUSTER, INIT, JOIN, KUBE_PROXY, KUBELET, Tree, Trees, put
+from sealer_plugin_kubeadm.documents.versions import KubernetesVersion
+
+PORT = 6443
+_CLUSTERFILE = Position("Clusterfile")
+_AUDIT_LOG = "/var/log/kubernetes/audit"
+
+
+@dataclass(frozen=True)
+class ClusterNeeds:
+    """What a cluster needs, whichever host a document is for.
+
+    :param kubernetes_version: the image's.
+    :param masters: addresses, the first master's first.
+    :param nodes: addresses of the other hosts.
+    :param control_plane_endpoint: `host:port` under which all hosts reach the control plane.
+    :param pod_cidr, service_cidr: `spec.network`; empty: not given.
+    :param cert_sans: `spec.certSANS`.
+    :param cgroup_driver: the first master's, `systemd` or `cgroupfs`; empty: not known.
+    :param validity: how long certificates are valid, a duration such as `876000h0m0s`; empty: as kubeadm has it.
+    :param proxy_mode: what kube-proxy can do on these hosts: `ipvs`, `iptables`, `nftables`; empty: its own default.
+    :param missing_proxy_modes: modes that the hosts' kernels do not have.
+    :param excluded_cidrs: ranges of virtual services that kube-proxy in mode ipvs must leave alone.
+    :param conntrack_fixed: the hosts do not let kube-proxy set the size of the table of connections.
+    :param image_repository: where the image's own control plane comes from, a public name; empty: kubeadm's default.
+    :param registry: `domain:port` of the private registry on the hosts.
+    :param audit_policy: path of the audit policy on the masters; empty: no audit log.
+    :param skip_phases, ignore_preflight_errors: `spec.runtime`.
+    :param position: of the Clusterfile's Cluster document.
+    """
+
+    kubernetes_version: str
+    masters: tuple[str, ...]
+    nodes: tuple[str, ...] = ()
+    control_plane_endpoint: str = f"apiserver.cluster.local:{PORT}"
+    pod_cidr: str = ""
+    service_cidr: str = ""
+    cert_sans: tuple[str, ...] = ()
+    cgroup_driver: str = ""
+    validity: str = ""
+    proxy_mode: str = ""
+    missing_proxy_modes: frozenset[str] = frozenset()
+    excluded_cidrs: tuple[str, ...] = ()
+    conntrack_fixed: bool = False
+    image_repository: str = ""
+    registry: str = ""
+    audit_policy: str = ""
+    skip_phases: tuple[str, ...] = ()
+    ignore_preflight_errors: tuple[str, ...] = ()
+    position: Position = _CLUSTERFILE
+
+
+@dataclass(frozen=True)
+class NodeNeeds:
+    """What one host needs.
+
+    :param name: the node's name.
+    :param address: what the other hosts reach it by.
+    :param cri_socket: path of the container runtime's socket.
+    :param cgroup_driver: as detected on this host; empty: as the cluster's.
+    """
+
+    name: str
+    address: str
+    cri_socket: str
+    cgroup_driver: str = ""
+
+
+@dataclass(frozen=True)
+class InitSecrets:
+    """What the first master makes for those that join.
+
+    :param token: a bootstrap token; None: kubeadm makes one, and prints it.
+    :param token_ttl: how long it is valid.
+    :param certificate_key: encrypts the certificates that further masters fetch; None: none are uploaded.
+    """
+
+    token: Secret | None = None
+    token_ttl: str = "2h0m0s"  # noqa: S105  # a duration
+    certificate_key: Secret | None = None
+
+
+NO_SECRETS = InitSecrets()
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """How a host that joins finds the cluster, and knows it.
+
+    :param token: a bootstrap token that is valid now.
+    :param ca_cert_hashes: `sha256:...` of the cluster's CA.
+    :param endpoint: `host:port` of an API server.
+    :param certificate_key: for a master: decrypts the certificates that the first one uploaded; None: they are there.
+    """
+
+    token: Secret
+    ca_cert_hashes: tuple[str, ...]
+    endpoint: str
+    certificate_key: Secret | None = None
+
+
+def defaults(needs: ClusterNeeds) -> Trees:
+    """The lowest layer: what holds where nobody says anything."""
+    cluster: Tree = {"networking": {"podSubnet": DEFAULT_PODS, "serviceSubnet": DEFAULT_SERVICES}}
+    if needs.image_repository:
+        cluster["imageRepository"] = needs.image_repository
+    return {INIT: {}, CLUSTER: cluster, JOIN: {}, KUBELET: {"failSwapOn": False}, KUBE_PROXY: {}}
+
+
+def of_cluster(needs: ClusterNeeds, endpoint: str, kubernetes: KubernetesVersion) -> Trees:
+    """What the cluster needs, where users may have it otherwise.
+
+    :param endpoint: the control plane's, as the documents have it in the end.
+    """
+    cluster: Tree = {"controlPlaneEndpoint": endpoint}
+    sans = ["127.0.0.1", host_of(endpoint), *needs.masters, *needs.cert_sans]
+    put(cluster, "apiServer.certSANs", list(dict.fromkeys(sans)))
+    if needs.pod_cidr:
+        put(cluster, "networking.podSubnet", needs.pod_cidr)
+    if needs.service_cidr:
+        put(cluster, "networking.serviceSubnet", needs.service_cidr)
+    if needs.validity:
+        put(cluster, "controllerManager.extraArgs", {kubernetes.signing_duration_flag: [needs.validity]})
+        if kubernetes.api >= 4:
+            cluster |= {"certificateValidityPeriod": needs.validity, "caCertificateValidityPeriod": needs.validity}
+    if needs.audit_policy:
+        _audit(cluster, needs.audit_policy)
+    kubelet: Tree = {"cgroupDriver": needs.cgroup_driver} if needs.cgroup_driver else {}
+    return {CLUSTER: cluster, KUBELET: kubelet, KUBE_PROXY: _proxy(needs), **_runtime_options(needs)}
+
+
+def of_node(needs: ClusterNeeds, node: NodeNeeds, kubernetes: KubernetesVersion) -> Tree:
+    """`nodeRegistration` of a host."""
+    registration: Tree = {"name": node.name, "criSocket": _socket(node.cri_socket, kubernetes)}
+    flags: dict[str, Json] = {"node-ip": [node.address]}
+    if node.cgroup_driver and needs.cgroup_driver and node.cgroup_driver != needs.cgroup_driver:
+        flags["cgroup-driver"] = [node.cgroup_driver]  # kubelet's document is one for all hosts
+    registration["kubeletExtraArgs"] = flags
+    return registration
+
+
+def host_of(endpoint: str) -> str:
+    """The host of `host`, `host:port`, `[v6]:port` or a bare IPv6 address."""
+    if endpoint.startswith("["):
+        return endpoint[1:].partition("]")[0]
+    return endpoint if endpoint.count(":") > 1 else endpoint.partition(":")[0]
+
+
+def _socket(path: str, kubernetes: KubernetesVersion) -> str:
+    return f"unix://{path}" if path.startswith("/") and kubernetes.minor >= 24 else path
+
+
+def _proxy(needs: ClusterNeeds) -> Tree:
+    proxy: Tree = {}
+    if needs.proxy_mode:
+        proxy["mode"] = needs.proxy_mode
+    if needs.excluded_cidrs:
+        put(proxy, "ipvs.excludeCIDRs", list(needs.excluded_cidrs))
+    if needs.conntrack_fixed:
+        put(proxy, "conntrack.maxPerCore", 0)
+    return proxy
+
+
+def _audit(cluster: Tree, policy: str) -> None:
+    flags: Tree = {
+        "audit-log-maxbackup": ["10"],
+        "audit-log-maxsize": ["100"],
+        "audit-log-path": [f"{_AUDIT_LOG}/audit.log"],
+        "audit-policy-file": [policy],
+    }
+    put(cluster, "apiServer.extraArgs", flags)
+    volumes = {
+        "audit-log": (_AUDIT_LOG, "DirectoryOrCreate", False),
+        "audit-policy": (policy, "File", True),
+    }
+    mounts: Tree = {
+        name: {"name": name, "hostPath": path, "mountPath": path, "pathType": kind, "readOnly": read_only}
+        for name, (path, kind, read_only) in volumes.items()
+    }
+    put(cluster, "apiServer.extraVolumes", mounts)
+
+
+def _runtime_options(needs: ClusterNeeds) -> Trees:
+    trees: Trees = {}
+    ignored = [name for name in needs.ignore_preflight_errors if name.lower() != ALL]
+    for kind in (INIT, JOIN):
+        tree: Tree = {}
+        if phases := [name for name in needs.skip_phases if name in phases_of(kind)]:
+            tree["skipPhases"] = list(phases)
+        if ignored:
+            put(tree, "nodeRegistration.ignorePreflightErrors", list(ignored))
+        trees[kind] = tree
+    return trees
+
+
+def ignores_all(needs: ClusterNeeds) -> bool:
+    """Whether every preflight error is ignored; kubeadm takes that on its command line alone."""
+    return any(name.lower() == ALL for name in needs.ignore_preflight_errors)
