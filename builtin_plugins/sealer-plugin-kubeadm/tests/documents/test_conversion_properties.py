@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sealer.clusterfile.model import KubeadmDocument
+from sealer.clusterfile.reading import read_kubeadm
+from sealer.errors import InputError
 from sealer.events import Json
-from sealer_plugin_kubeadm.documents import KubernetesVersion
+from sealer.redaction import Secret
+from sealer_plugin_kubeadm.documents import (
+    ClusterNeeds,
+    Discovery,
+    KubernetesVersion,
+    NodeNeeds,
+    components,
+    init_documents,
+    join_documents,
+    prepare,
+)
 from sealer_plugin_kubeadm.documents.conversion import lifted, lowered
-from sealer_plugin_kubeadm.documents.fields import STRUCTS, Struct
+from sealer_plugin_kubeadm.documents.fields import KUBE_PROXY, KUBEADM, KUBELET, STRUCTS, Struct
 from sealer_plugin_kubeadm.documents.findings import Findings
 from sealer_plugin_kubeadm.documents.reading import read_document
 from sealer_plugin_kubeadm.documents.trees import CLUSTER, INIT, JOIN, Trees, merged, put
@@ -17,12 +29,18 @@ from sealer_plugin_kubeadm.documents.writing import as_written
 
 KUBERNETES = {1: "v1.14.0", 2: "v1.20.2", 3: "v1.28.0", 4: "v1.35.0"}
 KINDS = (INIT, CLUSTER, JOIN)
+ALL_NAMES = {name for table in (STRUCTS, components.STRUCTS) for struct in table.values() for name in struct}
 WORDS = st.text("abcXYZ019.:/-_ ", min_size=1, max_size=8)
 NAMES = st.text("abcxyz-", min_size=1, max_size=6).filter(lambda name: not name.startswith("-"))
 DURATIONS = st.sampled_from(["0", "5m0s", "1h30m", "1.5h", "300ms"])
 # Fields with a closed set of words.
 CHOSEN = {"effect": ("NoSchedule", "NoExecute"), "imagePullPolicy": ("Always", "Never"), "type": ("CoreDNS",),
           "encryptionAlgorithm": ("RSA-4096", "ECDSA-P256")}  # fmt: skip
+DECIDED = {
+    "advertiseAddress", "bootstrapToken", "caCertPath", "certificateKey", "certificatesDir", "dryRun", "external",
+    "file", "ignorePreflightErrors", "kubernetesVersion", "podSubnet", "serviceSubnet", "skipPhases",
+    "tlsBootstrapToken",
+}  # fmt: skip
 MOVED = {"timeoutForControlPlane", "timeout"}  # given where a version has them, and moved by the other
 
 
@@ -96,6 +114,68 @@ def filled(value: Json) -> Json:
         inner = {name: filled(item) for name, item in value.items()}
         return {name: item for name, item in inner.items() if item != {}}
     return [filled(item) for item in value] if isinstance(value, list) else value
+
+
+def pruned(content: dict[str, Json], path: str) -> dict[str, Json]:
+    """Without what sealer alone decides, and words that have to be some of a few: they would be refused each time."""
+    return {
+        name: pruned(value, f"{path}.{name}") if isinstance(value, dict) else value
+        for name, value in content.items()
+        if name not in DECIDED and f"{path}.{name}" != f"{JOIN}.nodeRegistration.name"
+    }
+
+
+@st.composite
+def wishes(draw: st.DrawFn) -> tuple[list[KubeadmDocument], str]:
+    """Documents of any versions, each right by itself, and a version of Kubernetes."""
+    found = []
+    for _ in range(draw(st.integers(0, 3))):
+        api, kind = draw(st.integers(1, 4)), draw(st.sampled_from(KINDS))
+        content = pruned(draw(structs(STRUCTS[kind], (api, api))), kind)
+        found.append(KubeadmDocument(f"kubeadm.k8s.io/v1beta{api}", kind, content))
+    return found, draw(st.sampled_from([*KUBERNETES.values(), "v1.18.0", "v1.22.0"]))
+
+
+@given(wishes())
+@settings(suppress_health_check=[HealthCheck.too_slow])
+def test_what_is_found_right_is_written_right(drawn: tuple[list[KubeadmDocument], str]) -> None:
+    """Whatever is not refused becomes documents that the target's own tables have nothing against."""
+    found, kubernetes = drawn
+    try:
+        prepared = prepare(found, (), ClusterNeeds(kubernetes, masters=("198.18.0.11",), validity="10h"))
+    except InputError as error:
+        assert error.problems
+        return
+    node = NodeNeeds("node1", "198.18.0.11", "/run/containerd/containerd.sock")
+    discovery = Discovery(Secret("abcdef.0123456789abcdef"), ("sha256:00",), "198.18.0.11:6443")
+    texts = [init_documents(prepared, node).text]
+    texts += [join_documents(prepared, node, discovery, master=master).text for master in (True, False)]
+    for text in texts:
+        findings = Findings()
+        for document in read_kubeadm(text, "written"):
+            assert read_document(document, prepared.kubernetes, findings) is not None
+            assert document.api_version in (prepared.kubernetes.api_version, KUBELET, KUBE_PROXY)
+        findings.finish()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(sorted(ALL_NAMES)), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from(sorted(components.STRUCTS.keys() | STRUCTS.keys())), st.integers(1, 4), JSON)
+def test_no_content_is_too_odd_to_be_refused(kind: str, api: int, content: Json) -> None:
+    version = {"KubeletConfiguration": KUBELET, "KubeProxyConfiguration": KUBE_PROXY}.get(
+        kind, f"{KUBEADM}/v1beta{api}"
+    )
+    document = KubeadmDocument(version, kind, content if isinstance(content, dict) else {"etcd": content})
+    for minor in (14, 20, 32, 40):
+        try:
+            prepare([document], [document], ClusterNeeds(f"v1.{minor}.0", masters=("198.18.0.11",)))
+        except InputError as error:
+            assert error.problems
 
 
 @given(documents())

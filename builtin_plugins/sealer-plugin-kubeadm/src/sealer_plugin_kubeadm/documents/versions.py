@@ -16,7 +16,7 @@ OLDEST = 13
 _READ = {1: (13, 22), 2: (15, 27), 3: (22, 1_000), 4: (31, 1_000)}
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class KubernetesVersion:
     """A version of Kubernetes 1.
 
