@@ -93,7 +93,7 @@ class Findings:
         return at.line + 1 + text.count("\n", 0, text.find(piece))
 
     def script(self, text: str, value: Text) -> None:
-        """A text of a shell, or TOML: only what is plainly an argument or a setting counts."""
+        """A text of a shell, TOML or properties: only what is plainly an argument or a setting counts."""
         for number, line in enumerate(lines(text)):
             if line.lstrip().startswith("#"):
                 continue
@@ -101,7 +101,10 @@ class Findings:
             for match in keys.ARGUMENT_IN_TEXT.finditer(line):
                 if keys.is_image_variable(match["name"]):
                     self.image(match["value"], at, ARGUMENT)
-            if (setting := keys.SETTING.match(line)) and keys.is_image_like(setting["name"]):
+            setting = keys.SETTING.match(line) or keys.PROPERTY.fullmatch(line)
+            if not setting or not keys.is_image_like(setting["name"]):
+                continue
+            if setting.re is keys.SETTING or has_tag(setting["value"]):
                 self.image(setting["value"], at, SETTING)
 
 

@@ -32,6 +32,11 @@ _VARIABLE = re.compile(r"(?:^|[_\-.a-z0-9])images?$|^RELATED_IMAGE_", re.IGNOREC
 
 ARGUMENT = re.compile(r"--?(?P<name>[A-Za-z][\w.-]*)(?:=(?P<value>.*))?", re.DOTALL)
 SETTING = re.compile(r"[ \t]*[\"']?(?P<name>[\w.-]+)[\"']?[ \t]+=[ \t]+[\"'](?P<value>[^\"'\s]+)[\"']")  # of TOML
+# `worker.image=quay.io/x/worker:1` of properties and .env, `helper_image: x/y:2` of a text that is no YAML
+PROPERTY = re.compile(
+    r"[ \t]*(?:export[ \t]+)?[\"']?(?P<name>[\w.-]+)[\"']?(?:[ \t]*=[ \t]*|:[ \t]+)"
+    r"(?P<quote>[\"']?)(?P<value>[^\s\"'#;]+)(?P=quote)[ \t]*"
+)
 ARGUMENT_IN_TEXT = re.compile(
     r"(?<![\w-])--(?P<name>[a-z0-9.-]*image)(?:=|[ \t]+)(?P<quote>[\"']?)(?P<value>[^\s\"'`;|&<>()\\]+)(?P=quote)"
 )
@@ -62,6 +67,12 @@ def is_image_like(key: str) -> bool:
     """`image`, `sidecarImage`, `busybox_image`, `SIDECAR_IMAGE`; not `logoImage`."""
     tail = _tail(key)
     return bool(_LIKE.search(tail)) and not _means_something_else(tail)
+
+
+def assigns_an_image(text: str) -> bool:
+    """Whether a text of one line gives something an image: `image: nginx:1`, `worker.image=quay.io/x/worker`."""
+    found = PROPERTY.fullmatch(text)
+    return bool(found and is_image_like(found["name"]) and any(mark in found["value"] for mark in "/:@"))
 
 
 @_remembered

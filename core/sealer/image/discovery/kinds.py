@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from sealer.image.discovery import keys
 from sealer.image.discovery.compositions import joined, tagged
 from sealer.image.discovery.nodes import Table, Text
 
@@ -131,7 +132,8 @@ def _encoded(table: Table, found: Special) -> None:
                 content = base64.b64decode("".join(value.text.split()), validate=True).decode("utf-8")
             except (binascii.Error, ValueError):  # no base64, or no text in it
                 continue
-            if "\n" in content.strip() or content.lstrip()[:1] in ("{", "["):
+            text = content.strip()
+            if "\n" in text or text[:1] in ("{", "[") or keys.assigns_an_image(text):
                 found.texts.append((content, value.line))
     found.passed_over.add(name)
 

@@ -20,7 +20,7 @@ BROKEN, LINE = "no-yaml", "line"
 _TEMPLATE_ENDS = (".tmpl", ".tpl", ".j2")
 _PROSE_ENDS = (".md", ".markdown", ".rst", ".adoc", ".html", ".htm")  # may show manifests, and is none
 # `sandbox_image` of containerd, `pause_image` of CRI-O, `--pod-infra-container-image` of the kubelet
-_SETTINGS_ENDS = (".toml", ".conf", ".service", ".env")
+_SETTINGS_ENDS = (".toml", ".conf", ".service", ".env", ".properties", ".ini", ".cfg")
 _DATA_ENDS = (".yaml", ".yml", ".json")
 _VERSION, _KIND = (re.compile(rf"(?m)^[ \t]*[\"']?{key}[\"']?[ \t]*:") for key in ("apiVersion", "kind"))
 _LINE = re.compile(r"^[ \t]*(?:-[ \t]+)?[\"']?(?P<key>[\w.\-/]+)[\"']?[ \t]*:[ \t]+(?P<value>\S.*?)[ \t]*,?[ \t]*$")

@@ -217,7 +217,7 @@ class Walk(Findings):
     def _other(self, text: str, value: Text) -> None:
         if text.startswith(DOCKER_SCHEME) or is_complete(text):
             self.image(text, value, COMPLETE)
-        elif "\n" in text or text[0] in "{[":
+        elif "\n" in text or text[0] in "{[" or keys.assigns_an_image(text):
             self._embedded(value)
         elif "--" in text and "image" in text:
             self.script(text, value)
