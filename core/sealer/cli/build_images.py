@@ -16,7 +16,7 @@ from sealer.cli.discovery_options import (
     discovery_request,
     lists_with_auth,
 )
-from sealer.cli.registry_options import RegistryOptions, registries, registry_options
+from sealer.cli.registry_options import RegistryOptions, registries, registry_options, require_authfile
 from sealer.cli.tables import table
 from sealer.events import Json
 
@@ -59,10 +59,11 @@ def image_request(
     :param context: of the build: its `.sealerignore` counts for the rootfs, too.
     :param report: is told what came of it.
     :param remembering: False to read the files also where the same were read before.
-    :raises InputError: a list is wrong.
+    :raises InputError: a list is wrong, or the file of `--authfile` is not there.
     """
     if options["no_images"]:
         return None
+    require_authfile(options)
     from sealer.extension.image_readers import image_finder  # noqa: PLC0415  # loading all of this costs 100 ms
     from sealer.image.discovery.discover import IGNORE_FILE, own_ignore  # noqa: PLC0415
     from sealer.image.discovery.files import DirectoryFiles  # noqa: PLC0415

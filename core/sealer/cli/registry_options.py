@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 import click
 
 from sealer.cli.app import App
+from sealer.errors import InputError
 
 if TYPE_CHECKING:
     from sealer.image.discovery.lists import RegistryImages
@@ -38,12 +39,28 @@ def registry_options(function: Function) -> Function:
     return function
 
 
-def registries(app: App, options: RegistryOptions, given: Sequence[RegistryImages] = ()) -> Registries:
+def require_authfile(options: RegistryOptions) -> None:
+    """Refuse a file of `--authfile` that is not there, which would be no credentials at all.
+
+    :raises InputError: it is not there.
+    """
+    file = options["authfile"]
+    if file and not file.is_file():
+        remedy = f"`sealer login REGISTRY --authfile {file}` writes it"
+        raise InputError("there is no such file with credentials", where=str(file), remedy=remedy)
+
+
+def registries(
+    app: App, options: RegistryOptions, given: Sequence[RegistryImages] = (), *, signing_in: bool = False
+) -> Registries:
     """All registries, with the user's settings and credentials.
 
     :param given: credentials that go over the user's.
-    :raises InputError: `registries.yaml` cannot be right.
+    :param signing_in: the file of `--authfile` is to be written, and need not be there.
+    :raises InputError: `registries.yaml` cannot be right, or the file of `--authfile` is not there.
     """
+    if not signing_in:
+        require_authfile(options)
     from sealer.image.registry.endpoints import Access  # noqa: PLC0415  # only what moves images needs it
     from sealer.image.registry.registries import Registries  # noqa: PLC0415
 

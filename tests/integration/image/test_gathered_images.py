@@ -209,6 +209,12 @@ def test_what_is_not_resolved(site: Site, archives: Sequence[str | Path]) -> Non
     assert "not resolved: manifests/odd.yaml:5: {{ .Values.image }}" in told
     failed = site.build("app:2", *archives, "--strict", status=1)
     assert failed["error"]["what"] == "1 mention of an image could not be resolved"
+    site.write("more.yaml", POD.replace("web:1", "Upper:1").replace("r.io:5000/", "{{ .Registry }}/"))
+    told = site("build", "-t", "app:2", site.context, *archives, "--strict", status=1)
+    assert "manifests/more.yaml:5: 3 mentions of images could not be resolved: the first: names are written" in told
+    assert "| manifests/more.yaml:6: {{ .Registry }}/team/db:2: a template that is not rendered yet" in told
+    assert "| manifests/odd.yaml:5: {{ .Values.image }}: a template that is not rendered yet" in told
+    site.write("more.yaml", POD)
     site.write("odd.yaml", POD.replace("r.io:5000", "sea.hub:5000"))
     assert site.build("app:2", *archives, "--strict", status=1)["error"]["where"] == "manifests/odd.yaml:6"
     assert "app:2" not in site("images")

@@ -169,6 +169,7 @@ def test_cached_steps_are_shown(sealer: Shell, tmp_path: Path) -> None:
         (["build", "-t", "app", "--secret", "id=a,file=x"], 2, "it has 'file'"),
         (["build", "-t", "app", "--run-timeout", "0"], 2, "run-timeout"),
         (["build", "-t", "app", "--network", "bridge"], 2, "host"),
+        (["build", "-t", "app", "--authfile", "none"], 2, "none: there is no such file with credentials"),
         (["inspect", "none"], 1, "no image 'none'"),
         (["tag", "none", "x"], 1, "no image 'none'"),
         (["rmi", "none"], 1, "no image 'none'"),

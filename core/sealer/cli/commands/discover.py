@@ -49,7 +49,7 @@ def command(app: App, *, path: Path, **options: Unpack[DiscoveryOptions]) -> Non
     found = image_finder(app.plugins)(files, readers, request)
     app.show(record(found), lambda: text(found))
     if options["strict"]:
-        found.require_resolved()
+        found.require_resolved(shown=True)
 
 
 def record(found: Discovery) -> dict[str, Json]:

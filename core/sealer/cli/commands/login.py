@@ -39,7 +39,7 @@ def command(
     from sealer.image.registry.names import registry_of  # noqa: PLC0415
 
     name = registry_of(registry)
-    known = registries(app, options)
+    known = registries(app, options, signing_in=True)
     if password_stdin and not username:
         raise InputError("--password-stdin", why="stdin cannot give the name as well", remedy="Use --username.")
     if password_stdin and passwd:

@@ -46,6 +46,7 @@ class UnresolvedReference:
 
 
 Mention = ImageReference | UnresolvedReference
+MOST_LINES = 20  # of an error
 
 
 @dataclass(frozen=True, order=True)
@@ -99,18 +100,23 @@ class Discovery:
     unresolved: tuple[Unresolved, ...] = ()
     ignored: tuple[FoundImage, ...] = ()
 
-    def require_resolved(self) -> None:
+    def require_resolved(self, *, shown: bool = False) -> None:
         """What `--strict` asks for.
 
-        :raises ImageError: something could not be resolved.
+        :param shown: the user has seen all of them already.
+        :raises ImageError: something could not be resolved; `output` has a line for each.
         """
         if self.unresolved:
             count = len(self.unresolved)
             what = "1 mention of an image" if count == 1 else f"{count} mentions of images"
+            lines = [str(one) for one in self.unresolved[:MOST_LINES]]
+            if count > MOST_LINES:
+                lines.append(f"and {count - MOST_LINES} more")
             raise ImageError(
                 f"{what} could not be resolved",
                 where=str(self.unresolved[0].place),
-                why=self.unresolved[0].why,
+                why=self.unresolved[0].why if count == 1 else f"the first: {self.unresolved[0].why}",
+                output=[] if shown else lines,
                 remedy="say which images these are in a file for --image-list, and name the files that mention them in "
                 ".sealerignore; or leave out --strict",
             )

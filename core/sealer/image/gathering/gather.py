@@ -295,5 +295,11 @@ def _not_had(failed: Mapping[str, SealerError]) -> ImageError:
         "a container image cannot be had" if count == 1 else f"{count} container images cannot be had",
         why=f"no archive, no image of the store and no registry gives {', '.join(sorted(failed))}",
         remedy="give them with --image-archive FILE, or leave them out with --ignored-image-list FILE",
-        output=[f"{name}: {error}" for name, error in sorted(failed.items())],
+        output=[_of(name, error) for name, error in sorted(failed.items())],
     )
+
+
+def _of(name: str, error: SealerError) -> str:
+    """The error of an image; its name is not said twice."""
+    text = str(error)
+    return text if text.startswith(f"{name}:") else f"{name}: {text}"
