@@ -6,8 +6,8 @@ import http.client
 import re
 import socket
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -61,6 +61,8 @@ class FaultyProxy:
         other registries do not.
     :ivar address: `127.0.0.1:PORT`.
     :ivar down, up: bytes of blobs that were passed to, and taken from, clients.
+    :ivar most_at_once: requests for bytes of blobs (`GET`, `PATCH`, `PUT`) that were open at one time.
+    :ivar gather: each of these requests waits until so many are open, at most a second; 0: none waits.
     :ivar gate: no byte of a blob passes beyond this many in one direction, until it is raised; -1: all pass.
     """
 
@@ -72,6 +74,10 @@ class FaultyProxy:
         self.down = 0
         self.up = 0
         self.gate = -1
+        self.gather = 0
+        self.most_at_once = 0
+        self._open = 0
+        self._enough = threading.Event()
         self.reached = threading.Event()
         self.uploads: dict[str, tuple[str, int]] = {}
         self._end = threading.Event()
@@ -106,6 +112,25 @@ class FaultyProxy:
                     fault.times -= 1
                     return fault
         return None
+
+    @contextmanager
+    def _counted(self, method: str, path: str) -> Iterator[None]:
+        """Count a request for bytes of a blob while it is open."""
+        if method not in ("GET", "PATCH", "PUT") or not re.search(f"{BLOB}|{UPLOAD}", path.partition("?")[0]):
+            yield
+            return
+        with self._lock:
+            self._open += 1
+            self.most_at_once = max(self.most_at_once, self._open)
+            if self._open >= self.gather:
+                self._enough.set()
+        if self.gather:
+            self._enough.wait(1)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._open -= 1
 
     def _pass(self, count: int, *, down: bool) -> bool:
         """Count bytes; False: the gate was reached, and the proxy ends."""
@@ -163,7 +188,8 @@ class _Forwarding(BaseHTTPRequestHandler):
             self._send(404, {}, b"{}")
             return
         try:
-            self._forward(fault)
+            with site._counted(self.command, self.path):
+                self._forward(fault)
         except (OSError, http.client.HTTPException):
             self.close_connection = True
 

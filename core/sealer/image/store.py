@@ -268,6 +268,25 @@ class Store:
                     self._refuse_used(reference, gone, users)
             return self._remove(planned)
 
+    def remove_nameless(self, users: Users = dict) -> tuple[Removal, ...]:
+        """Remove every image that has no name and that nobody needs. For the rest see :meth:`remove`.
+
+        All under one lock: an image that just gets a name again is not taken for one without.
+        """
+        with self._locked():
+            remaining = self.catalogue()
+            planned: list[tuple[tuple[str, ...], str, Catalogue]] = []
+            for entry in remaining.entries:
+                if entry.annotations.get(REF_NAME):
+                    continue
+                try:
+                    self._refuse_used(entry.digest, entry.digest, users)
+                except RefusedError:
+                    continue
+                remaining = remaining.without_digest(entry.digest)
+                planned.append(((), entry.digest, remaining))
+            return self._remove(planned)
+
     def prune(self) -> tuple[str, ...]:
         """Delete the blobs that no image leads to, and what transfers left behind that nobody is busy with.
 

@@ -171,6 +171,19 @@ def test_the_index_comes_last(
     )
 
 
+def test_four_to_eight_blobs_move_at_once(
+    proxy: FaultyProxy, store: Store, other: Store, registries: MakeRegistries, events: EventStream
+) -> None:
+    name = f"{proxy.address}/ns/app:v1"
+    cluster_image(store, [name], sizes=[100_000] * 30)
+    proxy.gather = 4
+    push(store, registries(), events, name)
+    assert 4 <= proxy.most_at_once <= 8
+    proxy.most_at_once = 0
+    pull(other, registries(), events, name)
+    assert 4 <= proxy.most_at_once <= 8
+
+
 def test_progress_is_told(
     registry: DockerRegistry, store: Store, registries: MakeRegistries, events: EventStream, seen: list[Event]
 ) -> None:

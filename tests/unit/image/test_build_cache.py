@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import tarfile
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -355,6 +356,43 @@ def test_builds_and_removals_at_once(store: Store, context: Path) -> None:
 
     with ThreadPoolExecutor(4) as threads:
         assert len(set.union(*threads.map(come_and_go, range(4)))) == 1
+
+
+def test_builds_and_prunes_at_once(store: Store, context: Path) -> None:
+    """What a build has staged, or takes from the cache, is nobody's garbage; its image is whole when it has ended."""
+    from sealer.image.build import BuildRequest, build
+
+    kubefile = "FROM scratch\nCOPY a b\n"
+    ended = threading.Event()
+
+    def prune() -> int:
+        count = 0
+        while not ended.is_set():
+            store.remove_nameless()
+            store.prune()
+            count += 1
+        return count
+
+    def come(number: int) -> None:
+        own = context / f"{number}"
+        own.mkdir()
+        (own / "Kubefile").write_text(f"{kubefile}COPY c d\n")
+        (own / "a").write_text("the same in all of them")
+        for turn in range(15):
+            (own / "c").write_text(f"{number} {turn}")
+            build(store, BuildRequest(own, names=(f"n{number}",)), EventStream())
+            for digest, part in store.closure(store.descriptor(f"n{number}")).items():
+                assert store.path(digest).stat().st_size == part.size
+
+    with ThreadPoolExecutor(5) as threads:
+        pruning = [threads.submit(prune) for _ in range(2)]
+        try:
+            list(threads.map(come, range(3)))
+        finally:
+            ended.set()
+        assert min(one.result() for one in pruning) > 1
+    store.remove_nameless()
+    assert sorted(image.reference for image in store.list()) == ["n0:latest", "n1:latest", "n2:latest"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems give files the time of their clock")

@@ -8,7 +8,7 @@ import click
 
 from sealer.cli.app import App, pass_app
 from sealer.cli.commands.images import human
-from sealer.errors import RefusedError
+from sealer.events import Json
 
 
 @click.command("prune")
@@ -23,20 +23,16 @@ def command(app: App) -> None:
 
     store = Store(app.settings.images)
     before = _bytes(store.root)
-    gone: list[str] = []
-    blobs: list[str] = []
-    for image in store.list():
-        if not image.reference:
-            try:
-                [removal] = store.remove(image.digest, users=lambda: users_of_images(app.settings.clusters))
-            except RefusedError:
-                continue  # somebody needs it
+    gone: list[Json] = []
+    blobs: list[Json] = []
+    if store.root.is_dir():
+        for removal in store.remove_nameless(lambda: users_of_images(app.settings.clusters)):
             gone.append(removal.digest)
             blobs += removal.blobs
-    blobs += store.prune() if store.root.is_dir() else ()
+        blobs += store.prune()
     freed = max(before - _bytes(store.root), 0)
     text = f"{len(gone)} images and {len(blobs)} blobs removed, {human(freed)} freed"
-    app.show({"images": [*gone], "blobs": [*blobs], "freed": freed}, text)
+    app.show({"images": gone, "blobs": blobs, "freed": freed}, text)
 
 
 def _bytes(root: Path) -> int:
