@@ -14,6 +14,7 @@ from sample_images import MakeRegistries, blobs_of, cluster_image, skopeo
 from sealer.errors import ImageError, ImageNotFoundError, InputError
 from sealer.events import Event, EventStream, State
 from sealer.image.oci import REF_NAME
+from sealer.image.registry import progress
 from sealer.image.registry.pull import pull
 from sealer.image.registry.push import push
 from sealer.image.store import Store
@@ -193,9 +194,30 @@ def test_progress_is_told(
     states = [event.state for event in seen]
     assert states[0] is State.STARTED
     assert states[-1] is State.DONE
-    last = [event for event in seen if event.state is State.PROGRESS][-1]
+    last = [event for event in seen if event.state is State.PROGRESS and "part" not in event.data][-1]
     assert last.data == {"done": pushed.size, "total": pushed.size, "blobs": 2, "totalBlobs": 2}
-    assert {(event.step, event.host) for event in seen} == {("push", ""), ("push", "operator")}
+    assert {(event.step, event.host) for event in seen} == {("push", "")}
+    assert seen[-1].data["bytes"] == pushed.moved == pushed.size
+    assert seen[-1].data["rate"]
+
+
+def test_each_blob_that_moves_for_longer_is_told_with_its_image(
+    registry: DockerRegistry, store: Store, registries: MakeRegistries, events: EventStream, seen: list[Event],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(progress, "INTERVAL", 0.0)
+    name = f"{registry.address}/ns/app:v1"
+    cluster_image(store, [name], sizes=[3_000_000], containers=1)
+    push(store, registries(), events, name)
+    layer = store.find(name).first.layers[0]
+    told = [event.data for event in seen if event.data.get("part") == layer.digest]
+    assert len(told) > 2
+    assert {(data["of"], data["total"]) for data in told} == {("rootfs linux/amd64", layer.size)}
+    done = [data["done"] for data in told if isinstance(data["done"], int)]
+    assert done == sorted(done)
+    assert told[-1]["done"] == layer.size
+    owners = {event.data["of"] for event in seen if "part" in event.data}
+    assert owners == {"rootfs linux/amd64", "docker.io/library/c0:1", ""}
 
 
 def test_a_short_name_goes_to_the_configured_place(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from sealer.cli.views.words import about_host
+from sealer.cli.views.words import about_host, about_part
 from sealer.events import Event, State
 
 _WINDOW = 5.0  # seconds over which a rate is taken
@@ -65,6 +65,7 @@ class StepRow:
 
     :ivar expected: number of hosts it runs on; 0 while that is unknown.
     :ivar own: how far it has come by itself, where it runs on no host (a step of a build).
+    :ivar parts: what moves at this moment (blobs of images), each with how far it has come.
     """
 
     id: str
@@ -76,6 +77,7 @@ class StepRow:
     expected: int = 0
     hosts: dict[str, HostRow] = field(default_factory=dict)
     own: HostRow | None = None
+    parts: dict[str, HostRow] = field(default_factory=dict)
 
     @property
     def running(self) -> bool:
@@ -127,12 +129,29 @@ class Board:
         step.phase = event.phase or step.phase
         if event.host:
             self._host(step, event)
-        elif event.state in (State.OUTPUT, State.PROGRESS):
-            step.own = step.own or HostRow("", started=event.time)
-            step.own.take(event)
+        elif part := event.data.get("part"):
+            self._part(step, str(part), event)
+        elif event.state in (State.OUTPUT, State.PROGRESS, State.RETRYING):
+            self._own(step, event)
         elif event.state in _BEGIN or event.state in _END or event.state is State.PLANNED:
             self._step(step, event)
         return step
+
+    def _own(self, step: StepRow, event: Event) -> None:
+        step.own = step.own or HostRow("", started=event.time)
+        if step.state is State.RETRYING:
+            step.state, step.own.line = State.STARTED, ""  # it is at work again
+        if event.state is State.RETRYING:
+            self._step(step, event)
+        step.own.take(event)
+
+    def _part(self, step: StepRow, part: str, event: Event) -> None:
+        row = step.parts.get(part)
+        if row is None:
+            row = step.parts[part] = HostRow(about_part(event), started=event.time)
+        row.take(event)
+        if row.done >= row.total:
+            del step.parts[part]
 
     def _step(self, step: StepRow, event: Event) -> None:
         step.state = event.state

@@ -96,7 +96,7 @@ def _together(step: StepRow) -> str:
 def _rows(step: StepRow) -> list[HostRow]:
     """What is worth a line: the step's own progress, then its hosts: failed ones, those in trouble, then those at work,
     the longest at work first."""
-    own = [step.own] if step.own else []
+    own = [*([step.own] if step.own else []), *step.parts.values()]
     rows = [row for row in step.hosts.values() if row.running or row.state is State.FAILED]
     return own + sorted(rows, key=lambda row: (row.state is not State.FAILED, row.state is State.STARTED, row.started))
 
@@ -118,7 +118,8 @@ def _host_lines(step: StepRow, rows: list[HostRow], budget: int, now: float, sym
     column = max((len(row.host) for row in shown), default=0)
     lines = [_host_line(row, column, now, symbols) for row in shown]
     if len(shown) < len(rows):
-        lines.append(_text(f"    and {len(rows) - len(shown)} more hosts", "dim"))
+        what = "hosts" if step.hosts else "blobs"
+        lines.append(_text(f"    and {len(rows) - len(shown)} more {what}", "dim"))
     return lines
 
 

@@ -53,6 +53,13 @@ def written(event: Event) -> list[str]:
     return [size(count), f"{size(rate)}/s"] if isinstance(rate, int) and rate else [size(count)]
 
 
+def about_part(event: Event) -> str:
+    """`nginx:1.25 4f4fb700ef54`: which part of what moves, short enough for a line."""
+    digest = str(event.data.get("part", "")).rpartition(":")[2][:12]
+    owner = one_line(str(event.data.get("of", ""))).partition("@")[0]
+    return f"{owner if owner.startswith('rootfs ') else owner.rpartition('/')[2]} {digest}".strip()
+
+
 # Escape sequences of terminals (colours, cursor movement, titles), then whatever other control character there is.
 _CONTROL = re.compile(
     r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.|[\x00-\x08\x0b-\x1f\x7f-\x9f]"

@@ -69,13 +69,14 @@ def fetch_images(
         failures = [found for found in tries if isinstance(found, _Failure)]
         _raise_failures([failure for failure in failures if not forgive(failure.name, failure.error)], count)
         found = [plan for plan in tries if isinstance(plan, _Plan)]
-        wanted = Wanted()
+        wanted, owners = Wanted(), dict[str, str]()
         for plan in found:
             for manifest in plan.manifests:
                 for blob in manifest.children():
                     wanted.add(blob, plan.sources)
+                    owners.setdefault(blob.digest, plan.name)
         missing = intake.missing(wanted)
-        progress.expect(blob for blob, _ in missing)
+        progress.expect((blob for blob, _ in missing), owners)
         pool.map(intake.blob, missing)
     return tuple(_image(plan, staging, platforms) for plan in found)
 

@@ -14,7 +14,7 @@ from sealer.image.platforms import platform_object
 from sealer.image.reference import Reference
 from sealer.image.registry.documents import Document, offers
 from sealer.image.registry.intake import Intake, Wanted
-from sealer.image.registry.progress import Progress
+from sealer.image.registry.progress import Progress, owners
 from sealer.image.registry.registries import Registries
 from sealer.image.staged import StagedStore
 from sealer.image.staging import Staging
@@ -72,7 +72,7 @@ def pull(store: Store, registries: Registries, events: EventStream, name: str, p
             for blob in manifest.children():
                 wanted.add(blob, sources)
         missing = intake.missing(wanted)
-        progress.expect(blob for blob, _ in missing)
+        progress.expect((blob for blob, _ in missing), owners(index.children(), manifests))
         pool.map(intake.blob, missing)
         entry = replace(index.descriptor, artifact_type=CLUSTER_IMAGE)
         read_cluster_image(StagedStore(store, staging), str(place), entry)

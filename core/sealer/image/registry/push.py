@@ -12,7 +12,7 @@ from sealer.image.containers import CONTAINER_REFERENCE
 from sealer.image.oci import INDEXES, REF_NAME, Descriptor
 from sealer.image.registry.documents import LARGEST_MANIFEST, Document, document_of
 from sealer.image.registry.names import Place, complete, complete_container
-from sealer.image.registry.progress import Progress
+from sealer.image.registry.progress import Progress, owners
 from sealer.image.registry.registries import Registries
 from sealer.image.registry.upload import LARGE, Uploader
 from sealer.image.store import Store
@@ -54,7 +54,7 @@ def push(store: Store, registries: Registries, events: EventStream, name: str) -
     target = registries.repository(place)
     with registries.pool() as pool, Progress(events, "push", f"Push {place}") as progress:
         registries.patience.notify = progress.retrying
-        progress.expect(blobs.values())
+        progress.expect(blobs.values(), owners(index.children(), manifests))
         origins = _Origins(store, registries, place)
         uploader = Uploader(target, store.path, origins.of, store.uploads, progress)
         target.client.base  # noqa: B018  # one connection finds out how to speak, before six try

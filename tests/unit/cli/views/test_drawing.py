@@ -68,6 +68,38 @@ def test_a_step_of_a_build_has_its_own_progress() -> None:
     assert drawn(board)[2] == "    100 MB of 200 MB  50%  100 MB/s  unpacking"
 
 
+def transfer(state: State, time: float, message: str = "", **data: Json) -> Event:
+    return Event(state, "", "fetch", "Fetch 2 container images", message=message, time=time, data=data)
+
+
+def test_a_transfer_has_its_sum_and_what_moves() -> None:
+    web = {"part": "sha256:" + "a" * 64, "of": "registry.example.com/team/web:v1"}
+    files = {"part": "sha256:" + "b" * 64, "of": "rootfs linux/amd64"}
+    board = board_of(
+        transfer(State.STARTED, 100.0),
+        transfer(State.PROGRESS, 101.0, done=0, total=300_000_000),
+        transfer(State.PROGRESS, 101.0, **web, done=0, total=100_000_000),
+        transfer(State.PROGRESS, 102.0, **web, done=50_000_000, total=100_000_000),
+        transfer(State.PROGRESS, 102.0, **files, done=10_000_000, total=200_000_000),
+        transfer(State.PROGRESS, 102.0, done=60_000_000, total=300_000_000),
+    )
+    assert drawn(board)[1:] == [
+        "| Fetch 2 container images  10s",
+        "    60.0 MB of 300 MB  20%  60.0 MB/s",
+        "  | web:v1 aaaaaaaaaaaa                9.0s  50.0 MB of 100 MB  50%  50.0 MB/s",
+        "  | rootfs linux/amd64 bbbbbbbbbbbb    8.0s  10.0 MB of 200 MB   5%",
+    ]
+    board.apply(transfer(State.PROGRESS, 103.0, **web, done=100_000_000, total=100_000_000))
+    assert not [line for line in drawn(board) if "web" in line]
+    board.apply(transfer(State.RETRYING, 103.0, "it answers 503; trying again"))
+    assert drawn(board)[2] == "    60.0 MB of 300 MB  20%  60.0 MB/s  it answers 503; trying again"
+    board.apply(transfer(State.PROGRESS, 104.0, done=70_000_000, total=300_000_000))
+    assert drawn(board)[2].endswith("MB/s")
+    for number in range(20):
+        board.apply(transfer(State.PROGRESS, 104.0, part=f"sha256:{number:064}", done=1, total=9))
+    assert drawn(board)[-1] == "    and 3 more blobs"
+
+
 def test_what_stays_of_a_step_of_a_build() -> None:
     lasting, board = Lasting(ASCII), Board()
 
