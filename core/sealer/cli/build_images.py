@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,6 +22,7 @@ from sealer.events import Json
 
 if TYPE_CHECKING:
     from sealer.image.discovery.files import DirectoryFiles
+    from sealer.image.discovery.installs import Install
     from sealer.image.discovery.model import Discovery
     from sealer.image.gathering.gather import Gathered, GatheredImage, ImageRequest
 
@@ -77,10 +78,11 @@ def image_request(
     request = discovery_request(options, ignored, with_auth)
     find = image_finder(app.plugins)
 
-    def discover(files: DirectoryFiles, env: Mapping[str, str]) -> Discovery:
+    def discover(files: DirectoryFiles, env: Mapping[str, str], installs: Sequence[Install]) -> Discovery:
         program = None if options["no_helm"] else options["helm"] or find_helm(files.root)
         helm = Helm(program, options["kube_version"]) if program else None
-        return find(files, Readers(helm, chart_values(options["values"], files.root), env), request)
+        values = chart_values(options["values"], files.root)
+        return find(files, Readers(helm, values, tuple(installs), env), request)
 
     given = [one for _, entries in with_auth for one in entries]
     own = find_helm()

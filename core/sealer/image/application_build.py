@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from sealer.errors import BuildError, InputError, Problem
 from sealer.image.applications import Application, Applications, check_release, recognise
+from sealer.image.discovery.installs import Command, Install, installs
 from sealer.kubefile.consistency import unknown_names
 from sealer.kubefile.model import App, AppCmds, Cmd, Cmds, Kubefile, Launch
 
@@ -88,3 +89,14 @@ class ApplicationBuild:
 
     def _has_commands(self, name: str) -> bool:
         return any(isinstance(it, AppCmds) and it.name.text == name for it in self._kubefile.body)
+
+
+def chart_installs(cmds: Sequence[str], apps: Applications, env: Mapping[str, str]) -> tuple[Install, ...]:
+    """The charts of the image that its CMDs and applications install, with the values of their choice.
+
+    :param env: of the image.
+    """
+    commands = [Command(text, "", env) for text in cmds]
+    for app in apps.by_name.values():
+        commands += [Command(text, app.directory, {**env, **app.env}) for text in app.commands]
+    return installs(commands)

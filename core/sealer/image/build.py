@@ -11,7 +11,7 @@ from pathlib import Path
 import sealer
 from sealer.errors import BuildError, ImageError, InputError, Position, SealerError
 from sealer.events import EventStream, Json
-from sealer.image.application_build import ApplicationBuild
+from sealer.image.application_build import ApplicationBuild, chart_installs
 from sealer.image.applications import DIRECTORY, SUPPORTED_VERSIONS_LABEL, Applications, is_own_label
 from sealer.image.cache import BuildCache
 from sealer.image.copy import Context, CopyPlan, Made, SourceError
@@ -213,7 +213,9 @@ class _Build:
             with self._step(number, instruction) as progress:
                 progress.cached = self._do(instruction, progress)
         self._digests.save()
-        self._images.look_through(self._platform, self._own_layers, self._variables.env, self._files)
+        env = self._variables.env
+        installs = chart_installs(self._cmds, self._apps.finish(), env)
+        self._images.look_through(self._platform, self._own_layers, env, self._files, installs)
         return self._finish()
 
     @property

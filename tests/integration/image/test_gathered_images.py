@@ -234,6 +234,26 @@ def test_the_control_plane_by_the_name_of_the_private_registry(site: Site) -> No
     }
 
 
+def test_the_kubefile_chooses_the_values_of_its_charts(site: Site, archives: Sequence[str | Path]) -> None:
+    chart = site.context / "web"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: web\nversion: 1.0.0\n")
+    (chart / "values.yaml").write_text(
+        "image: {repository: docker.io/library/web, tag: '9'}\ndb: {repository: r.io/x, tag: '9'}\n"
+    )
+    site.write("web.yaml", "kind: ConfigMap\n")
+    site.write("prod.yaml", "image: {tag: '1'}\n")
+    install = "helm upgrade --install web charts/web -f prod.yaml --set db.repository=r.io:5000/team/db,db.tag=$TAG"
+    site.kubefile("FROM scratch", "ENV TAG=2", "COPY web charts/web", "COPY prod.yaml .", f"CMD {install}")
+    assert sources(site.build("app:1", *archives, "--no-helm")) == {WEB: "archive", DB: "archive"}
+    site.kubefile("FROM scratch", "COPY web charts/web", "CMD helm install web charts/web -f prod.yaml")
+    failed = site.build("app:1", *archives, "--no-helm", "--strict", status=1)
+    assert failed["error"]["output"] == [
+        "charts/web/Chart.yaml:1: prod.yaml: a command installs the chart with these values, and the image has no "
+        "such file"
+    ]
+
+
 def test_lists_of_images(site: Site, archives: Sequence[str | Path]) -> None:
     given, ignored = site.directory / "given", site.directory / "ignored"
     given.write_text("more:3\n")

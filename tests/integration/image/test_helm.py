@@ -14,6 +14,7 @@ import pytest
 
 from sealer.image.discovery.discover import discover
 from sealer.image.discovery.files import DirectoryFiles
+from sealer.image.discovery.installs import Command, installs
 from sealer.image.discovery.model import Discovery
 from sealer.image.discovery.readers import Readers
 from sealer.image.discovery.rendering import Helm, find_helm
@@ -78,6 +79,20 @@ def test_values_decide(helm: Path, tmp_path: Path) -> None:
         found = look_through(CHARTS, Helm(helm), (chart, values))
         assert set(places(found)) == set(RENDERED) - {"registry.example.com/shop/web:4.5.6"} | more
     assert places(look_through(CHARTS, Helm(helm), ("other", values))) == RENDERED
+
+
+def test_the_commands_of_an_image_decide(helm: Path, tmp_path: Path) -> None:
+    shutil.copytree(CHARTS, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "prod.yaml").write_text("image: {tag: v9}\n")
+    commands = [
+        Command("helm upgrade --install shop shop -f prod.yaml --set debug.enabled=$DEBUG", env={"DEBUG": "true"}),
+        Command("helm install second . --set image.tag=v8", "shop"),
+    ]
+    found = discover(DirectoryFiles(tmp_path), Readers(Helm(helm), installs=installs(commands)).read)
+    web = "registry.example.com/shop/web"
+    more = {f"{web}:v8", f"{web}:v9", "docker.io/nicolaka/netshoot:v0.9"}
+    assert set(places(found)) == set(RENDERED) - {f"{web}:4.5.6"} | more
+    assert not found.unresolved
 
 
 def test_a_chart_that_helm_refuses_is_guessed(helm: Path) -> None:

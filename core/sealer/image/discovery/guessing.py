@@ -195,16 +195,18 @@ def _placed(one: Mention, file: str) -> Mention:
     return replace(one, file=file)
 
 
-def overlaid_by(values: Node, file: Path) -> Node:
-    """Values with those of a file over them.
+def overlaid_by(values: Node, file: Path | bytes) -> Node:
+    """Values with those of a file, or of its content, over them.
 
     :raises InputError: the file cannot be read, or has no values in it.
     """
     try:
-        content = file.read_bytes()
+        content = file if isinstance(file, bytes) else file.read_bytes()
     except OSError as error:
         raise InputError("a file of values cannot be read", where=str(file), why=error.strerror or "") from error
     above = first_document(content)
+    if not isinstance(above, Table) and isinstance(file, bytes):
+        return values  # helm says what is wrong with it
     if not isinstance(above, Table):
         raise InputError("a file of values has no mapping in it", where=str(file))
     return overlaid(values, above)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from sealer.image.discovery.actions import Actions
 from sealer.image.discovery.charts import CHART, Charts, files_of, first_document, unpacked
 from sealer.image.discovery.files import GZIP, NO_FILES, Files
 from sealer.image.discovery.guessing import IN_VALUES, Chart, overlaid_by, with_tag
+from sealer.image.discovery.installs import Install
 from sealer.image.discovery.lists import is_image_list, read_image_list
 from sealer.image.discovery.manifests import read_manifest
 from sealer.image.discovery.model import ImageReference, Mention, UnresolvedReference
@@ -25,11 +26,13 @@ class Readers:
 
     :param helm: renders charts; None: what they would run is guessed.
     :param values: files of values, each with the path of the chart it is for, or with nothing for every chart.
+    :param installs: charts that the image's commands install, with the values of their choice.
     :param variables: what the templates (`.tmpl`) of a rootfs may name: the environment of the image.
     """
 
     helm: Helm | None = None
     values: tuple[tuple[str, Path], ...] = ()
+    installs: tuple[Install, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     _charts: Charts = field(default_factory=lambda: Charts(NO_FILES), init=False)
     _charts_of: Files = field(default=NO_FILES, init=False)
@@ -45,7 +48,7 @@ class Readers:
         if root is not None:
             return self._directory(root, files) if path == f"{root}{CHART}" else []
         if content.startswith(GZIP):
-            return self._archive(path, content)
+            return self._archive(path, content, files)
         if is_image_list(path):
             return read_image_list(content)
         above = self._charts.values_of(path)
@@ -59,25 +62,38 @@ class Readers:
             content = files_of(files, root, self._charts.root_of)
         except ImageError as error:
             return [UnresolvedReference(root or ".", str(error), 1, RENDERED)]
-        return self._chart(root.rstrip("/") or ".", content, root)
+        return self._charts_of_name(root.rstrip("/") or ".", content, root, files)
 
-    def _archive(self, path: str, content: bytes) -> list[Mention]:
+    def _archive(self, path: str, content: bytes, tree: Files) -> list[Mention]:
         files = unpacked(content)
-        return [] if files is None else self._chart(path, files, f"{path}/")
+        return [] if files is None else self._charts_of_name(path, files, f"{path}/", tree)
 
-    def _chart(self, name: str, files: dict[str, bytes], place: str) -> list[Mention]:
-        chart = Chart(files, place)
-        if chart.about.word("type") == "library" or not chart.name:
+    def _charts_of_name(self, name: str, files: dict[str, bytes], place: str, tree: Files) -> list[Mention]:
+        """The images of one chart: as often as it is installed, once at least."""
+        if (about := Chart(files, place).about).word("type") == "library" or not about.word("name"):
             return []  # nothing can be installed from it
-        for file in self._values_for(name):
+        found: list[Mention] = []
+        for install in [one for one in self.installs if one.chart == name] or [Install(name)]:
+            values: list[Path | bytes] = []
+            for path in install.values:
+                if path in tree.paths():
+                    values.append(tree.read(path))
+                else:
+                    why = "a command installs the chart with these values, and the image has no such file"
+                    found.append(UnresolvedReference(path, why, 1, RENDERED, f"{place}{CHART}"))
+            found += self._chart(Chart(files, place), [*values, *self._values_for(name)], install)
+        return found
+
+    def _chart(self, chart: Chart, values: Sequence[Path | bytes], install: Install) -> list[Mention]:
+        for file in [*values, *([install.set_values] if install.settings else [])]:
             chart.values = overlaid_by(chart.values, file)
         guessed = chart.mentions()
         if not self.helm:
             return guessed
         try:
-            rendered = self.helm.render(files, place, self._values_for(name))
+            rendered = self.helm.render(chart.files, chart.place, values, install.settings)
         except HelmError as error:
-            return [UnresolvedReference(chart.name, str(error), 1, RENDERED, f"{place}{CHART}"), *guessed]
+            return [UnresolvedReference(chart.name, str(error), 1, RENDERED, f"{chart.place}{CHART}"), *guessed]
         return _with_lines(rendered, guessed)
 
     def _values_for(self, name: str) -> list[Path]:

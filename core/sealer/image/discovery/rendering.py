@@ -57,24 +57,31 @@ class Helm:
     kubernetes: str = ""
     seconds: float = SECONDS
 
-    def render(self, files: Mapping[str, bytes], place: str, values: Sequence[Path]) -> list[Mention]:
+    def render(
+        self,
+        files: Mapping[str, bytes],
+        place: str,
+        values: Sequence[Path | bytes],
+        settings: Sequence[tuple[str, str]] = (),
+    ) -> list[Mention]:
         """The images of what helm makes of a chart.
 
         :param files: its files by path.
         :param place: what their paths are below, for messages; with a slash at its end.
-        :param values: files of values, the last of which wins.
+        :param values: files of values, or what is in them; the last wins.
+        :param settings: flags like `--set`, each with its value.
         :raises HelmError: helm failed, or took too long.
         """
         with tempfile.TemporaryDirectory(prefix="sealer-helm-") as work:
             directory = Path(work) / "chart"
             _write(directory, files)
-            text = decoded(self._run(Path(work), directory, values))
+            given = [_value_file(Path(work), number, one) for number, one in enumerate(values)]
+            chosen = [word for file in given for word in ("--values", os.fspath(file.absolute()))]
+            text = decoded(self._run(Path(work), directory, [*chosen, *(word for pair in settings for word in pair)]))
         return _mentions(text, files, place)
 
-    def _run(self, work: Path, directory: Path, values: Sequence[Path]) -> bytes:
-        command = [os.fspath(self.program.absolute()), "template", RELEASE, os.fspath(directory)]
-        for file in values:
-            command += ["--values", os.fspath(file.absolute())]
+    def _run(self, work: Path, directory: Path, chosen: Sequence[str]) -> bytes:
+        command = [os.fspath(self.program.absolute()), "template", RELEASE, os.fspath(directory), *chosen]
         if self.kubernetes:
             command += ["--kube-version", self.kubernetes]
         output, complaints = work / "output", work / "complaints"
@@ -111,6 +118,14 @@ def _environment(work: Path) -> dict[str, str]:
         **{f"HELM_{name}_HOME": os.fspath(work / name.lower()) for name in ("CACHE", "CONFIG", "DATA")},
         **dict.fromkeys(proxies, _NOWHERE),
     }
+
+
+def _value_file(work: Path, number: int, values: Path | bytes) -> Path:
+    if isinstance(values, Path):
+        return values
+    file = work / f"values-{number}.yaml"
+    file.write_bytes(values)
+    return file
 
 
 def _write(directory: Path, files: Mapping[str, bytes]) -> None:

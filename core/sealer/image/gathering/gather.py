@@ -12,6 +12,7 @@ from sealer.errors import ImageError, ImageNotFoundError, RegistryError, SealerE
 from sealer.events import EventStream, Json, State
 from sealer.image.containers import stage_containers
 from sealer.image.discovery.files import DirectoryFiles
+from sealer.image.discovery.installs import Install
 from sealer.image.discovery.model import Discovery, FoundImage, Place, Unresolved
 from sealer.image.gathering.archives import ImageArchives
 from sealer.image.gathering.remembered import RememberedDiscoveries, key_of
@@ -65,7 +66,8 @@ class Gathered:
 class ImageRequest:
     """How the container images of a build are found, and had.
 
-    :param discover: finds the images that files mention; the variables are those of the image.
+    :param discover: finds the images that files mention; the variables, and the charts that are installed, are those of
+        the image.
     :param registries: all registries, for one transfer.
     :param archives: files and directories that are looked through first.
     :param strict: True to fail where a mention could not be resolved.
@@ -73,7 +75,7 @@ class ImageRequest:
     :param report: is told what came of it.
     """
 
-    discover: Callable[[DirectoryFiles, Mapping[str, str]], Discovery]
+    discover: Callable[[DirectoryFiles, Mapping[str, str], Sequence[Install]], Discovery]
     registries: Callable[[], Registries]
     archives: tuple[Path, ...] = ()
     strict: bool = False
@@ -106,18 +108,24 @@ class Gathering:
                 self._inherited[one.reference, platform] = one
 
     def look_through(
-        self, platform: str, layers: Sequence[Layer], env: Mapping[str, str], files: Callable[[], DirectoryFiles]
+        self,
+        platform: str,
+        layers: Sequence[Layer],
+        env: Mapping[str, str],
+        files: Callable[[], DirectoryFiles],
+        installs: Sequence[Install] = (),
     ) -> None:
         """Find what a finished rootfs mentions.
 
         :param layers: of the rootfs.
         :param env: of the image.
         :param files: gives its files, where they have to be read.
+        :param installs: the charts that the image's commands install.
         :raises ImageError: with `strict`, when something could not be resolved.
         """
         if self._request is None:
             return
-        found = self._discovered(self._request, layers, env, files)
+        found = self._discovered(self._request, layers, env, installs, files)
         if self._request.strict:
             found.require_resolved()
         self._wanted |= {(one.image, platform): one for one in found.images}
@@ -129,13 +137,15 @@ class Gathering:
         request: ImageRequest,
         layers: Sequence[Layer],
         env: Mapping[str, str],
+        installs: Sequence[Install],
         files: Callable[[], DirectoryFiles],
     ) -> Discovery:
         remembered = RememberedDiscoveries(self._store.root)
-        key = key_of(sealer.__version__, request.rules, [layer.digest for layer in layers], dict(env))
+        about: list[Json] = [one.as_json() for one in installs]
+        key = key_of(sealer.__version__, request.rules, [layer.digest for layer in layers], dict(env), about)
         known = remembered.find(key) if request.rules is not None else None
         if known is None:
-            known = request.discover(files(), env)
+            known = request.discover(files(), env, installs)
             if request.rules is not None:
                 remembered.keep(key, known)
         return known

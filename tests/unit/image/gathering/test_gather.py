@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from sealer.errors import ImageError
 from sealer.events import Event, EventStream, State
 from sealer.image.containers import CONTAINER_PLATFORM, CONTAINER_REFERENCE
 from sealer.image.discovery.files import DirectoryFiles
+from sealer.image.discovery.installs import Install
 from sealer.image.discovery.model import Discovery, FoundImage, Place
 from sealer.image.gathering.gather import Gathered, Gathering, ImageRequest
 from sealer.image.oci import INDEXES
@@ -34,7 +35,7 @@ class Request:
         self.reports: list[Gathered] = []
         self.request = ImageRequest(self, self._registries, archives, report=self.reports.append)
 
-    def __call__(self, files: DirectoryFiles, env: Mapping[str, str]) -> Discovery:
+    def __call__(self, files: DirectoryFiles, env: Mapping[str, str], installs: Sequence[Install]) -> Discovery:
         return Discovery(tuple(FoundImage(image, (PLACE,)) for image in self.images))
 
     def _registries(self) -> Registries:

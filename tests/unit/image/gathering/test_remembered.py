@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from sealer.image.discovery.files import DirectoryFiles
+from sealer.image.discovery.installs import Install
 from sealer.image.discovery.model import Discovery, FoundImage, Place, Unresolved
 from sealer.image.gathering.gather import ImageRequest
 from sealer.image.gathering.remembered import DIRECTORY, MOST, RememberedDiscoveries, key_of
@@ -70,7 +71,7 @@ class Discoverer:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def __call__(self, files: DirectoryFiles, env: Mapping[str, str]) -> Discovery:
+    def __call__(self, files: DirectoryFiles, env: Mapping[str, str], installs: Sequence[Install]) -> Discovery:
         self.asked.append(env.get("V", ""))
         return Discovery(unresolved=(Unresolved(PLACE, "x", "y"),))
 
@@ -86,6 +87,8 @@ def test_a_build_asks_once_for_the_same_layers(build_image: Build, context: Path
     assert find.asked == ["", "1", ""]
     build_image("FROM scratch\nCOPY a .\n", images=find.request("other rules"))
     assert len(find.asked) == 4
+    build_image("FROM scratch\nCOPY a .\nCMD helm install a . --set b=c\n", images=find.request("rules"))
+    assert len(find.asked) == 5
 
 
 def test_a_plugin_is_asked_each_time(build_image: Build, context: Path, store: Store) -> None:
