@@ -39,7 +39,7 @@ def _option(names: list[str], type: click.Choice[str] | None = None, default: st
 
 GLOBAL_OPTIONS: tuple[click.Option, ...] = (
     _option(["--output"], click.Choice(["text", "json"]), "text"),
-    _option(["--debug"]),
+    _option(["-d", "--debug"]),
     _option(["-q", "--quiet"]),
     _option(["--no-plugins"]),
     _option(["--color"], click.Choice(["auto", "always", "never"]), "auto"),

@@ -81,6 +81,13 @@ def test_the_life_of_an_image(sealer: Shell, tmp_path: Path) -> None:
         ["r.io:5000/ns/app", "latest", str(digest)[7:19]],
     ]
     assert sealer("images", "-q").split() == [digest]
+    assert [line.split()[2:4] for line in sealer("images", "-n", "-a", "--digests", "--no-trunc").splitlines()] == [
+        [digest, str(digest)[7:]]
+    ] * 3
+    assert len(json.loads(sealer("images", "--json"))["images"]) == 3
+    chosen = sealer.json("inspect", "-t", "image", "--platform", "linux/amd64", "app:v1")["image"]
+    assert chosen["rootfs"] == [rootfs]  # type: ignore[index]
+    assert "it has linux/amd64" in sealer("inspect", "--platform", "linux/s390x", "app:v1", status=2)
 
     sealer("save", "app:v1", "other", "-o", "x.tar")
     assert "has 3 names" in sealer("rmi", str(digest)[7:19], status=3)
@@ -173,6 +180,8 @@ def test_cached_steps_are_shown(sealer: Shell, tmp_path: Path) -> None:
         (["inspect", "none"], 1, "no image 'none'"),
         (["tag", "none", "x"], 1, "no image 'none'"),
         (["rmi", "none"], 1, "no image 'none'"),
+        (["rmi"], 2, "Missing argument 'IMAGE...'"),
+        (["rmi", "-p", "none"], 2, "--prune takes no IMAGE"),
         (["save", "none", "-o", "x"], 1, "no image 'none'"),
         (["save", "none"], 2, "--output"),
         (["load", "-i", "none"], 1, "No such file"),
@@ -223,6 +232,7 @@ def test_the_same_input_gives_the_same_digest_wherever_and_whenever(tmp_path: Pa
 def test_prune_takes_what_nobody_needs(sealer: Shell, tmp_path: Path) -> None:
     """An image that lost its name to a new one goes with its blobs, and so does what a transfer left behind."""
     assert sealer("prune") == "0 images and 0 blobs removed, 0 B freed\n"
+    assert sealer("rmi", "--prune") == ""
     sealer("build", "-q", "-t", "app", ".")
     [old] = [image["digest"] for image in sealer.json("images")["images"]]  # type: ignore[attr-defined]
     (tmp_path / "data" / "f").write_bytes(os.urandom(100_000))
@@ -239,3 +249,8 @@ def test_prune_takes_what_nobody_needs(sealer: Shell, tmp_path: Path) -> None:
     assert not list((sealer.home / "images" / "downloads").glob("0*"))
     sealer("inspect", "app")
     assert sealer("prune").startswith("0 images and 0 blobs removed")
+    [now] = [image["digest"] for image in listed(sealer)]
+    (tmp_path / "data" / "f").write_text("another")
+    sealer("build", "-q", "-t", "app", ".")
+    assert [one["digest"] for one in sealer.json("rmi", "-p")["removed"]] == [now]  # type: ignore[attr-defined]
+    assert [image["name"] for image in listed(sealer)] == ["app"]

@@ -16,8 +16,13 @@ SHORT = 12
 
 @click.command("images")
 @click.option("-q", "--quiet", "--ids", "ids_only", is_flag=True, help="Print the digests alone.")
+@click.option("--digests", is_flag=True, help="Show the digests, too.")
+@click.option("--no-trunc", is_flag=True, help="Do not shorten the ids.")
+@click.option("-n", "--noheading", is_flag=True, help="Leave out the line with the names of the columns.")
+@click.option("-a", "--all", is_flag=True, expose_value=False, help="Accepted; all images are listed.")
+@click.option("--json", "as_json", is_flag=True, help="The same as --output json.")
 @pass_app
-def command(app: App, ids_only: bool) -> None:
+def command(app: App, *, ids_only: bool, digests: bool, no_trunc: bool, noheading: bool, as_json: bool) -> None:
     """List the images of this machine."""
     from sealer.image.store import Store  # noqa: PLC0415
 
@@ -29,15 +34,21 @@ def command(app: App, ids_only: bool) -> None:
     def text() -> str:
         if ids_only:
             return "\n".join(dict.fromkeys(image.digest for image in found))
-        return table(["name", "tag", "id", "platform", "size", "created"], [_row(image) for image in found])
+        columns = ["name", "tag", *(["digest"] if digests else []), "id", "platform", "size", "created"]
+        lines = table(columns, [_row(image, digests, no_trunc) for image in found]).splitlines()
+        return "\n".join(lines[1:] if noheading else lines)
 
+    if as_json:
+        app.options.output = "json"
     app.show({"images": [_record(image) for image in found]}, text)
 
 
-def _row(image: StoredImage) -> list[str]:
+def _row(image: StoredImage, digests: bool, whole: bool) -> list[str]:
     name, tag = _name(image)
-    short = image.digest.removeprefix("sha256:")[:SHORT]
-    return [name or "<none>", tag or "<none>", short, ",".join(image.platforms), human(image.size), image.created]
+    digest = [image.digest] if digests else []
+    identity = image.digest.removeprefix("sha256:")[: None if whole else SHORT]
+    about = [identity, ",".join(image.platforms), human(image.size), image.created]
+    return [name or "<none>", tag or "<none>", *digest, *about]
 
 
 def _name(image: StoredImage) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sealer.cli.app import App, pass_app
+from sealer.errors import InputError
 from sealer.events import Json
 
 if TYPE_CHECKING:
@@ -17,23 +18,33 @@ if TYPE_CHECKING:
 
 @click.command("inspect")
 @click.argument("image")
+@click.option("--platform", metavar="OS/ARCH", default="", help="Only what hosts of this platform get.")
+@click.option("-t", "--type", type=click.Choice(["image"]), expose_value=False, help="Accepted; there are only images.")
 @pass_app
-def command(app: App, image: str) -> None:
+def command(app: App, image: str, *, platform: str) -> None:
     """Show what IMAGE is made of: its layers, environment, labels and commands, and the container images inside."""
     from sealer.image.store import Store  # noqa: PLC0415
 
     store = Store(app.settings.images)
     found = store.find(image)
+    rootfs = [one for one in found.rootfs if _is_for(one.platform, platform)]
+    if not rootfs:
+        have = ", ".join(one.platform for one in found.rootfs)
+        raise InputError(f"the image has nothing for {platform}", where=image, why=f"it has {have}")
     value: dict[str, Json] = {
         "reference": image,
         "names": list(store.catalogue().names(found.digest)),
         "digest": found.digest,
         "type": found.first.type,
         "runtime": found.first.runtime,
-        "rootfs": [_rootfs(store, rootfs) for rootfs in found.rootfs],
-        "containerImages": [_container(store, container) for container in found.containers],
+        "rootfs": [_rootfs(store, one) for one in rootfs],
+        "containerImages": [_container(store, one) for one in found.containers if _is_for(one.platform, platform)],
     }
     app.show({"image": value}, lambda: json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _is_for(have: str, wanted: str) -> bool:
+    return not wanted or f"{have}/".startswith(f"{wanted}/")
 
 
 def _rootfs(store: Store, rootfs: Rootfs) -> dict[str, Json]:

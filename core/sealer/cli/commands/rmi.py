@@ -10,12 +10,13 @@ from sealer.image.catalogue import Removal
 
 
 @click.command("rmi")
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("images", nargs=-1, metavar="IMAGE...")
 @click.option(
     "-f", "--force", is_flag=True, help="Also an image in use, and one given by digest that has several names."
 )
+@click.option("-p", "--prune", is_flag=True, help="Remove the images that have no name; then there is no IMAGE.")
 @pass_app
-def command(app: App, images: tuple[str, ...], force: bool) -> None:
+def command(app: App, images: tuple[str, ...], *, force: bool, prune: bool) -> None:
     """Remove images: each is a name, a digest, or the beginning of one.
 
     An image goes with its last name. What other images use stays. An image that a recorded cluster needs, or that a
@@ -24,8 +25,13 @@ def command(app: App, images: tuple[str, ...], force: bool) -> None:
     from sealer.cluster.images import users_of_images  # noqa: PLC0415
     from sealer.image.store import Store  # noqa: PLC0415
 
-    clusters = app.settings.clusters
-    done = Store(app.settings.images).remove(*images, force=force, users=lambda: users_of_images(clusters))
+    if prune == bool(images):
+        raise click.UsageError("--prune takes no IMAGE." if prune else "Missing argument 'IMAGE...'.")
+    store, clusters = Store(app.settings.images), app.settings.clusters
+    if prune:
+        done = store.remove_nameless(lambda: users_of_images(clusters)) if store.root.is_dir() else ()
+    else:
+        done = store.remove(*images, force=force, users=lambda: users_of_images(clusters))
     app.show({"removed": [_record(removal) for removal in done]}, lambda: "\n".join(filter(None, map(_text, done))))
 
 
