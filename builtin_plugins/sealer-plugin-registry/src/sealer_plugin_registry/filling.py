@@ -111,7 +111,7 @@ class Filling:
         stopped: list[BaseException] = []
 
         def hear(event: Event) -> None:
-            if event.state in (State.PROGRESS, State.RETRYING) and not stopped:
+            if event.state in (State.PROGRESS, State.RETRYING) and "part" not in event.data and not stopped:
                 try:
                     self.tell(event)
                 except BaseException as error:  # whatever it is ends the transfer, and is raised below

@@ -57,13 +57,13 @@ class Progress:
             failed = isinstance(error, Exception)
             self._emit(State.FAILED if failed else State.CANCELLED, message=str(error) if failed else "")
 
-    def expect(self, blobs: Iterable[Descriptor], owners: Mapping[str, str]) -> None:
+    def expect(self, blobs: Iterable[Descriptor], owners: Mapping[str, str] | None = None) -> None:
         """There is more to move.
 
-        :param owners: which image a blob is of, by its digest.
+        :param owners: which image a blob is of, by its digest, where that is known.
         """
         with self._lock:
-            self._owners.update(owners)
+            self._owners.update(owners or {})
             for blob in blobs:
                 self._total += blob.size
                 self._sizes[blob.digest] = blob.size
