@@ -122,7 +122,6 @@ class Filling:
         try:
             with self.registries.pool() as pool, Progress(events, STEP, "Publish") as progress:
                 self.registries.patience.notify = progress.retrying
-                progress.expect(content.blobs.values())
                 return self._fill(content, pool, progress)
         except BaseException:
             if stopped:
@@ -135,6 +134,8 @@ class Filling:
             where: Uploader(target, self.store.path, _sources(content, where), self.sessions, progress)
             for where, target in targets.items()
         }
+        # One that several repositories want is settled in each of them.
+        progress.expect(content.blobs[digest] for digests in content.wanted.values() for digest in digests)
         self.client.base  # noqa: B018  # one connection finds out how to speak, before six try
         for sent_first in (True, False):
             blobs = [
