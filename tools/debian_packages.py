@@ -22,9 +22,12 @@ DEMO = {
 }
 TESTS = DEMO | {
     "buildah": "buildah",
+    "containerd": "containerd",
     "docker-registry": "docker-registry",
     "fish": "fish",
     "nft": "nftables",
+    "qemu-aarch64-static": "qemu-user-static",
+    "runc": "runc",
     "shellcheck": "shellcheck",
     "skopeo": "skopeo",
     "sshd": "openssh-server",

@@ -16,6 +16,7 @@ from sealer.image.applications import DIRECTORY, SUPPORTED_VERSIONS_LABEL, Appli
 from sealer.image.cache import BuildCache
 from sealer.image.copy import Context, CopyPlan, Made, SourceError
 from sealer.image.discovery.files import DirectoryFiles, stage
+from sealer.image.emulation import prepare_run
 from sealer.image.gathering.gather import Gathering, ImageRequest
 from sealer.image.inputs import CopyInputs, FileDigests
 from sealer.image.layer import Entry, FileRead, has_capabilities, hide_lower, write_layer
@@ -31,7 +32,7 @@ from sealer.image.model import (
 )
 from sealer.image.oci import LAYER, Descriptor
 from sealer.image.oci_image import RootfsParts, read_cluster_image, read_history, stage_index, stage_rootfs
-from sealer.image.platforms import foreign_advice, host_platform, platform_object
+from sealer.image.platforms import host_platform, platform_object
 from sealer.image.progress import Progress
 from sealer.image.reference import Reference
 from sealer.image.rehearsal import rehearse, supported_versions
@@ -193,7 +194,6 @@ class _Build:
         self._work = staging.directory / self._steps.replace("/", "-")
         self._unpacked: Unpacked | None = None
         self._applied = 0
-        self._warned = False
         self._tree = Tree()
         self._laid = 0
         self._runner = Runner(self._work, events.warn, request.overlay)
@@ -386,15 +386,11 @@ class _Build:
             self._layers.append(known)
             return True
         command = Command(run.command, environment, self._secrets(run), network == "host", self._request.run_timeout)
-        foreign = foreign_advice(self._platform)
-        if foreign and not self._warned:
-            self._warned = True
-            self._events.warn(foreign)
-        self._unpack()
+        advice = prepare_run(self._platform, self._unpack())
         try:
             entries = self._runner.run(command, progress.line)
         except BuildError as error:
-            error.remedy = foreign or error.remedy
+            error.remedy = advice or error.remedy
             raise
         self._cache.keep(key, self._add_layer(entries, progress))
         return False
@@ -434,8 +430,8 @@ class _Build:
         self._laid = len(self._layers)
         return self._tree
 
-    def _unpack(self) -> None:
-        """The rootfs so far, on disk."""
+    def _unpack(self) -> Path:
+        """The directory of the rootfs so far."""
         if self._unpacked is None:
             with storage_errors("the rootfs could not be prepared", self._work):
                 self._work.mkdir()
@@ -444,6 +440,7 @@ class _Build:
         for layer in self._layers[self._applied :]:
             self._unpacked.apply(layer)
         self._applied = len(self._layers)
+        return self._unpacked.directory
 
     @property
     def _own_layers(self) -> list[Layer]:
@@ -454,8 +451,7 @@ class _Build:
         """The files of the finished rootfs; of an image without its base, those that are its own."""
         if self._unpacked is None or not self._request.base:
             return stage(self._own_layers, self._work / "discovered")
-        self._unpack()
-        return DirectoryFiles(self._unpacked.directory)
+        return DirectoryFiles(self._unpack())
 
     def _finish(self) -> Descriptor:
         labels = {**self._labels, **self._request.labels, **self._apps.finish().labels}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import re
-from pathlib import Path
 
 from sealer.errors import InputError
 
@@ -39,19 +38,3 @@ def platform_object(text: str) -> dict[str, str]:
     if len(parts) > 2:
         value["variant"] = parts[2]
     return value
-
-
-_QEMU = {"amd64": "x86_64", "arm64": "aarch64"}
-
-
-def foreign_advice(platform: str) -> str:
-    """What one must know about a RUN for another architecture than this machine's; empty for its own."""
-    own, wanted = host_platform().split("/")[1], platform.split("/")[1]
-    if own == wanted:
-        return ""
-    handler = Path("/proc/sys/fs/binfmt_misc") / f"qemu-{_QEMU.get(wanted, wanted)}"
-    state = "which is installed" if handler.exists() else "which is not set up here: install qemu-user-static"
-    return (
-        f"RUN for {platform} uses this machine's programs, which are of {own}; "
-        f"programs of {wanted} in the rootfs need qemu-user, {state}"
-    )
