@@ -22,6 +22,7 @@ DEMO = {
 }
 TESTS = DEMO | {
     "buildah": "buildah",
+    "busybox": "busybox-static",
     "containerd": "containerd",
     "docker-registry": "docker-registry",
     "fish": "fish",
