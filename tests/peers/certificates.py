@@ -35,10 +35,11 @@ class Authority:
         self.certificate.write_bytes(own.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
     def server(self, name: str = "server", *more: str) -> tuple[Path, Path]:
-        """Files with a certificate for localhost, 127.0.0.1 and more names, and with its key."""
+        """Files with a certificate for localhost, 127.0.0.1, ::1 and more names, and with its key; a client's, too."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        names = [*map(x509.DNSName, ("localhost", *more)), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        addresses = [x509.IPAddress(ipaddress.ip_address(text)) for text in ("127.0.0.1", "::1")]
+        names = [*map(x509.DNSName, ("localhost", *more)), *addresses]
         certificate = (
             self._builder(subject, key.public_key())
             .add_extension(x509.SubjectAlternativeName(names), critical=False)

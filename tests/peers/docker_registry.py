@@ -17,7 +17,7 @@ import bcrypt
 PROGRAM = "docker-registry"
 LONGEST_LOG = 1 << 16
 OBSTACLE = "" if shutil.which(PROGRAM) else "docker-registry is not installed (apt-get install docker-registry)"
-_LISTENING = re.compile(rb"listening on 127\.0\.0\.1:(\d+)")
+_LISTENING = re.compile(rb"listening on (?:127\.0\.0\.1|\[::1\]):(\d+)")
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class DockerRegistry:
     :param directory: for its storage and configuration; it must exist.
     :param tls: files of a certificate and its key.
     :param user: name and password that it asks for.
+    :param clients: file with the authority that must have signed its clients' certificates.
+    :param host: address of the loopback that it listens at.
     :ivar address: `127.0.0.1:PORT`, a port that was free.
     """
 
@@ -49,10 +51,13 @@ class DockerRegistry:
         tls: tuple[Path, Path] | None = None,
         user: tuple[str, str] | None = None,
         token: TokenAuth | None = None,
+        clients: Path | None = None,
+        host: str = "127.0.0.1",
     ) -> None:
         self._directory = directory
+        self._host = f"[{host}]" if ":" in host else host
         self.storage = directory / "storage"
-        self._configuration = self._written(tls, user, token)
+        self._configuration = self._written(tls, user, token, clients)
         self._process: subprocess.Popen[bytes] | None = None
         self.log = b""
         self.address = ""
@@ -68,7 +73,7 @@ class DockerRegistry:
         for line in self._process.stdout:  # it says when it is ready, or ends and says why it is not
             self.log += line
             if match := _LISTENING.search(line):
-                self.address = f"127.0.0.1:{match[1].decode()}"
+                self.address = f"{self._host}:{match[1].decode()}"
                 break
         else:
             raise AssertionError(f"docker-registry did not start: {self.log.decode()}")
@@ -97,10 +102,17 @@ class DockerRegistry:
         while chunk := os.read(self._process.stdout.fileno(), 1 << 16):
             self.log = (self.log + chunk)[-LONGEST_LOG:]
 
-    def _written(self, tls: tuple[Path, Path] | None, user: tuple[str, str] | None, token: TokenAuth | None) -> Path:
-        http: dict[str, object] = {"addr": "127.0.0.1:0"}
+    def _written(
+        self,
+        tls: tuple[Path, Path] | None,
+        user: tuple[str, str] | None,
+        token: TokenAuth | None,
+        clients: Path | None,
+    ) -> Path:
+        http: dict[str, object] = {"addr": f"{self._host}:0"}
         if tls:
-            http["tls"] = {"certificate": str(tls[0]), "key": str(tls[1])}
+            asked = {"clientcas": [str(clients)]} if clients else {}
+            http["tls"] = {"certificate": str(tls[0]), "key": str(tls[1]), **asked}
         document: dict[str, object] = {
             "version": "0.1",
             "log": {"accesslog": {"disabled": True}, "level": "info"},  # it says at that level where it listens

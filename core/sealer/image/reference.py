@@ -60,7 +60,7 @@ class Reference:
             any(mark in head for mark in ".:[") or head == "localhost" or head.lower() != head
         )
         domain, path = (head, tail) if has_domain else ("", rest)
-        if domain and not _DOMAIN.fullmatch(domain):
+        if domain and not (_DOMAIN.fullmatch(domain) and _is_address(domain)):
             raise _malformed(text, f"'{domain}' is no registry's name")
         if not _PATH.fullmatch(path):
             lower = path.lower()
@@ -69,6 +69,19 @@ class Reference:
         if len(rest) > LONGEST_NAME:
             raise _malformed(text, f"a name has at most {LONGEST_NAME} characters")
         return cls(domain, path, tag or ("" if digest else DEFAULT_TAG), digest)
+
+
+def _is_address(domain: str) -> bool:
+    """Whether what stands in brackets, if anything does, is an IPv6 address."""
+    if not domain.startswith("["):
+        return True
+    import socket  # noqa: PLC0415  # for the few names that need it
+
+    try:
+        socket.inet_pton(socket.AF_INET6, domain[1:].partition("]")[0])
+    except OSError:
+        return False
+    return True
 
 
 def _split_digest(text: str) -> tuple[str, str]:

@@ -31,6 +31,7 @@ BASE, ARCHIVE, STORE, REGISTRY = "base", "archive", "store", "registry"
 PRIVATE_REGISTRY = "sea.hub"  # of the clusters: it serves what the image brings, and has nothing of its own
 _PRIVATE = "the clusters' own registry serves only what the image brings: name it by the registry it comes from"
 MOST_WARNINGS = 20
+MOST_REASONS = 19  # with the line that counts the others, as many lines as are shown of an error
 STEP = "build/images"
 TITLE = "Gather the container images"
 _NOT_LET_IN = (401, 403)  # what many registries say of an image that is not there
@@ -209,16 +210,22 @@ class Gathering:
         names: dict[tuple[str, ...], list[str]] = {}  # by the platforms they are missing for
         for reference in dict.fromkeys(reference for reference, _ in missing):
             names.setdefault(tuple(platform for name, platform in missing if name == reference), []).append(reference)
+        failed: dict[str, SealerError] = {}
         for platforms, references in names.items():
-            fetched |= self._fetch_all(request, references, platforms)
+            fetched |= self._fetch_all(request, references, platforms, failed)
+        if failed:
+            raise _not_had(failed)
         return fetched
 
     def _fetch_all(
-        self, request: ImageRequest, references: Sequence[str], platforms: Sequence[str]
+        self,
+        request: ImageRequest,
+        references: Sequence[str],
+        platforms: Sequence[str],
+        failed: dict[str, SealerError],
     ) -> dict[tuple[str, str], ContainerImage]:
+        """Those that are wanted for the same platforms; what cannot be had goes to `failed`."""
         from sealer.image.registry.fetch import fetch_images  # noqa: PLC0415  # only a build that has to fetch
-
-        failed: dict[str, SealerError] = {}
 
         def forgive(name: str, error: SealerError) -> bool:
             found = self._wanted[name, platforms[0]]
@@ -238,15 +245,14 @@ class Gathering:
                 events=self._events,
                 forgive=forgive,
             )
-        except SealerError as error:
+        except SealerError:
             if failed:
-                raise _not_had(failed) from error
+                return {}
             raise
         images: dict[tuple[str, str], ContainerImage] = {}
         for one in fetched:
             for platform in one.missing:
-                if not forgive(one.name, ImageNotFoundError("the image is not there for the platform", why=platform)):
-                    raise _not_had(failed)
+                forgive(one.name, ImageNotFoundError("the image is not there for the platform", why=platform))
             images |= {(one.name, platform): _container(one, platform) for platform in platforms if _for(one, platform)}
             if one.root.is_index:
                 self._fetched_indexes.add(one.root.descriptor.digest)
@@ -301,11 +307,17 @@ def _is_not_there(error: SealerError) -> bool:
 
 def _not_had(failed: Mapping[str, SealerError]) -> ImageError:
     count = len(failed)
+    reasons = [_of(name, error) for name, error in sorted(failed.items())]
+    if count > MOST_REASONS:
+        reasons[MOST_REASONS:] = [f"and {count - MOST_REASONS} more of those named above"]
     return ImageError(
         "a container image cannot be had" if count == 1 else f"{count} container images cannot be had",
         why=f"no archive, no image of the store and no registry gives {', '.join(sorted(failed))}",
-        remedy="give them with --image-archive FILE, or leave them out with --ignored-image-list FILE",
-        output=[_of(name, error) for name, error in sorted(failed.items())],
+        remedy=(
+            "give them with --image-archive PATH, name a mirror that has them in registries.yaml, "
+            "or leave them out with --ignored-image-list FILE"
+        ),
+        output=reasons,
     )
 
 

@@ -82,7 +82,7 @@ class Directory:
         return (*mirrors, self.endpoint(registry))
 
     def trust(self, host: str) -> ssl.SSLContext:
-        """The TLS settings for `host:port`.
+        """The TLS settings for `host:port`, or `[address]:port`.
 
         :raises InputError: a file of certificates cannot be read.
         """
@@ -115,7 +115,8 @@ class Directory:
         for file in files:
             _load(file, partial(context.load_verify_locations, file))
         for file in pairs[:1]:
-            _load(file, partial(context.load_cert_chain, file, file.with_suffix(".key")))
+            # A key with a password is refused: nobody is there to be asked for it.
+            _load(file, partial(context.load_cert_chain, file, file.with_suffix(".key"), ""))
         if settings.skip_tls_verify or self._access.skip_tls_verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE

@@ -29,6 +29,8 @@ class Limits:
     :param silence: seconds in which not one byte comes or goes.
     :param workers: blobs, or documents, that move at once.
     :param slow: bytes a second; a stream that is slower than that for `silence` seconds counts as broken.
+    :param absent_attempts: how often a server is tried to which there is no way, and that has not answered before.
+    :param absent_seconds: of trying, after which there is no further attempt.
     """
 
     attempts: int = 5
@@ -39,6 +41,8 @@ class Limits:
     silence: float = 60.0
     workers: int = 6
     slow: int = 512
+    absent_attempts: int = 2
+    absent_seconds: float = 1.0
 
     def delay(self, attempt: int) -> float:
         """Seconds after the failed attempt of that number, counted from 0; a third of it is left to chance."""
@@ -51,13 +55,17 @@ class AgainError(Exception):
 
     :param retry_after: seconds the registry asked for; None: it did not.
     :param status: the HTTP status, if there was one.
+    :ivar absent: whether there is no way to the server at all, so that patience is of little use.
+    :ivar last: whether patience is at its end.
     """
 
-    def __init__(self, why: str, retry_after: float | None = None, status: int = 0) -> None:
+    def __init__(self, why: str, retry_after: float | None = None, status: int = 0, *, absent: bool = False) -> None:
         super().__init__(why)
         self.why = why
         self.retry_after = retry_after
         self.status = status
+        self.absent = absent
+        self.last = False
 
 
 class StoppedError(Exception):
@@ -99,14 +107,14 @@ class Patience:
         self.check()  # the connection may have been broken by us
         asked = failed.retry_after
         too_long = asked is not None and asked > self.limits.longest_retry_after
-        if attempt + 1 >= self.limits.attempts or too_long:
+        if attempt + 1 >= self.limits.attempts or too_long or failed.last:
             later = f"it asks to be left alone for {asked:.0f} seconds" if asked is not None and too_long else ""
             raise RegistryError(
                 "the registry does not do its work" if failed.status else "the registry cannot be reached",
                 status=failed.status,
                 where=where,
                 why="; ".join(filter(None, [failed.why, later])),
-                remedy="" if too_long else f"{attempt + 1} attempts were made; the same command goes on where it was",
+                remedy="" if too_long else _remedy(failed, attempt + 1),
             )
         delay = self.limits.delay(attempt) if asked is None else asked
         self.notify(f"{where}: {failed.why}; trying again in {delay:.1f} s")
@@ -123,6 +131,12 @@ class Patience:
             except AgainError as failed:
                 self.wait(failed, attempt, where)
             attempt += 1
+
+
+def _remedy(failed: AgainError, attempts: int) -> str:
+    if failed.absent:
+        return "is its name right, and does a way lead there? registries.yaml can name a mirror that is nearer"
+    return f"{attempts} attempts were made; the same command goes on where it was"
 
 
 def retry_after(value: str | None) -> float | None:

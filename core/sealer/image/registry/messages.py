@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import socket
 import ssl
@@ -13,6 +14,8 @@ from sealer.errors import RegistryError
 from sealer.image.registry.limits import AgainError
 
 LARGEST_MESSAGE = 64 * 1024  # of an error, from an answer's body
+_NO_WAY = (errno.ECONNREFUSED, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN)
+_OF_CERTIFICATES = ("CERTIFICATE", "UNKNOWN_CA")  # the alerts of RFC 8446, 6.2
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,12 @@ class broken_off:  # noqa: N801  # reads as a statement
                     why=error.verify_message,
                     remedy="give its CA in registries.yaml or in /etc/docker/certs.d/HOST/ca.crt",
                 ) from error
+            case ssl.SSLError() if _wants_certificate(error):
+                raise RegistryError(
+                    "the registry wants a client's certificate, or another one",
+                    why=error.reason.replace("_", " ").lower(),
+                    remedy="put client.cert and client.key into /etc/containers/certs.d/HOST:PORT",
+                ) from error
             case ssl.SSLError():
                 why = f"TLS failed ({error.reason or error}); a registry without it needs --plain-http"
                 raise AgainError(why) from error
@@ -129,6 +138,12 @@ class broken_off:  # noqa: N801  # reads as a statement
             case http.client.HTTPException() | ValueError():
                 raise AgainError(f"what came is not HTTP ({type(error).__name__})") from error
             case socket.gaierror():
-                raise AgainError(f"its name cannot be resolved ({error.strerror})") from error
+                raise AgainError(f"its name cannot be resolved ({error.strerror})", absent=True) from error
             case OSError():
-                raise AgainError(error.strerror or str(error)) from error
+                raise AgainError(error.strerror or str(error), absent=error.errno in _NO_WAY) from error
+
+
+def _wants_certificate(error: ssl.SSLError) -> bool:
+    """Whether a server's alert is about the certificate that was, or was not, shown to it."""
+    reason = error.reason or ""
+    return "ALERT" in reason and any(word in reason for word in _OF_CERTIFICATES)

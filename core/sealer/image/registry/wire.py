@@ -13,6 +13,7 @@ import select
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +22,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import sealer
 from sealer.errors import RegistryError
+from sealer.image.registry.absences import Absences
 from sealer.image.registry.limits import AgainError, Limits
 from sealer.image.registry.messages import Answer, FileBody, Request, broken_off
 from sealer.image.registry.names import is_loopback
@@ -61,28 +63,33 @@ class Wire:
         self._idle: dict[Origin, list[_Link]] = {}
         self._busy: set[_Link] = set()
         self._closed = False
+        self._absent = Absences(limits)
 
     def exchange(self, request: Request) -> Answer:
         """Ask, and return the answer with its body still to be read.
 
         :raises AgainError: there was no answer.
-        :raises RegistryError: the server's certificate is not trusted.
+        :raises RegistryError: the server's certificate is not trusted, or the one that it was shown.
         """
         parts = urlsplit(request.url)
         origin = origin_of(request.url)
+        self._absent.check(origin)
         while True:
             link, used = self._take(origin)
+            begun = time.monotonic()
             try:
                 with broken_off():
                     response = self._ask(link, request, parts)
-            except AgainError:
+            except AgainError as failed:
                 self._drop(link)
                 if used and request.method in ("GET", "HEAD"):
                     continue  # the server closed it while nobody looked: that is no failure
+                self._absent.failed(origin, failed, begun)
                 raise
             except BaseException:
                 self._drop(link)
                 raise
+            self._absent.answered(origin)
             return Answer(response, request.url, partial(self._give_back, origin, link))
 
     def abort(self) -> None:
@@ -125,11 +132,13 @@ class Wire:
             connection.endheaders(body if isinstance(body, bytes) else None)
             if isinstance(body, FileBody):
                 _send(connection.sock, body)
-        except (BrokenPipeError, ConnectionResetError) as error:
-            # A server may answer before it has read everything, and hang up: its answer says why.
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError) as error:
+            # A server may answer before it has read everything, and hang up: its answer, or its alert, says why.
             try:
                 return connection.getresponse()
-            except (OSError, http.client.HTTPException):
+            except (OSError, http.client.HTTPException) as last:
+                if isinstance(last, ssl.SSLError) and not isinstance(last, ssl.SSLEOFError):
+                    raise
                 raise error from None
         return connection.getresponse()
 
@@ -155,7 +164,7 @@ class Wire:
         if scheme == "http":
             plain = http.client.HTTPConnection(*address, timeout=timeout)
             return _Link(plain, proxied=proxy is not None, proxy_authorization=authorization)
-        connection = http.client.HTTPSConnection(*address, timeout=timeout, context=self._trust(f"{host}:{port}"))
+        connection = http.client.HTTPSConnection(*address, timeout=timeout, context=self._trust(domain_of(origin)))
         if proxy:
             connection.set_tunnel(host, port, {"Proxy-Authorization": authorization} if authorization else None)
         return _Link(connection)
@@ -194,6 +203,12 @@ def origin_of(url: str) -> Origin:
     if not port or not parts.hostname:
         raise RegistryError("not an address of a registry", where=url[:200])
     return parts.scheme, parts.hostname, port
+
+
+def domain_of(origin: Origin) -> str:
+    """Host and port as names of registries have them: `registry.example.com:443`, `[::1]:5000`."""
+    _, host, port = origin
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _send(sock: socket.socket, body: FileBody) -> None:

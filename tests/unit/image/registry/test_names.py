@@ -51,7 +51,10 @@ def test_a_container_image_is_found(text: str, full: str) -> None:
     assert str(complete_container(text)) == full
 
 
-@pytest.mark.parametrize("text", ["", "/a", "a/", "a/B:v1", "a:v1:v2", "a@sha256:12", "a b", "r.io:port/a", "r.io/"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "/a", "a/", "a/B:v1", "a:v1:v2", "a@sha256:12", "a b", "r.io:port/a", "r.io/", "[1:2:3]:5000/a", "::1/a"],
+)
 def test_what_is_no_name_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="is not the name of an image"):
         complete(text)
