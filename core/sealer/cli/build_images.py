@@ -11,9 +11,9 @@ import click
 from sealer.cli.app import App
 from sealer.cli.discovery_options import (
     DiscoveryOptions,
-    chart_values,
     discovery_options,
     discovery_request,
+    file_readers,
     lists_with_auth,
 )
 from sealer.cli.registry_options import RegistryOptions, registries, registry_options, require_authfile
@@ -68,8 +68,7 @@ def image_request(
     from sealer.extension.image_readers import image_finder  # noqa: PLC0415  # loading all of this costs 100 ms
     from sealer.image.discovery.discover import IGNORE_FILE, own_ignore  # noqa: PLC0415
     from sealer.image.discovery.files import DirectoryFiles  # noqa: PLC0415
-    from sealer.image.discovery.readers import Readers  # noqa: PLC0415
-    from sealer.image.discovery.rendering import Helm, find_helm  # noqa: PLC0415
+    from sealer.image.discovery.rendering import find_helm  # noqa: PLC0415
     from sealer.image.gathering.gather import ImageRequest  # noqa: PLC0415
     from sealer.image.ignore import Ignore  # noqa: PLC0415
 
@@ -79,10 +78,7 @@ def image_request(
     find = image_finder(app.plugins)
 
     def discover(files: DirectoryFiles, env: Mapping[str, str], installs: Sequence[Install]) -> Discovery:
-        program = None if options["no_helm"] else options["helm"] or find_helm(files.root)
-        helm = Helm(program, options["kube_version"]) if program else None
-        values = chart_values(options["values"], files.root)
-        return find(files, Readers(helm, values, tuple(installs), env), request)
+        return find(files, file_readers(options, files.root, env, installs), request)
 
     given = [one for _, entries in with_auth for one in entries]
     own = find_helm()

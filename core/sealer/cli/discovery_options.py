@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
@@ -12,7 +12,9 @@ from sealer.errors import InputError
 
 if TYPE_CHECKING:
     from sealer.image.discovery.discover import DiscoveryRequest
+    from sealer.image.discovery.installs import Install
     from sealer.image.discovery.lists import RegistryImages
+    from sealer.image.discovery.readers import Readers
     from sealer.image.ignore import Ignore
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -102,13 +104,28 @@ def lists_with_auth(options: DiscoveryOptions) -> list[tuple[Path, Sequence[Regi
     return [(file, images_with_auth(file)) for file in options["lists_with_auth"]]
 
 
-def chart_values(texts: Sequence[str], root: Path) -> tuple[tuple[str, Path], ...]:
-    """The files of `--values`, each with the chart it is for; empty: for all.
+def file_readers(
+    options: DiscoveryOptions,
+    root: Path,
+    variables: Mapping[str, str] | None = None,
+    installs: Sequence[Install] = (),
+) -> Readers:
+    """What reads the files below a directory.
 
-    :param root: what the paths of charts are below.
-    :raises InputError: a file or a chart is not there.
+    :param variables: what the templates of a rootfs may name: the environment of the image.
+    :param installs: charts that the image's commands install.
+    :raises InputError: a file of values, or the chart it is for, is not there.
     """
-    return tuple(_values(root, text) for text in texts)
+    from sealer.image.discovery.readers import Readers  # noqa: PLC0415
+    from sealer.image.discovery.rendering import Helm, brings_helm, find_helm  # noqa: PLC0415
+
+    helm = None
+    if not options["no_helm"]:
+        program = options["helm"] or find_helm()
+        if program or brings_helm(root):
+            helm = Helm(program, options["kube_version"], rootfs=None if program else root)
+    values = tuple(_values(root, text) for text in options["values"])
+    return Readers(helm, values, tuple(installs), variables or {})
 
 
 def _values(root: Path, text: str) -> tuple[str, Path]:

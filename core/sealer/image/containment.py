@@ -4,6 +4,8 @@ It gets a :class:`Request` as JSON on its standard input and makes namespaces fo
 where asked, network. In them `/` is an overlay over the machine's file systems whose upper part is thrown away, and
 `/rootfs` one over the rootfs whose upper part becomes the layer. Then it starts the command and waits for it.
 
+A program that nobody vouches for is shown far less: :attr:`Request.shown`.
+
 Nothing outlives sealer. This process dies with the process PARENT, the first process of the namespace with this one;
 then the kernel ends everything in the namespace and takes all mounts away. Each asks for its own end first, and looks
 then whether the other one still lives, so that no death goes unnoticed.
@@ -19,6 +21,7 @@ import ctypes
 import fcntl
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -30,14 +33,26 @@ from typing import TypedDict
 SECRETS = "/run/secrets"
 
 _PR_SET_PDEATHSIG = 1
+_PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
 _NEWNS, _NEWUTS, _NEWIPC, _NEWPID, _NEWNET = 0x00020000, 0x04000000, 0x08000000, 0x20000000, 0x40000000
+_NEWUSER = 0x10000000
 _RDONLY, _NOSUID, _NODEV, _NOEXEC, _REMOUNT, _BIND, _REC, _PRIVATE = 1, 2, 4, 8, 32, 4096, 16384, 1 << 18
+_NOATIME, _RELATIME = 1024, 1 << 21
+_KEPT = {  # by statvfs's names of them
+    _NOSUID: os.ST_NOSUID,
+    _NODEV: os.ST_NODEV,
+    _NOEXEC: os.ST_NOEXEC,
+    _NOATIME: os.ST_NOATIME,
+    _RELATIME: os.ST_RELATIME,
+}
 _DETACH = 2
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 
 _OWN = ("/proc", "/sys", "/dev")  # the command gets new ones
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _LINKS = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2", "ptmx": "pts/ptmx"}
+_PUBLIC = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+_NARROW_MEMORY = _LARGEST_OUTPUT = 64 * 1024 * 1024
 _OF_THE_KERNEL = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus")
 # They hold no files: a directory in their place stays empty.
 _NO_FILES = frozenset(
@@ -57,6 +72,9 @@ class Request(TypedDict):
     :param top: where the command finds the rootfs.
     :param secrets: contents (Latin-1: a character a byte) by the absolute path where the command finds them.
     :param network: False for a network of its own, with nothing in it.
+    :param shown: None for all that is said above. Else directories by the place where the command finds them: these can
+        be read, and the machine's public programs; there is nothing else, no network, and no privilege. `copied` and
+        `secrets` do not count then, and a user who is not root may ask for it.
     """
 
     directory: str
@@ -66,6 +84,7 @@ class Request(TypedDict):
     environment: dict[str, str]
     secrets: dict[str, str]
     network: bool
+    shown: dict[str, str] | None
 
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -80,8 +99,7 @@ def main() -> int:
         return 1
     request: Request = json.loads(sys.stdin.buffer.read())
     try:
-        network = 0 if request["network"] else _NEWNET
-        _call("unshare", _NEWNS | _NEWUTS | _NEWIPC | _NEWPID | network)
+        _unshare(request)
     except OSError as error:
         _tell(report, error=_reason(error))
         return 1
@@ -96,11 +114,24 @@ def main() -> int:
     return 0
 
 
+def _unshare(request: Request) -> None:
+    network = 0 if request["network"] and request["shown"] is None else _NEWNET
+    user, group = os.geteuid(), os.getegid()
+    _call("unshare", _NEWNS | _NEWUTS | _NEWIPC | _NEWPID | network | (_NEWUSER if user else 0))
+    if user:  # root is then what the user is
+        for name, text in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
+            with open(f"/proc/self/{name}", "w") as file:
+                file.write(text)
+
+
 def _first_process(request: Request, report: int, alive: int) -> None:
     try:
         _die_with_parent()
         if not select.select([alive], [], [], 0)[0]:  # readable: its end
-            _make_world(request)
+            if request["shown"] is None:
+                _make_world(request)
+            else:
+                _make_narrow_world(request["directory"] + "/world", request["shown"])
             shell = os.open("/bin/sh", os.O_PATH | os.O_CLOEXEC)
             command = os.fork()
             if command == 0:
@@ -124,6 +155,8 @@ def _become(request: Request, shell: int) -> None:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.umask(0o022)
         os.chdir(request["top"])
+        if request["shown"] is not None:
+            _drop_privileges()
         os.execve(shell, ["/bin/sh", "-c", request["command"]], request["environment"])  # noqa: S606
     finally:
         os._exit(127)
@@ -151,13 +184,48 @@ def _make_world(request: Request) -> None:
     _mount("sysfs", world + "/sys", "sysfs", _RDONLY | _NOSUID | _NODEV | _NOEXEC)
     _make_devices(world)
     _place_secrets(request["secrets"], world)
+    _enter(world)
+    for path in _OF_THE_KERNEL:
+        if os.path.exists(path):
+            _bind_read_only(path, path)
+
+
+def _make_narrow_world(world: str, shown: dict[str, str]) -> None:
+    """In memory, but for what is shown."""
+    _mount("none", "/", "", _REC | _PRIVATE)
+    _mount("tmpfs", world, "tmpfs", _NOSUID | _NODEV, f"mode=755,size={_NARROW_MEMORY}")
+    for path in _PUBLIC:
+        if os.path.islink(path):
+            os.symlink(os.readlink(path), world + path)
+        elif os.path.isdir(path):
+            os.mkdir(world + path)
+            _bind_read_only(path, world + path)
+    for place, source in shown.items():
+        os.mkdir(world + place)
+        _bind_read_only(source, world + place)
+    for name in ("proc", "dev", "tmp"):
+        os.mkdir(f"{world}/{name}")
+    _mount("proc", f"{world}/proc", "proc", _RDONLY | _NOSUID | _NODEV | _NOEXEC)
+    _make_devices(world)
+    _enter(world)
+
+
+def _enter(world: str) -> None:
     os.chdir(world)
     _call("pivot_root", b".", b".")
     _call("umount2", b".", _DETACH)
     os.chdir("/")
-    for path in _OF_THE_KERNEL:
-        if os.path.exists(path):
-            _bind_read_only(path, path)
+
+
+def _drop_privileges() -> None:
+    """For good: no capability comes back with an `exec`, and no setuid program gives any."""
+    _call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    number = 0
+    while _libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0) == 0:  # until there is none of that number
+        number += 1
+    _call("capset", struct.pack("=Ii", 0x20080522, 0), bytes(24))
+    limit = _LARGEST_OUTPUT
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
 
 def _file_systems() -> Iterator[str]:
@@ -246,7 +314,10 @@ def _overlay(lower: str, upper: str, work: str, target: str) -> None:
 
 def _bind_read_only(source: str, target: str) -> None:
     _mount(source, target, "", _BIND)
-    _mount("none", target, "", _BIND | _REMOUNT | _RDONLY)
+    # What a file system already forbids must be said again: in a namespace of a user's own nothing of it may go.
+    forbids = os.statvfs(target).f_flag
+    flags = sum(flag for flag, said in _KEPT.items() if forbids & said)
+    _mount("none", target, "", _BIND | _REMOUNT | _RDONLY | flags)
 
 
 def _mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:

@@ -22,17 +22,21 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sealer.errors import BuildError
 from sealer.image.changes import layer_entries, overlay_changes, tree_changes
+from sealer.image.contained import Report
 from sealer.image.layer import Entry
 from sealer.image.storage import remove_tree, storage_errors
 from sealer.redaction import Secret, redactor
 
+if TYPE_CHECKING:
+    from sealer.image.containment import Request
+
 LAST_LINES = 20
 LONGEST_LINE = 16 * 1024
 TOP = Path("/rootfs")  # where a contained command finds the rootfs
-_PROGRAM = Path(__file__).with_name("containment.py")
 _ENDING_SECONDS = 10
 
 
@@ -126,7 +130,7 @@ class Runner:
         self._prepare("upper", "work", "machine", "world")
         if copied:
             self._copy()
-        request = {
+        request: Request = {
             "directory": str(self._directory),
             "copied": copied,
             "top": str(TOP),
@@ -137,27 +141,22 @@ class Runner:
                 for path, secret in command.secrets.items()
             },
             "network": command.network,
+            "shown": None,
         }
-        report, end = os.pipe()
-        try:
+        with Report() as report:
             try:
-                arguments = [sys.executable, "-I", "-S", str(_PROGRAM), str(end), str(os.getpid())]
-                process = _start(arguments, {}, Path("/"), subprocess.PIPE, end)
+                process = _start(report.arguments, {}, Path("/"), subprocess.PIPE, report.end)
             finally:
-                os.close(end)
+                report.hand_over()
             with process:
                 assert process.stdin is not None
                 with contextlib.suppress(BrokenPipeError), process.stdin:
                     process.stdin.write(json.dumps(request).encode())
                 _watch(process, show, command.timeout, gently=True)
-            with open(report, "rb", closefd=False) as file:
-                said = {key: value for line in file for key, value in json.loads(line).items()}
-        finally:
-            os.close(report)
-        if "started" in said:
-            return os.waitstatus_to_exitcode(int(said.get("status", signal.SIGKILL)))
-        self._why_not = str(said.get("error") or f"its first process ended with status {process.returncode}")
-        return None
+            status, why = report.outcome()
+        if status is None:
+            self._why_not = why or f"its first process ended with status {process.returncode}"
+        return status
 
     def _run_uncontained(self, command: Command, show: Callable[[str], None]) -> int:
         if command.secrets or not command.network:

@@ -209,7 +209,7 @@ def test_a_failing_run_with_secrets_hides_them(site: Site) -> None:
 
 def test_where_nothing_can_be_contained_that_is_said_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the program that makes the world denied its namespaces, as in many containers."""
-    monkeypatch.setattr("sealer.image.run._PROGRAM", denied(site.directory))
+    monkeypatch.setattr("sealer.image.contained._PROGRAM", denied(site.directory))
     found = site.files("RUN pwd > pwd\nRUN cat pwd > again")
     assert found["pwd"] == found["again"] != "/rootfs\n"
     (warning,) = site.messages(State.WARNING)
@@ -251,7 +251,7 @@ def test_a_store_on_an_overlay_as_in_a_container(tmp_path: Path, site: Site) -> 
 
 def denied(directory: Path) -> Path:
     """The program that makes the world, run without the right to do so."""
-    from sealer.image.run import _PROGRAM
+    from sealer.image.contained import _PROGRAM
 
     program = directory / "denied.py"
     drop = "import ctypes\nfor capability in range(41):\n    ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)\n"

@@ -17,7 +17,7 @@ from sealer.image.discovery.files import DirectoryFiles
 from sealer.image.discovery.installs import Command, installs
 from sealer.image.discovery.model import Discovery
 from sealer.image.discovery.readers import Readers
-from sealer.image.discovery.rendering import Helm, find_helm
+from sealer.image.discovery.rendering import Helm, brings_helm, find_helm
 
 PATH = os.pathsep.join((os.environ.get("PATH", ""), str(Path(sys.executable).parent)))
 HELM = shutil.which("helm", path=PATH)
@@ -119,14 +119,19 @@ def test_helm_reads_nothing_of_the_users_and_fetches_nothing(
 
 
 def test_the_helm_of_an_image(helm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
-    assert find_helm(tmp_path) is None
+    assert not brings_helm(tmp_path)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "helm").symlink_to(helm)
-    assert find_helm(tmp_path) is None  # it would lead out of the image
+    assert not brings_helm(tmp_path)  # it would lead out of the image
     (tmp_path / "bin" / "helm").unlink()
-    (tmp_path / "bin" / "helm").hardlink_to(helm)
-    assert find_helm(tmp_path) == tmp_path / "bin" / "helm"
-    (tmp_path / "c").mkdir()
+    shutil.copy(helm, tmp_path / "bin" / "helm")
+    assert brings_helm(tmp_path)
+    values = tmp_path / "values.yaml"
+    values.write_text("image: {tag: v9}\n")
+    own = look_through(CHARTS, Helm(rootfs=tmp_path), ("", values))
+    assert places(own) == places(look_through(CHARTS, Helm(helm), ("", values)))
+    assert not own.unresolved
     monkeypatch.setenv("PATH", str(helm.parent))
-    assert find_helm(tmp_path) == helm
+    assert find_helm() == helm
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    assert find_helm() is None

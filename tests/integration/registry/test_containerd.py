@@ -92,7 +92,7 @@ def test_a_container_image_of_a_pushed_cluster_image_runs(
     (context / "Kubefile").write_text("FROM scratch\nCOPY pod.yaml manifests/\n")
     (context / "pod.yaml").write_text(f"kind: Pod\nspec:\n  containers:\n  - image: {NAME}\n")
     request = ImageRequest(
-        lambda files, env: discover(files, Readers(variables=env).read, DiscoveryRequest()),
+        lambda files, env, installs: discover(files, Readers(variables=env).read, DiscoveryRequest()),
         registries,
         archives=(greeter(tmp_path / "greeter.tar"),),
     )

@@ -10,9 +10,9 @@ import click
 from sealer.cli.app import App, pass_app
 from sealer.cli.discovery_options import (
     DiscoveryOptions,
-    chart_values,
     discovery_options,
     discovery_request,
+    file_readers,
     lists_with_auth,
 )
 from sealer.cli.tables import table
@@ -36,17 +36,12 @@ def command(app: App, *, path: Path, **options: Unpack[DiscoveryOptions]) -> Non
     from sealer.extension.image_readers import image_finder  # noqa: PLC0415  # loading all of this costs 100 ms
     from sealer.image.discovery.discover import own_ignore  # noqa: PLC0415
     from sealer.image.discovery.files import DirectoryFiles  # noqa: PLC0415
-    from sealer.image.discovery.readers import Readers  # noqa: PLC0415
-    from sealer.image.discovery.rendering import Helm, find_helm  # noqa: PLC0415
 
     if not path.exists():
         raise InputError("there is nothing to look through", where=str(path), why="no such file or directory")
     files = DirectoryFiles(path)
     request = discovery_request(options, own_ignore(files), lists_with_auth(options))
-    program = None if options["no_helm"] else options["helm"] or find_helm(files.root)
-    chosen = chart_values(options["values"], path)
-    readers = Readers(Helm(program, options["kube_version"]) if program else None, chosen)
-    found = image_finder(app.plugins)(files, readers, request)
+    found = image_finder(app.plugins)(files, file_readers(options, files.root), request)
     app.show(record(found), lambda: text(found))
     if options["strict"]:
         found.require_resolved(shown=True)
