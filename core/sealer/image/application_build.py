@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from sealer.errors import BuildError, InputError, Problem
 from sealer.image.applications import Application, Applications, check_release, recognise
@@ -31,13 +32,15 @@ class ApplicationBuild:
     def __contains__(self, name: str) -> bool:
         return name in self._apps.by_name
 
-    def add(self, app: App, paths: Sequence[str]) -> None:
+    def add(self, app: App, paths: Sequence[str], sources: Mapping[str, str]) -> None:
         """Add an application, or put it in the place of the base's.
 
         :param paths: of its files, relative to its directory.
+        :param sources: where the content of each is read from.
         :raises BuildError: nothing says how it is installed.
         """
-        found = replace(recognise(app.name.text, paths), role=app.role)
+        found = recognise(app.name.text, paths, lambda path: _is_chart(Path(sources[path])))
+        found = replace(found, role=app.role)
         if not self._has_commands(found.name):
             check_release(found)
             if not found.commands:
@@ -100,3 +103,9 @@ def chart_installs(cmds: Sequence[str], apps: Applications, env: Mapping[str, st
     for app in apps.by_name.values():
         commands += [Command(text, app.directory, {**env, **app.env}) for text in app.commands]
     return installs(commands)
+
+
+def _is_chart(path: Path) -> bool:
+    from sealer.image.discovery.charts import is_packed_chart  # noqa: PLC0415  # 40 ms that only an archive is worth
+
+    return is_packed_chart(path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sealer.errors import BuildError, ImageError
@@ -21,6 +21,7 @@ LAUNCH_LABEL = "io.sealer.launch"
 SUPPORTED_VERSIONS_LABEL = "app.alpha.sealer.io/supported-kube-version"
 ROLE_LABELS = {"cni": "cluster.alpha.sealer.io/kube-cni-", "csi": "cluster.alpha.sealer.io/kube-csi-"}
 
+PACKED = (".tgz", ".tar.gz")
 _MANIFESTS = (".yaml", ".yml", ".json")
 _RELEASE = re.compile(r"[a-z0-9]([-a-z0-9.]{0,51}[a-z0-9])?")
 
@@ -112,14 +113,17 @@ def is_own_label(key: str) -> bool:
     return key in own or key.startswith(tuple(ROLE_LABELS.values()))
 
 
-def recognise(name: str, paths: Sequence[str]) -> Application:
+def recognise(name: str, paths: Sequence[str], is_chart: Callable[[str], bool] = lambda path: False) -> Application:
     """An application by its files.
 
     :param paths: of the files, relative to its directory, in the order of the sources.
+    :param is_chart: tells of the path of an archive whether it is a packed chart.
     """
-    if "Chart.yaml" in paths:
+    packed = len(paths) == 1 and paths[0].endswith(PACKED) and is_chart(paths[0])
+    if "Chart.yaml" in paths or packed:
+        chart = shlex.quote(f"./{paths[0]}") if packed else "."
         # `upgrade --install` bears being run again, as after a run that was cut off.
-        return Application(name, "helm", (f"helm upgrade --install {name} .",))
+        return Application(name, "helm", (f"helm upgrade --install {name} {chart}",))
     if paths and all(path.endswith(_MANIFESTS) for path in paths):
         return Application(name, "kube", tuple(f"kubectl apply -f {shlex.quote(path)}" for path in paths))
     if paths and all(path.endswith(".sh") for path in paths):

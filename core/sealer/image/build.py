@@ -336,7 +336,9 @@ class _Build:
             sources = Sources(directory, self._variables).of_app(app)
             plan = CopyPlan(self._context, self._lay_over())
             entries = plan.entries(sources, f"{target}/")
-            self._apps.add(app, [path.removeprefix(f"{target}/") for path in plan.files])
+            within = len(f"{target}/")
+            read_from = {entry.path[within:]: entry.source for entry in entries if entry.source is not None}
+            self._apps.add(app, [path[within:] for path in plan.files], read_from)
             if replaces:
                 entries = hide_lower(entries, target)  # nothing of the base's application stays
             return self._layer_of(["APP", target, replaces], sources, lambda: entries, progress)
@@ -357,8 +359,7 @@ class _Build:
         key = self._cache.key(self._layers, [*how, made], inputs.structure)
         known = self._cache.find(key, lambda: self._digests.content(inputs.files))
         if known is not None:
-            self._layers.append(known)
-            return True
+            return self._take(known)
         archives = self._digests.content(inputs.files) if unpacks else ""
         of_context = frozenset(inputs.files)
         seen: dict[str, str] = {}
@@ -383,8 +384,7 @@ class _Build:
         key = self._cache.key(self._layers, how)
         known = self._cache.find(key)
         if known is not None:
-            self._layers.append(known)
-            return True
+            return self._take(known)
         command = Command(run.command, environment, self._secrets(run), network == "host", self._request.run_timeout)
         advice = prepare_run(self._platform, self._unpack())
         try:
@@ -407,18 +407,28 @@ class _Build:
     def _add_layer(
         self, entries: list[Entry], progress: Progress, files: Callable[[FileRead], None] | None = None
     ) -> Layer:
-        for entry in filter(has_capabilities, entries):
-            self._events.warn(
-                f"{shown(entry.path)}: its file capabilities do not go into the image; "
-                "let scripts/init.sh run setcap on the hosts"
-            )
+        capable = [shown(entry.path) for entry in entries if has_capabilities(entry)]
+        self._warn_of_capabilities(capable)
         progress.expect(entries)
         descriptor, diff_id = write_layer(self._staging, entries, progress=progress.bytes, files=files)
         path = self._staging.blobs / descriptor.digest.removeprefix("sha256:")
         layer = Layer(descriptor.digest, descriptor.size, diff_id, path)
         self._layers.append(layer)
         self._cache.keep_members(layer, entries)
+        self._cache.keep_capabilities(layer, capable)
         return layer
+
+    def _take(self, known: Layer) -> bool:
+        """Add a layer that was made before; True: it was."""
+        self._layers.append(known)
+        self._warn_of_capabilities(self._cache.capabilities(known))
+        return True
+
+    def _warn_of_capabilities(self, paths: Sequence[str]) -> None:
+        for path in paths:
+            self._events.warn(
+                f"{path}: its file capabilities do not go into the image; let scripts/init.sh run setcap on the hosts"
+            )
 
     def _lay_over(self) -> Tree:
         """The rootfs so far, as names."""

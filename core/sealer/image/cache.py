@@ -4,7 +4,7 @@
 what else decides about its layer but the content of files. It lists the layers that were made, each with a digest of
 that content. The layers are blobs as all others: a removal takes those that no image leads to, and a record whose blob
 is gone, or that cannot be read, is a miss. `cache/members` has the names in each layer, so that a COPY need not read
-the layers below to know what its destination is.
+the layers below to know what its destination is; `cache/capabilities` those of the programs that lost theirs in it.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from sealer.image.tree import Tree
 DIRECTORY = "cache"
 _LAYERS = "layers"
 _MEMBERS = "members"
+_CAPABILITIES = "capabilities"
 _PARTIAL = ".partial-"
 _LONGEST_WRITE = 3600.0  # seconds; what is unfinished for longer was left by a build that died
 _MOST_LAYERS = 8  # a key
@@ -48,6 +49,7 @@ class BuildCache:
     def __init__(self, root: Path, staged: Path, *, reading: bool = True) -> None:
         self._records = root / DIRECTORY / _LAYERS
         self._members = root / DIRECTORY / _MEMBERS
+        self._capabilities = root / DIRECTORY / _CAPABILITIES
         self._blobs = root / "blobs" / "sha256"
         self._staged = staged
         self._reading = reading
@@ -119,6 +121,22 @@ class BuildCache:
     def keep_members(self, layer: Layer, entries: Iterable[Entry]) -> None:
         """Remember what is in a layer that was just made."""
         self._keep_members(layer, [_row(entry.path, entry.kind, entry.mode, entry.link) for entry in entries])
+
+    def keep_capabilities(self, layer: Layer, paths: Sequence[str]) -> None:
+        """Remember which programs of a layer that was just made had file capabilities; no layer has them."""
+        path = self._capabilities / layer.digest.removeprefix("sha256:")
+        if paths:
+            replace_file(path, json.dumps({"paths": list(paths)}).encode())
+        else:
+            path.unlink(missing_ok=True)
+
+    def capabilities(self, layer: Layer) -> list[str]:
+        """What :meth:`keep_capabilities` was told of a layer."""
+        try:
+            document = decode((self._capabilities / layer.digest.removeprefix("sha256:")).read_bytes(), DIRECTORY)
+            return [str(path) for path in items(document["paths"])]
+        except (OSError, ImageError, KeyError):
+            return []
 
     def _keep_members(self, layer: Layer, rows: list[Json]) -> None:
         # Escaped: names need not be UTF-8.

@@ -162,11 +162,18 @@ def test_a_program_that_loses_its_capabilities_is_named(
         (context / name).chmod(0o755)
     net_raw = struct.pack("<5I", 0x02000001, 1 << 13, 0, 0, 0)  # vfs_cap_data of linux/capability.h
     os.setxattr(context / "ping", "security.capability", net_raw)
+    for cached in (False, True):
+        events[1].clear()
+        build_image("FROM scratch\nCOPY . bin/")
+        assert [event.message for event in events[1] if event.state is State.WARNING] == [
+            "bin/ping: its file capabilities do not go into the image; let scripts/init.sh run setcap on the hosts"
+        ]
+        assert [event.step for event in events[1] if event.state is State.SKIPPED] == ["build/2"] * cached
+    os.removexattr(context / "ping", "security.capability")
+    events[1].clear()
+    build_image("FROM scratch\nCOPY . bin/", cache=False)
     build_image("FROM scratch\nCOPY . bin/")
-    warnings = [event.message for event in events[1] if event.state is State.WARNING]
-    assert warnings == [
-        "bin/ping: its file capabilities do not go into the image; let scripts/init.sh run setcap on the hosts"
-    ]
+    assert not [event for event in events[1] if event.state is State.WARNING]
 
 
 def test_names_that_are_no_text(build_image: Build, context: Path) -> None:

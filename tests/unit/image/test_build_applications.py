@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import io
 import json
 import subprocess
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,6 +84,27 @@ def test_what_an_application_is(
     assert paths(image) == [f"application/apps/it/{name}" for name in files]
     assert plain(image) == commands
     assert image.first.applications.by_name["it"].type == kind
+
+
+def test_a_packed_chart(build_image: Build, context: Path) -> None:
+    def pack(name: str, **files: str) -> None:
+        with tarfile.open(context / name, "w:gz") as tar:
+            for path, text in files.items():
+                info = tarfile.TarInfo(f"web/{path}")
+                info.size = len(text.encode())
+                tar.addfile(info, io.BytesIO(text.encode()))
+
+    pack("web-1.tgz", **{"Chart.yaml": "name: web\nversion: 1.0.0\n", "values.yaml": "a: 1\n"})
+    image = build_image("FROM scratch\nAPP web local://web-1.tgz\nLAUNCH web")
+    assert paths(image) == ["application/apps/web/web-1.tgz"]
+    assert plain(image) == ["helm upgrade --install web ./web-1.tgz"]
+    assert image.first.applications.by_name["web"].type == "helm"
+    pack("files.tgz", readme="no chart")
+    (context / "empty.tgz").write_bytes(b"")
+    (context / "text.tgz").write_text("name: web\n")
+    for name in ("files.tgz", "empty.tgz", "text.tgz"):
+        with pytest.raises(BuildError, match="nothing says how 'web' is installed"):
+            build_image(f"FROM scratch\nAPP web local://{name}\nLAUNCH web")
 
 
 def test_an_application_that_nothing_is_known_of_needs_commands(build_image: Build, sources: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from sealer.errors import ImageError
 from sealer.image.discovery.documents import decoded
-from sealer.image.discovery.files import Files
+from sealer.image.discovery.files import GZIP, Files
 from sealer.image.discovery.nodes import Node, Table, UnreadableError, parse
+from sealer.image.storage import storage_errors
 from sealer.image.tarstream import Kind, damage, members
 
 CHART, VALUES = "Chart.yaml", "values.yaml"
@@ -93,6 +95,17 @@ def unpacked(content: bytes) -> dict[str, bytes] | None:
         return _unpacked(content)
     except _damage():
         return None
+
+
+def is_packed_chart(path: Path) -> bool:
+    """Whether a file is a packed chart.
+
+    :raises ImageError: it cannot be read.
+    """
+    with storage_errors("a file cannot be read", path), path.open("rb") as file:
+        content = file.read(LARGEST_CHART)
+    files = unpacked(content) if content.startswith(GZIP) else None
+    return files is not None and is_chart(files.get(CHART, b""))
 
 
 def _damage() -> tuple[type[Exception], ...]:
