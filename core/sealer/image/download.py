@@ -24,6 +24,7 @@ from typing import IO
 
 import sealer
 from sealer.errors import BuildError
+from sealer.image.deadline import Deadline
 from sealer.image.storage import storage_errors
 from sealer.image.tarstream import CHUNK
 from sealer.kubefile.urls import is_remote, without_login
@@ -91,10 +92,10 @@ def download(url: str, target: Path, limits: Limits = USUAL) -> str:
     for attempt in range(1, limits.attempts + 1):
         try:
             silence = min(limits.silence, max(deadline - time.monotonic(), 0.001))
-            with _attempt_errors(), _opened(address, login, silence) as response:
+            with Deadline(deadline) as end, _attempt_errors(), _opened(address, login, silence, end) as response:
                 return _store(response, target, limits, deadline)
         except _AttemptError as failed:
-            late = time.monotonic() > deadline
+            late = time.monotonic() >= deadline
             error = _AttemptError(f"it took longer than {limits.seconds:g} seconds", again=False) if late else failed
             wait = max(pause, error.pause)
             patient = wait <= limits.longest_pause and time.monotonic() + wait < deadline
@@ -128,13 +129,12 @@ def _split_login(url: str) -> tuple[str, str]:
 
 
 @contextmanager
-def _opened(address: str, login: str, silence: float) -> Iterator[http.client.HTTPResponse]:
+def _opened(address: str, login: str, silence: float, end: Deadline) -> Iterator[http.client.HTTPResponse]:
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
         urllib.request.UnknownHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
+        *end.handlers(),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
         _Redirects(),
@@ -227,10 +227,10 @@ def _store(response: http.client.HTTPResponse, target: Path, limits: Limits, dea
             size += len(data)
             if size > limits.size:
                 raise _AttemptError(f"it has more than {limits.size:,} bytes", again=False)
-            if time.monotonic() > deadline:
-                raise _AttemptError("it takes too long", again=False)
             digest.update(data)
             file.write(data)
+    if time.monotonic() >= deadline:  # what looks like the end may be that of our patience
+        raise _AttemptError("it takes too long", again=False)
     if 0 <= expected != size:
         raise _AttemptError(f"the connection ended after {size:,} of {expected:,} bytes")
     return f"sha256:{digest.hexdigest()}"

@@ -9,11 +9,13 @@ import http.server
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from certificates import Authority
 
 from sealer.errors import BuildError, InputError
 from sealer.events import Event, EventStream, State
@@ -300,6 +302,38 @@ def test_a_server_that_falls_silent(
     finally:
         ended.set()
     assert caught.value.why == why
+
+
+@pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.parametrize("part", ["headers", "body", "redirects"])
+def test_a_server_that_is_never_quite_silent(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, secure: bool
+) -> None:
+    ended = threading.Event()
+
+    def slow(handler: Handler) -> None:
+        handler.close_connection = True
+        if part == "redirects" and handler.path == "/x":
+            handler.give(302, b"", Location="/y")
+            return
+        start = "HTTP/1.1 200 OK\r\nConnection: close\r\n"
+        handler.wfile.write((start + ("\r\n" if part == "body" else "X-Slow: ")).encode())
+        with contextlib.suppress(OSError):
+            while not ended.wait(0.05):
+                handler.wfile.write(b"x")
+
+    site.answers |= {"/x": slow, "/y": slow}
+    authority = Authority(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
+    url = f"https://localhost:{site.secure(*authority.server())}" if secure else site.url
+    begun = time.monotonic()
+    try:
+        with pytest.raises(BuildError) as caught:
+            download(f"{url}/x", tmp_path / "x", quick(seconds=1, silence=20))
+    finally:
+        ended.set()
+    assert caught.value.why == "it took longer than 1 seconds"
+    assert time.monotonic() - begun < 15
 
 
 @pytest.mark.parametrize(
