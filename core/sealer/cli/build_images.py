@@ -74,7 +74,7 @@ def image_request(
 
     with_auth = lists_with_auth(options)
     ignored = own_ignore(DirectoryFiles(context / IGNORE_FILE)) if (context / IGNORE_FILE).is_file() else Ignore()
-    request = discovery_request(options, ignored, with_auth)
+    request = discovery_request(options, with_auth, ignored)
     find = image_finder(app.plugins)
 
     def discover(files: DirectoryFiles, env: Mapping[str, str], installs: Sequence[Install]) -> Discovery:

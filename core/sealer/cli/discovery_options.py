@@ -77,21 +77,25 @@ def discovery_options(function: Function) -> Function:
 
 
 def discovery_request(
-    options: DiscoveryOptions, ignore: Ignore, with_auth: Sequence[tuple[Path, Sequence[RegistryImages]]]
+    options: DiscoveryOptions,
+    with_auth: Sequence[tuple[Path, Sequence[RegistryImages]]],
+    ignore: Ignore | None = None,
 ) -> DiscoveryRequest:
     """What is looked for.
 
+    :param ignore: files that are not read, besides those that the tree itself names.
     :raises InputError: a list is wrong.
     """
     from sealer.image.discovery import lists as image_lists  # noqa: PLC0415  # loading it costs 30 ms
     from sealer.image.discovery.discover import DiscoveryRequest  # noqa: PLC0415
+    from sealer.image.ignore import Ignore  # noqa: PLC0415
 
     if options["helm"] and options["no_helm"]:
         raise click.UsageError("--helm and --no-helm exclude each other.")
     given = [(str(file), image_lists.given_images(file)) for file in options["lists"]]
     given += [(str(file), image_lists.images_of(entries)) for file, entries in with_auth]
     ignored = frozenset().union(*(image_lists.ignored_images(file) for file in options["ignored_lists"]))
-    return DiscoveryRequest(ignore=ignore, ignored_images=ignored, given=tuple(given))
+    return DiscoveryRequest(ignore=ignore or Ignore(), ignored_images=ignored, given=tuple(given))
 
 
 def lists_with_auth(options: DiscoveryOptions) -> list[tuple[Path, Sequence[RegistryImages]]]:

@@ -272,6 +272,18 @@ def test_ignored_files(site: Site) -> None:
     assert sources(site.build("app:1")) == {}
 
 
+def test_files_that_the_rootfs_itself_names(site: Site, archives: Sequence[str | Path]) -> None:
+    """They are in the image, and not read for it: the context's file would have kept them out."""
+    site.write("of-the-rootfs", "manifests/web.yaml\n")
+    site.kubefile("FROM scratch", "COPY *.yaml manifests/", "COPY of-the-rootfs .sealerignore")
+    for _ in range(2):  # the second time it is remembered
+        told = site("build", "-t", "app:1", site.context, *archives)
+        assert "1 file of the rootfs is not read for images: the .sealerignore in it says so" in told
+        assert "web:1" not in told
+    site.write("of-the-rootfs", "manifests/\n!\n")
+    assert ".sealerignore:2:1: a pattern is missing after '!'" in site("build", "-t", "app:1", site.context, status=2)
+
+
 def test_nothing_mentioned_nothing_asked(site: Site) -> None:
     site.write("web.yaml", "apiVersion: v1\nkind: ConfigMap\n")
     built = site.build("app:1")

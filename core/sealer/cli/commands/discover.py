@@ -34,13 +34,12 @@ def command(app: App, *, path: Path, **options: Unpack[DiscoveryOptions]) -> Non
     but for those that a .sealerignore in PATH names.
     """
     from sealer.extension.image_readers import image_finder  # noqa: PLC0415  # loading all of this costs 100 ms
-    from sealer.image.discovery.discover import own_ignore  # noqa: PLC0415
     from sealer.image.discovery.files import DirectoryFiles  # noqa: PLC0415
 
     if not path.exists():
         raise InputError("there is nothing to look through", where=str(path), why="no such file or directory")
     files = DirectoryFiles(path)
-    request = discovery_request(options, own_ignore(files), lists_with_auth(options))
+    request = discovery_request(options, lists_with_auth(options))
     found = image_finder(app.plugins)(files, file_readers(options, files.root), request)
     app.show(record(found), lambda: text(found))
     if options["strict"]:

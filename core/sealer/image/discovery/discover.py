@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sealer.errors import ImageError
 from sealer.image.discovery.files import Files, head, is_binary
@@ -21,7 +21,7 @@ Read = Callable[[str, bytes, Files], Sequence[Mention]]
 class DiscoveryRequest:
     """What is looked for, and what is not.
 
-    :param ignore: files that are not read.
+    :param ignore: files that are not read, besides those that the tree's own `.sealerignore` names.
     :param ignored_images: normalised references that are left out.
     :param given: images that were named outside of the tree, each with the file that names them.
     """
@@ -34,13 +34,18 @@ class DiscoveryRequest:
 def discover(files: Files, read: Read, request: DiscoveryRequest | None = None) -> Discovery:
     """Read every file of a tree that is text or a gzip archive, and collect the images.
 
+    The `.sealerignore` at the top of the tree names files that are not read.
+
     :param read: gives what one file mentions: what all plugins answer to the hook `image_references`.
     :raises PluginError: a reader failed.
     :raises ImageError: a file cannot be read.
+    :raises InputError: the `.sealerignore` is wrong.
     """
     request = request or DiscoveryRequest()
     found = Collection()
-    kept = _Kept(files, request.ignore)
+    own = own_ignore(files)
+    wanted = [path for path in files.paths() if not request.ignore.ignores(path)]
+    kept = _Kept(files, [path for path in wanted if not own.ignores(path)])
     for path in kept.paths():
         content = _content(kept, path)
         if isinstance(content, bytes):
@@ -49,7 +54,8 @@ def discover(files: Files, read: Read, request: DiscoveryRequest | None = None) 
             found.add(path, [content])
     for file, mentions in request.given:
         found.add(file, mentions)
-    return found.discovery(request.ignored_images)
+    passed_over = len(wanted) - len(kept.paths())
+    return replace(found.discovery(request.ignored_images), passed_over=passed_over)
 
 
 def own_ignore(files: Files) -> Ignore:
@@ -62,9 +68,9 @@ def own_ignore(files: Files) -> Ignore:
 class _Kept:
     """Files without those that are ignored: no reader sees these."""
 
-    def __init__(self, files: Files, ignore: Ignore) -> None:
+    def __init__(self, files: Files, paths: Sequence[str]) -> None:
         self._files = files
-        self._paths = [path for path in files.paths() if not ignore.ignores(path)] if ignore.rules else files.paths()
+        self._paths = paths
 
     def paths(self) -> Sequence[str]:
         return self._paths

@@ -94,11 +94,13 @@ class Discovery:
     :param images: sorted by reference, each once.
     :param unresolved: sorted by place.
     :param ignored: found as well, and on an ignored-image list.
+    :param passed_over: how many files were not read because the tree's own `.sealerignore` names them.
     """
 
     images: tuple[FoundImage, ...] = ()
     unresolved: tuple[Unresolved, ...] = ()
     ignored: tuple[FoundImage, ...] = ()
+    passed_over: int = 0
 
     def require_resolved(self, *, shown: bool = False) -> None:
         """What `--strict` asks for.
@@ -118,7 +120,7 @@ class Discovery:
                 why=self.unresolved[0].why if count == 1 else f"the first: {self.unresolved[0].why}",
                 output=[] if shown else lines,
                 remedy="say which images these are in a file for --image-list, and name the files that mention them in "
-                ".sealerignore; or leave out --strict",
+                "the .sealerignore at the top of their tree; or leave out --strict",
             )
 
 

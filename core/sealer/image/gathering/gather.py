@@ -127,6 +127,10 @@ class Gathering:
         if self._request is None:
             return
         found = self._discovered(self._request, layers, env, installs, files)
+        if found.passed_over:
+            count = found.passed_over
+            what = "1 file of the rootfs is" if count == 1 else f"{count} files of the rootfs are"
+            self._events.warn(f"{what} not read for images: the .sealerignore in it says so")
         if self._request.strict:
             found.require_resolved()
         self._wanted |= {(one.image, platform): one for one in found.images}

@@ -39,6 +39,7 @@ class RememberedDiscoveries:
                 tuple(_image(one) for one in items(document.get("images"))),
                 tuple(_unresolved(one) for one in items(document.get("unresolved"))),
                 tuple(_image(one) for one in items(document.get("ignored"))),
+                _number(document.get("passedOver")),
             )
         except (OSError, ImageError, ValueError, TypeError):
             return None
@@ -52,6 +53,7 @@ class RememberedDiscoveries:
             "images": [[one.image, _places(one.found), one.guess] for one in found.images],
             "unresolved": [[*_places([one.place]), one.text, one.why] for one in found.unresolved],
             "ignored": [[one.image, _places(one.found), one.guess] for one in found.ignored],
+            "passedOver": found.passed_over,
         }
         with suppress(OSError):
             self._directory.mkdir(parents=True, exist_ok=True)

@@ -80,8 +80,9 @@ def test_ignored_files_and_images(tmp_path: Path) -> None:
         web=POD.format("nginx"),
         db=POD.format("docker.io/library/postgres"),
     )
-    request = DiscoveryRequest(own_ignore(files), frozenset({"docker.io/library/nginx:latest"}))
+    request = DiscoveryRequest(ignored_images=frozenset({"docker.io/library/nginx:latest"}))
     found = found_in(files, request)
+    assert found.passed_over == 2
     assert images(found) == ["docker.io/library/kept:1", "docker.io/library/postgres:latest"]
     assert [one.image for one in found.ignored] == ["docker.io/library/nginx:latest"]
     assert own_ignore(ReadFiles((), lambda path: b"")) == Ignore()
@@ -92,7 +93,8 @@ def test_an_ignored_chart_is_ignored_whole(tmp_path: Path) -> None:
         tmp_path, **{"c__Chart.yaml": "name: c\n", "c__values.yaml": "image: a/b:1\n", "c__templates__x.yaml": ""}
     )
     assert images(found_in(files)) == ["docker.io/a/b:1"]
-    assert not found_in(files, DiscoveryRequest(Ignore.parse("c"))).images
+    found = found_in(files, DiscoveryRequest(Ignore.parse("c")))
+    assert (found.images, found.passed_over) == ((), 0)  # it is not the tree that says so
 
 
 def test_given_images_are_found_where_they_were_given(tmp_path: Path) -> None:
