@@ -342,6 +342,13 @@ class TestIPv6:
             cluster_image(store, [name])
             push(store, registries(auths=auths(registry.address)), events, name)
             pull(other, registries(auths=auths(registry.address)), events, name)
+            with other.stage() as staging:
+                (fetched,) = fetch_images(
+                    [name], ["linux/amd64"], staging=staging, store=other,
+                    registries=registries(auths=auths(registry.address)), events=events,
+                )  # fmt: skip
+            assert str(fetched.place) == name
+            login(registries(), registry.address, Credential("me", Secret(PASSWORD)))
         assert blobs_of(other) == blobs_of(store)
 
     def test_with_encryption_and_a_base(

@@ -55,7 +55,7 @@ class Server:
             with self.wire.exchange(Request("GET", f"{first}://{self._host}/v2/")) as answer:
                 return others[0] if answer.status == BAD_REQUEST else first
         except AgainError as error:
-            if isinstance(error.__cause__, ConnectionRefusedError | TimeoutError | socket.gaierror):
+            if error.last or isinstance(error.__cause__, ConnectionRefusedError | TimeoutError | socket.gaierror):
                 raise
             return others[0]
 
