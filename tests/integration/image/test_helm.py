@@ -129,6 +129,8 @@ def test_the_helm_of_an_image(helm: Path, tmp_path: Path, monkeypatch: pytest.Mo
     values = tmp_path / "values.yaml"
     values.write_text("image: {tag: v9}\n")
     own = look_through(CHARTS, Helm(rootfs=tmp_path), ("", values))
+    if os.geteuid() != 0 and any("cannot be contained here" in one.why for one in own.unresolved):
+        pytest.skip("this machine has no namespaces for users")
     assert places(own) == places(look_through(CHARTS, Helm(helm), ("", values)))
     assert not own.unresolved
     monkeypatch.setenv("PATH", str(helm.parent))
