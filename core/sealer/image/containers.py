@@ -1,8 +1,8 @@
 """Container images inside a cluster image: how its index says which they are, and where each was found.
 
 Each is a descriptor of the index, one a reference and platform. It has no `platform`, so that no tool takes it for the
-rootfs; annotations say what there is to know. Indexes that images were pinned by cannot be in an index (skopeo refuses
-that): they are layers of one artifact.
+rootfs; annotations say what there is to know. For the indexes that images were pinned by see
+:mod:`sealer.image.pinned_indexes`.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sealer.errors import ImageError, InputError
 from sealer.events import Json
 from sealer.image.discovery.model import Place
 from sealer.image.model import ContainerImage
-from sealer.image.oci import INDEXES, MANIFEST, MANIFESTS, Descriptor, children, decode
+from sealer.image.oci import MANIFESTS, Descriptor
+from sealer.image.pinned_indexes import PinnedIndexes, stage_indexes
 from sealer.image.reference import Reference
 
 if TYPE_CHECKING:
@@ -28,10 +28,6 @@ CONTAINER_REFERENCE = "io.sealer.image.reference"  # its full original name
 CONTAINER_PLATFORM = "io.sealer.image.platform"
 CONTAINER_FOUND = "io.sealer.image.found"  # a JSON list of [file, line, rule]
 CONTAINER_CONVERTED = "io.sealer.image.converted"  # what its manifest was made from, if no registry served it
-ARTIFACT = "io.sealer.image.artifact"  # in place of a descriptor's artifactType, with which skopeo refuses to copy
-
-PINNED_INDEXES = "application/vnd.sealer.pinned-indexes.v1"
-EMPTY = "application/vnd.oci.empty.v1+json"
 MOST_PLACES = 20  # of one image: the index must stay small enough for a registry
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9]+(?:/[a-z0-9.]+)?")
 
@@ -43,18 +39,8 @@ def stage_containers(staging: Staging, containers: Sequence[ContainerImage]) -> 
     """
     ordered = sorted(containers, key=lambda one: (one.reference, one.platform))
     described = [_described(one) for one in ordered]
-    indexes = {one.index.digest: one.index for one in ordered if one.index}
-    if not indexes:
-        return described
-    layers = [Descriptor(index.media_type, index.digest, index.size) for _, index in sorted(indexes.items())]
-    artifact: dict[str, Json] = {
-        "schemaVersion": 2,
-        "mediaType": MANIFEST,
-        "artifactType": PINNED_INDEXES,
-        "config": staging.add([b"{}"], EMPTY).as_json(),
-        "layers": [layer.as_json() for layer in layers],
-    }
-    return [*described, replace(staging.add_document(artifact, MANIFEST), annotations={ARTIFACT: PINNED_INDEXES})]
+    indexes = {index.digest: index for one in ordered for index in one.indexes}
+    return [*described, stage_indexes(staging, indexes)] if indexes else described
 
 
 def read_containers(store: Store, parts: Sequence[Descriptor], where: str) -> tuple[ContainerImage, ...]:
@@ -63,14 +49,11 @@ def read_containers(store: Store, parts: Sequence[Descriptor], where: str) -> tu
     :param parts: the descriptors of the index.
     :raises ImageError: one of them is not as :func:`stage_containers` writes it.
     """
-    indexes: dict[str, Descriptor] = {}
-    for part in parts:
-        if part.annotations.get(ARTIFACT) == PINNED_INDEXES and not part.platform and part.media_type in MANIFESTS:
-            indexes |= {index.digest: index for index in _pinned(store, part)}
+    pinned = PinnedIndexes(store, parts)
     found: dict[tuple[str, str], ContainerImage] = {}
     for part in parts:
         if not part.platform and CONTAINER_REFERENCE in part.annotations:
-            one = _read(part, indexes, where)
+            one = _read(part, pinned, where)
             if (one.reference, one.platform) in found:
                 raise ImageError(f"two container images are called {one.reference}", where=where, why=one.platform)
             found[one.reference, one.platform] = one
@@ -95,13 +78,7 @@ def _described(one: ContainerImage) -> Descriptor:
     return Descriptor(one.manifest.media_type, one.manifest.digest, one.manifest.size, annotations)
 
 
-def _pinned(store: Store, artifact: Descriptor) -> list[Descriptor]:
-    document = decode(store.read(artifact), artifact.digest)
-    layers = list(children(MANIFEST, {"layers": document.get("layers")}, artifact.digest))
-    return [layer for layer in layers if layer.media_type in INDEXES]
-
-
-def _read(part: Descriptor, indexes: dict[str, Descriptor], where: str) -> ContainerImage:
+def _read(part: Descriptor, pinned: PinnedIndexes, where: str) -> ContainerImage:
     reference, platform = part.annotations[CONTAINER_REFERENCE], part.annotations.get(CONTAINER_PLATFORM, "")
     if part.media_type not in MANIFESTS:
         raise ImageError("a container image is no image manifest", where=where, why=f"{part.media_type!r:.80}")
@@ -111,12 +88,13 @@ def _read(part: Descriptor, indexes: dict[str, Descriptor], where: str) -> Conta
         raise ImageError("a container image in it has no usable name", where=where, why=str(error)) from error
     if not _PLATFORM.fullmatch(platform):
         raise ImageError(f"{reference} has no usable platform", where=where, why=f"found {platform!r:.80}")
-    index = indexes.get(digest) if digest != part.digest else None
+    index = pinned.find(digest) if digest != part.digest else None
     if digest not in ("", part.digest) and index is None:
         raise ImageError(f"{reference} is another image", where=where, why=f"it is {part.digest}")
     converted = part.annotations.get(CONTAINER_CONVERTED, "")
     manifest = Descriptor(part.media_type, part.digest, part.size)
-    return ContainerImage(reference, platform, manifest, index, _places(part, where), converted)
+    inner = pinned.within(index) if index else ()
+    return ContainerImage(reference, platform, manifest, index, _places(part, where), converted, inner)
 
 
 def _places(part: Descriptor, where: str) -> tuple[Place, ...]:

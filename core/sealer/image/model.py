@@ -92,6 +92,7 @@ class ContainerImage:
     :param index: what the digest in the reference is of, if that is an index; it is in the image, too.
     :param found: where it is mentioned, the first places only.
     :param converted: `docker-archive`: the manifest was made from one; else empty.
+    :param inner_indexes: the indexes that lie in `index`, each after those that lie in it; they are in the image, too.
     """
 
     reference: str
@@ -100,6 +101,12 @@ class ContainerImage:
     index: Descriptor | None = None
     found: tuple[Place, ...] = ()
     converted: str = ""
+    inner_indexes: tuple[Descriptor, ...] = ()
+
+    @property
+    def indexes(self) -> tuple[Descriptor, ...]:
+        """What its digest pins beside the manifest, each after those that lie in it; mostly nothing."""
+        return (*self.inner_indexes, self.index) if self.index else ()
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ CLUSTER_IMAGE = "application/vnd.sealer.cluster-image.v1"
 REF_NAME = "org.opencontainers.image.ref.name"
 CREATED = "org.opencontainers.image.created"
 
+DEEPEST_INDEX = 3  # an index in an index in an index
 LARGEST_DOCUMENT = 16 * 1024 * 1024
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 

@@ -62,6 +62,43 @@ def test_they_are_read_as_they_were_written(store: Store) -> None:
     )  # fmt: skip
 
 
+def test_indexes_within_indexes_come_along(store: Store, tmp_path: Path) -> None:
+    """Into the store, through an archive, and out again."""
+
+    def nested(staging: Staging) -> list[ContainerImage]:
+        web = container(staging, 1)
+        inner = index_of(staging, web, kind=INDEX)
+        middle = index_of(staging, inner, kind=INDEX)
+        outer = index_of(staging, inner, middle, kind=INDEX)
+        name = f"r.io/web@{outer.digest}"
+        return [ContainerImage(name, "linux/amd64", web, outer, inner_indexes=(inner, middle))]
+
+    image = commit(store, nested)
+    assert [len(one.indexes) for one in image.containers] == [3]
+    save(store, ["app:v1"], tmp_path / "x.tar")
+    other = Store(tmp_path / "other")
+    load(other, tmp_path / "x.tar")
+    assert other.find("app:v1").containers == image.containers
+    for index in image.containers[0].indexes:
+        assert other.read(index) == store.read(index)
+    other.path(image.containers[0].inner_indexes[0].digest).unlink()
+    with pytest.raises(ImageError, match="a part of the image is missing"):
+        other.find("app:v1")
+
+
+def test_indexes_that_lie_too_deep_are_refused(store: Store) -> None:
+    def deep(staging: Staging) -> list[ContainerImage]:
+        web = container(staging, 1)
+        indexes = [index_of(staging, web, kind=INDEX)]
+        for _ in range(3):
+            indexes.append(index_of(staging, indexes[-1], kind=INDEX))
+        name = f"r.io/web@{indexes[-1].digest}"
+        return [ContainerImage(name, "linux/amd64", web, indexes[-1], inner_indexes=tuple(indexes[:-1]))]
+
+    with pytest.raises(ImageError, match="too deep in other indexes"):
+        commit(store, deep)
+
+
 def test_the_form_of_the_index(store: Store) -> None:
     image = commit(store, three)
     entries = json.loads(store.path(image.digest).read_bytes())["manifests"]

@@ -17,7 +17,6 @@ from sealer.image.oci import (
     DOCKER_LAYER,
     DOCKER_MANIFEST,
     INDEX,
-    INDEXES,
     MANIFEST,
     MANIFESTS,
     REF_NAME,
@@ -28,7 +27,15 @@ from sealer.image.oci import (
     texts,
 )
 from sealer.image.reference import Reference
-from sealer.image.registry.documents import LARGEST_MANIFEST, Document, choose, document_of, offers
+from sealer.image.registry.documents import (
+    LARGEST_MANIFEST,
+    Document,
+    Flattened,
+    choose,
+    document_of,
+    flatten,
+    offers,
+)
 from sealer.image.staging import BlobWriter, Staging
 from sealer.image.tarstream import CHUNK, gunzip
 
@@ -36,8 +43,6 @@ CONTAINERD_NAME = "io.containerd.image.name"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_ARCHIVE = "docker-archive"
 LARGEST_CONFIG = 8 * 1024 * 1024
-DEEPEST = 3  # an index in an index in an index
-MOST_MANIFESTS = 1000  # of one image
 _FASTEST = 1
 _GZIP_WINDOW = 31  # zlib's window bits for a gzip container
 
@@ -92,8 +97,10 @@ class OciForm:
         for part in manifest.children():
             staging.add(self._bundle.chunks(_path(part.digest)), "", digest=part.digest, size=part.size)
         found = _staged(staging, manifest)
-        index = _staged(staging, root) if reference.digest and root.is_index else None
-        return ContainerImage(str(reference), platform, found, index)
+        if not (reference.digest and root.is_index):
+            return ContainerImage(str(reference), platform, found)
+        inner = tuple(_staged(staging, self._document(part)) for part in self._flat(root).inner)
+        return ContainerImage(str(reference), platform, found, _staged(staging, root), inner_indexes=inner)
 
     def _docker_tags(self) -> dict[str, Sequence[str]]:
         """Names by the digest of the config, as a `manifest.json` beside the index has them."""
@@ -129,7 +136,7 @@ class OciForm:
             own = next((entry.platform for entry in self._entries if entry.digest == root.descriptor.digest), {})
             own = own or self._platform_of(root.children()[0])
             return root if offers(replace(root.descriptor, platform=own), [platform]) else None
-        here = [part for part in self._flat(root) if self._has(part)]
+        here = [part for part in self._flat(root).manifests if self._has(part)]
         chosen = choose(here, [platform])
         return self._document(chosen[0]) if chosen else None
 
@@ -141,20 +148,8 @@ class OciForm:
             raise ImageError("a blob is not what it should be", where=config.digest, why=f"it is {digest_of(content)}")
         return _platform(decode(content, config.digest))
 
-    def _flat(self, index: Document, depth: int = 1) -> list[Descriptor]:
-        found: list[Descriptor] = []
-        for part in index.children():
-            if part.media_type not in INDEXES:
-                found.append(part)
-            elif not self._has(part):
-                continue
-            elif depth < DEEPEST:
-                found += self._flat(self._document(part), depth + 1)
-            else:
-                raise ImageError("an index lies too deep in other indexes", where=part.digest)
-            if len(found) > MOST_MANIFESTS:
-                raise ImageError("an index has too many manifests", where=index.descriptor.digest)
-        return found
+    def _flat(self, index: Document) -> Flattened:
+        return flatten(index, lambda part: self._document(part) if self._has(part) else None)
 
     def _has(self, part: Descriptor) -> bool:
         size = self._bundle.size(_path(part.digest))

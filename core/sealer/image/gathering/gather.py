@@ -259,7 +259,7 @@ class Gathering:
                 forgive(one.name, ImageNotFoundError("the image is not there for the platform", why=platform))
             images |= {(one.name, platform): _container(one, platform) for platform in platforms if _for(one, platform)}
             if one.root.is_index:
-                self._fetched_indexes.add(one.root.descriptor.digest)
+                self._fetched_indexes |= {index.digest for index in (one.root.descriptor, *one.inner)}
         return images
 
     def _size(self, container: ContainerImage) -> int:
@@ -271,7 +271,7 @@ class Gathering:
 
     def _drop_indexes(self, images: Iterable[GatheredImage]) -> None:
         """An index that nothing pins is not kept: the store must not get what nobody can ask it for."""
-        pinned = {one.container.index.digest for one in images if one.container.index}
+        pinned = {index.digest for one in images for index in one.container.indexes}
         for digest in self._fetched_indexes - pinned:
             (self._staging.blobs / digest.removeprefix("sha256:")).unlink(missing_ok=True)
 
@@ -299,7 +299,8 @@ def _container(fetched: FetchedImage, platform: str) -> ContainerImage:
     assert manifest is not None
     root = fetched.root.descriptor
     index = root if fetched.place.digest and root.media_type in INDEXES else None
-    return ContainerImage(fetched.name, platform, manifest, index)
+    inner = fetched.inner if index else ()
+    return ContainerImage(fetched.name, platform, manifest, index, inner_indexes=inner)
 
 
 def _is_not_there(error: SealerError) -> bool:

@@ -46,7 +46,8 @@ class StoredContainers:
         for held in self._held.get((pinned or reference, platform), ()):
             if self._use(held):
                 index = held.container.index if pinned and held.container.manifest.digest != pinned else None
-                return replace(held.container, reference=reference, index=index, found=())
+                inner = held.container.inner_indexes if index else ()
+                return replace(held.container, reference=reference, index=index, inner_indexes=inner, found=())
         return None
 
     def _found(self) -> Iterator[tuple[tuple[str, str], _Held]]:
@@ -68,8 +69,7 @@ class StoredContainers:
             if held.owner.digest not in self._used:
                 self._store.use(self._staging, held.owner.digest)
                 self._used.add(held.owner.digest)
-            index = held.container.index
-            wanted = [*self._store.closure(held.container.manifest).values(), *([index] if index else ())]
+            wanted = [*self._store.closure(held.container.manifest).values(), *held.container.indexes]
         except ImageError:
             return False  # it was removed meanwhile, or is damaged
         return all(self._whole(part) for part in wanted)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from sealer.errors import ImageError
 from sealer.image.oci import (
+    DEEPEST_INDEX,
     DOCKER_LIST,
     DOCKER_MANIFEST,
     INDEX,
@@ -22,6 +23,8 @@ from sealer.image.oci import (
 )
 
 LARGEST_MANIFEST = 4 * 1024 * 1024  # docker-registry accepts no larger ones
+MOST_MANIFESTS = 1000  # of one image
+MOST_INDEXES = 100  # of one image
 ACCEPT = ", ".join((INDEX, MANIFEST, DOCKER_LIST, DOCKER_MANIFEST))
 _SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+"
 _FOREIGN = ("nondistributable", "foreign")
@@ -97,6 +100,49 @@ def document_of(content: bytes, media_type: str, where: str, expected: Descripto
     if kind not in (*INDEXES, *MANIFESTS):
         raise ImageError("not a manifest of an image", where=where, why=f"its media type is {kind!r:.80}")
     return Document(replace(descriptor, media_type=str(kind)), content)
+
+
+@dataclass(frozen=True)
+class Flattened:
+    """An index with the indexes in it.
+
+    :param manifests: all that they name, in their order.
+    :param inner: the indexes in it, each after those that lie in it: a registry takes them in this order.
+    """
+
+    manifests: tuple[Descriptor, ...] = ()
+    inner: tuple[Descriptor, ...] = ()
+
+
+def flatten(index: Document, read: Callable[[Descriptor], Document | None]) -> Flattened:
+    """What an index names, also by way of indexes in it.
+
+    :param read: the document of an inner index; None to pass it over.
+    :raises ImageError: they lie too deep, in a circle, or are too many.
+    """
+    manifests: list[Descriptor] = []
+    inner: dict[str, Descriptor] = {}
+    tried: set[str] = set()
+
+    def walk(document: Document, above: tuple[str, ...]) -> None:
+        for part in document.children():
+            if part.media_type not in INDEXES:
+                manifests.append(part)
+            elif part.digest in above:
+                raise ImageError("an index lies within itself", where=part.digest)
+            elif len(above) >= DEEPEST_INDEX:
+                raise ImageError("an index lies too deep in other indexes", where=part.digest)
+            elif part.digest not in tried:
+                tried.add(part.digest)
+                if found := read(part):
+                    walk(found, (*above, part.digest))
+                    inner[part.digest] = found.descriptor
+            if len(manifests) > MOST_MANIFESTS or len(tried) > MOST_INDEXES:
+                what = "manifests" if len(manifests) > MOST_MANIFESTS else "indexes in it"
+                raise ImageError(f"an index has too many {what}", where=index.descriptor.digest)
+
+    walk(index, (index.descriptor.digest,))
+    return Flattened(tuple(manifests), tuple(inner.values()))
 
 
 def offers(descriptor: Descriptor, wanted: Iterable[str]) -> str:

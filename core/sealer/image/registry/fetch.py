@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from sealer.errors import ImageError, SealerError
 from sealer.events import EventStream
-from sealer.image.oci import INDEXES, Descriptor, decode, platform_text, texts
-from sealer.image.registry.documents import Document, choose
+from sealer.image.oci import Descriptor, decode, platform_text, texts
+from sealer.image.registry.documents import Document, Flattened, choose, flatten
 from sealer.image.registry.intake import Intake, Wanted
 from sealer.image.registry.names import Place, complete_container
 from sealer.image.registry.progress import Progress
@@ -17,8 +17,6 @@ from sealer.image.registry.repository import Repository
 from sealer.image.staging import Staging
 from sealer.image.store import Store
 
-DEEPEST = 3  # an index in an index in an index
-MOST_MANIFESTS = 1000  # of one image
 LARGEST_CONFIG = 8 * 1024 * 1024
 
 
@@ -31,6 +29,7 @@ class FetchedImage:
     :param root: what the registry served for that name: an index, or the manifest itself.
     :param manifests: one for each platform, `platform` being set; the bytes are those the registry served.
     :param missing: platforms that were wanted, and that the image does not have.
+    :param inner: the indexes that lie in `root`, each after those that lie in it.
     """
 
     name: str
@@ -38,6 +37,7 @@ class FetchedImage:
     root: Document
     manifests: tuple[Descriptor, ...]
     missing: tuple[str, ...] = ()
+    inner: tuple[Descriptor, ...] = ()
 
 
 def fetch_images(
@@ -89,6 +89,7 @@ class _Plan:
     chosen: tuple[Descriptor, ...]
     manifests: tuple[Document, ...]
     sources: tuple[Repository, ...]
+    inner: tuple[Descriptor, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,28 +108,18 @@ def _attempt(
         sources = (source, *(other for other in sources if other is not source))
         if not root.is_index:
             return _Plan(name, place, root, (root.descriptor,), (root,), sources)
-        chosen = choose(_flat(intake, root, sources), platforms)
+        flat = _flat(intake, root, sources)
+        chosen = choose(flat.manifests, platforms)
         if not chosen:
             raise ImageError("the image is not there for the platform", where=str(place), why=", ".join(platforms))
         manifests = tuple(intake.document(part, sources) for part in chosen)
-        return _Plan(name, place, root, chosen, manifests, sources)
+        return _Plan(name, place, root, chosen, manifests, sources, flat.inner)
     except SealerError as error:
         return _Failure(name, error)
 
 
-def _flat(intake: Intake, index: Document, sources: tuple[Repository, ...], depth: int = 1) -> list[Descriptor]:
-    """The manifests of an index, and of the indexes in it."""
-    found: list[Descriptor] = []
-    for part in index.children():
-        if part.media_type not in INDEXES:
-            found.append(part)
-        elif depth < DEEPEST:
-            found += _flat(intake, intake.document(part, sources), sources, depth + 1)
-        else:
-            raise ImageError("an index lies too deep in other indexes", where=part.digest)
-        if len(found) > MOST_MANIFESTS:
-            raise ImageError("an index has too many manifests", where=index.descriptor.digest)
-    return found
+def _flat(intake: Intake, index: Document, sources: tuple[Repository, ...]) -> Flattened:
+    return flatten(index, lambda part: intake.document(part, sources))
 
 
 def _raise_failures(failures: Sequence[_Failure], count: int) -> None:
@@ -149,7 +140,7 @@ def _image(plan: _Plan, staging: Staging, platforms: Sequence[str]) -> FetchedIm
         manifests = (replace(plan.root.descriptor, platform=_platform_of(config, staging)),)
     have = [platform_text(part.platform) for part in manifests]
     missing = [text for text in platforms if not any(f"{own}/".startswith(f"{text}/") for own in have)]
-    return FetchedImage(plan.name, plan.place, plan.root, manifests, tuple(missing))
+    return FetchedImage(plan.name, plan.place, plan.root, manifests, tuple(missing), plan.inner)
 
 
 def _platform_of(config: Descriptor, staging: Staging) -> dict[str, str]:

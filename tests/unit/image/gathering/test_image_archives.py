@@ -134,6 +134,42 @@ def test_by_the_digest_of_an_index(find: Finder, tmp_path: Path) -> None:
     assert find.staged[image.root[7:]] == image.blobs[image.root[7:]]
 
 
+def wrapped(image: OciImage, entries: list[dict[str, object]]) -> OciImage:
+    """The image with one more index around it."""
+    content = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).encode()
+    entry = {"mediaType": INDEX, "digest": f"sha256:{sha256(content)}", "size": len(content)}
+    return OciImage(str(entry["digest"]), image.manifests, {**image.blobs, sha256(content): content}, entry)
+
+
+def test_indexes_within_a_pinned_index_are_kept(find: Finder, tmp_path: Path) -> None:
+    innermost = oci_image("web", ["amd64", "arm64"])
+    middle = wrapped(innermost, [dict(innermost.entry)])
+    outer = wrapped(middle, [dict(middle.entry), dict(innermost.entry)])
+    archive = write_tar(tmp_path / "x.tar", oci_members([(outer, NAMED)]))
+    found = find(archive, name=f"r.io/web@{outer.root}")
+    assert found
+    assert [index.digest for index in found.indexes] == [innermost.root, middle.root, outer.root]
+    assert {digest: outer.blobs[digest] for digest in (one.root[7:] for one in (innermost, middle, outer))}.items() <= (
+        find.staged.items()
+    )
+    by_name = find(archive)
+    assert by_name
+    assert by_name.indexes == ()
+    assert not {one.root[7:] for one in (innermost, middle, outer)} & set(find.staged)
+
+
+def test_an_index_with_too_many_indexes_is_refused(find: Finder, tmp_path: Path) -> None:
+    image = oci_image("web", indexed=True)
+    entries = [dict(image.entry)]
+    for number in range(100):
+        image = OciImage(image.root, image.manifests, wrapped(image, [{**entries[0], "urls": [number]}]).blobs, {})
+        content = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [{**entries[0], "urls": [number]}]})
+        entries.append({"mediaType": INDEX, "digest": f"sha256:{sha256(content.encode())}", "size": len(content)})
+    many = wrapped(image, entries)
+    with pytest.raises(ImageError, match="too many indexes in it"):
+        find(write_tar(tmp_path / "x.tar", oci_members([(many, NAMED)])))
+
+
 def test_by_the_digest_of_a_manifest_within_an_index(find: Finder, tmp_path: Path) -> None:
     image = oci_image("web", ["amd64", "arm64"])
     archive = write_tar(tmp_path / "x.tar", oci_members([(image, {})]))
