@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DISTRIBUTIONS = [ROOT, *sorted(path.parent for path in ROOT.glob("*plugins/*/setup.cfg"))]
-PACKAGES = {"yaml": "pyyaml", "isal": "isal"}  # import name: distribution, where they differ
+# Import name: distribution, where they differ. Python has `compression` itself since 3.14.
+PACKAGES = {"yaml": "pyyaml", "isal": "isal", "backports": "backports.zstd", "compression": "backports.zstd"}
 
 
 def declared(distribution: Path) -> set[str]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import bz2
 import hashlib
-import lzma
 import os
 import re
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 from sealer.errors import ImageError
 from sealer.events import Json
+from sealer.image.compressed import opened
+from sealer.image.expansion import Readable
 from sealer.image.files import lay_over
 from sealer.image.oci import (
     CREATED,
@@ -31,9 +31,9 @@ from sealer.image.oci_image import NoClusterImageError, read_cluster_image
 from sealer.image.reference import Reference
 from sealer.image.staged import StagedStore
 from sealer.image.staging import Staging
-from sealer.image.storage import open_file, storage_errors, sync_directory
+from sealer.image.storage import storage_errors, sync_directory
 from sealer.image.store import LAYOUT, Store
-from sealer.image.tarstream import BLOCK, CHUNK, Content, Kind, Member, damage, members
+from sealer.image.tarstream import BLOCK, CHUNK, Content, Kind, Member, members
 
 _BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})")
 _RECORD = 20 * BLOCK  # a tar ends at a multiple of this, as every tar program writes it
@@ -99,7 +99,7 @@ def load(store: Store, source: Path) -> tuple[tuple[str, str], ...]:
 
 def _load(store: Store, source: Path) -> tuple[tuple[str, str], ...]:
     with store.stage() as staging, blamed(source):
-        with opened(source) as file:
+        with opened(source, staging.directory) as file:
             index = _stage_members(staging, file)
         entries = _entries(index, source)
         staged = StagedStore(store, staging)
@@ -147,24 +147,6 @@ def _add_bytes(file: IO[bytes], name: str, content: bytes) -> None:
 
 
 @contextmanager
-def opened(source: Path) -> Iterator[IO[bytes]]:
-    """The tar, whatever it is compressed with; errors of its bytes become ours."""
-    from isal import igzip  # only when there is something to read
-
-    openers: dict[bytes, Callable[[Path], object]] = {b"\x1f\x8b": igzip.open, b"BZh": bz2.open, b"\xfd7z": lzma.open}
-    try:
-        with source.open("rb") as file:
-            head = file.read(3)
-        opener = next((opener for magic, opener in openers.items() if head.startswith(magic)), open_file)
-        with cast(IO[bytes], opener(source)) as file:
-            yield file
-    except damage() as error:
-        raise ImageError("the archive is damaged", where=str(source), why=str(error)) from error
-    except OSError as error:
-        raise ImageError("the archive cannot be read", where=str(source), why=error.strerror or str(error)) from error
-
-
-@contextmanager
 def blamed(source: Path) -> Iterator[None]:
     """Say of every error which archive it is about."""
     try:
@@ -177,7 +159,7 @@ def blamed(source: Path) -> Iterator[None]:
         raise kind(error.what, where=str(source), why=why, remedy=error.remedy) from error
 
 
-def _stage_members(staging: Staging, file: IO[bytes]) -> dict[str, Json]:
+def _stage_members(staging: Staging, file: Readable) -> dict[str, Json]:
     """Stage the blobs; what `index.json` says is returned."""
     documents: dict[str, dict[str, Json]] = {}
     for member, content in members(file):

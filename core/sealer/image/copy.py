@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import bz2
 import difflib
-import lzma
 import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
 
-from sealer.errors import BuildError
+from sealer.errors import BuildError, ImageError
 from sealer.events import Json
 from sealer.image.changes import contained
+from sealer.image.compressed import opened
 from sealer.image.ignore import Ignore, path_pattern
 from sealer.image.layer import Entry, Scanner, check_depth, order
 from sealer.image.links import LeadsOutError
-from sealer.image.storage import open_file, storage_errors
-from sealer.image.tarstream import Kind, Readable, gunzip
+from sealer.image.storage import storage_errors
+from sealer.image.tarstream import Kind
 from sealer.image.tree import Tree
 from sealer.image.unpack import Unpacked
 
@@ -31,7 +28,6 @@ DIRECTORIES = frozenset(
 )
 _STARS = re.compile(r"(?<!\\)\*{2,}")  # one star to Docker's COPY
 _WILDCARD = re.compile(r"[*?\[]")
-_MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
 
 
 class SourceError(BuildError):
@@ -233,10 +229,9 @@ class CopyPlan:
                 self._add(source, target)
             self._add_all(self._context.walk(source, path), target)
             return
-        compression = _archive(source) if self._unpack_into else None
-        if compression is not None and self._unpack_into is not None:
+        if self._unpack_into is not None and _is_tar(source):
             directory = self._unpack_into / str(len(list(self._unpack_into.iterdir())))
-            with _decompressed(source, compression) as stream:
+            with opened(source, self._unpack_into) as stream:
                 Unpacked(directory).apply_tar(stream)
             self._add_all(Context(directory).walk(directory, ""), target)
             return
@@ -286,38 +281,12 @@ def _names(directory: Path) -> list[str]:
         return os.listdir(directory)  # noqa: PTH208 - names are wanted
 
 
-def _archive(source: Path) -> str | None:
-    """The compression of a tar archive, empty for none; None for what is no archive.
-
-    The content tells, as with Docker, not the name.
-    """
+def _is_tar(source: Path) -> bool:
+    """Whether it is a tar archive, compressed or not: the content tells, as with Docker, not the name."""
     if not stat.S_ISREG(source.stat().st_mode):
-        return None
-    with storage_errors("a file could not be read", source), source.open("rb") as file:
-        head = file.read(512)
-    compression = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), "")
-    if not compression:
-        return "" if head[257:262] == b"ustar" else None
+        return False
     try:
-        with _decompressed(source, compression) as stream:
-            return compression if stream.read(512)[257:262] == b"ustar" else None
-    except (BuildError, OSError, EOFError, lzma.LZMAError):
-        return None
-
-
-@contextmanager
-def _decompressed(source: Path, compression: str) -> Iterator[Readable]:
-    if compression == "gzip":
-        with gunzip(source) as stream:
-            yield stream
-        return
-    openers: dict[str, Callable[[Path], object]] = {
-        "bzip2": bz2.open,
-        "xz": lzma.open,
-        "": open_file,
-    }
-    with cast(IO[bytes], openers[compression](source)) as file:
-        try:
-            yield file
-        except (EOFError, lzma.LZMAError) as error:
-            raise BuildError("an archive cannot be unpacked", where=str(source), why=str(error)) from error
+        with opened(source) as stream:
+            return stream.read(512)[257:262] == b"ustar"
+    except ImageError:
+        return False

@@ -20,6 +20,7 @@ from io import RawIOBase
 from pathlib import Path
 
 from sealer.errors import ImageError
+from sealer.image.expansion import require_sane
 from sealer.image.oci import LAYER, Descriptor
 from sealer.image.staging import BlobWriter, Staging
 from sealer.image.storage import shown, storage_errors
@@ -135,6 +136,7 @@ def write_layer(
     :param entries: sorted by :func:`order`, no path twice.
     :param progress: gets the number of bytes of the tar so far.
     :param files: gets each file that was read.
+    :raises ImageError: a file or the disk failed, or the layer is one that none of us would unpack.
     """
     with BlobWriter(staging.blobs) as writer, ThreadPoolExecutor(1) as thread:
         tar = _Compressor(writer, thread, progress or (lambda _: None))
@@ -142,6 +144,7 @@ def write_layer(
             _write_entry(tar, entry, files)
         tar.write(bytes(2 * BLOCK))
         diff_id = tar.finish()
+        require_sane(tar.size, writer.size)
         return Descriptor(LAYER, writer.finish(), writer.size), diff_id
 
 
@@ -158,7 +161,7 @@ class _Compressor:
         self._hash = hashlib.sha256()
         self._piece = bytearray(CHUNK)
         self._filled = 0
-        self._done = 0
+        self.size = 0  # bytes of the tar so far
         self._waiting: deque[Future[None]] = deque()
 
     def write(self, data: bytes) -> None:
@@ -190,8 +193,8 @@ class _Compressor:
     def _hand_over(self, piece: bytearray | memoryview) -> None:
         self._waiting.append(self._thread.submit(self._compress, piece))
         self._hash.update(piece)
-        self._done += len(piece)
-        self._progress(self._done)
+        self.size += len(piece)
+        self._progress(self.size)
         while len(self._waiting) > _AHEAD:
             self._waiting.popleft().result()
 

@@ -18,9 +18,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO, Protocol, cast
+from typing import IO, BinaryIO, cast
 
 from sealer.errors import ImageError
+from sealer.image.expansion import Bounded, Readable
 
 BLOCK = 512
 CHUNK = 1024 * 1024
@@ -71,14 +72,6 @@ class Member:
     mode: int
     size: int = 0
     link: str = ""
-
-
-class Readable(Protocol):
-    """A binary stream."""
-
-    def read(self, size: int, /) -> bytes:
-        """At most `size` bytes, empty at the end."""
-        ...
 
 
 class Hashed:
@@ -165,14 +158,14 @@ def damage() -> tuple[type[Exception], ...]:
 def gunzip(path: Path) -> Iterator[Readable]:
     """The uncompressed bytes of a gzip file, as a stream.
 
-    :raises ImageError: it cannot be read, is damaged, or is no gzip file.
+    :raises ImageError: it cannot be read, is damaged, is no gzip file, or unpacks to too much.
     """
     from isal import igzip
 
     expected: tuple[type[Exception], ...] = (*damage(), OSError)
     try:
         with cast(IO[bytes], igzip.open(path, "rb")) as stream:  # type: ignore[no-untyped-call]  # isal has no types here
-            yield stream
+            yield Bounded(stream, path)
     except expected as error:
         if isinstance(error, OSError) and error.filename is not None and error.filename != str(path):
             raise  # not about this file
@@ -321,4 +314,5 @@ def clean(path: str, name: str) -> str:
 
 def refused(name: str, why: str) -> ImageError:
     """The error for a member that no layer may hold."""
-    return ImageError("a layer is refused", where=ascii(name[:200])[1:-1], why=why)
+    remedy = "make it again without that, if it is yours; otherwise do not trust it"
+    return ImageError("a layer is refused", where=ascii(name[:200])[1:-1], why=why, remedy=remedy)

@@ -11,10 +11,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from sealer.image.expansion import Readable
 from sealer.image.links import resolve
 from sealer.image.model import Layer
 from sealer.image.storage import remove_tree, storage_errors
-from sealer.image.tarstream import Content, Kind, Member, Readable, gunzip, members
+from sealer.image.tarstream import Content, Kind, Member, gunzip, members
 from sealer.image.tree import Tree
 
 TIME = 315_532_800  # 1980-01-01, seconds: a zip archive knows no time before

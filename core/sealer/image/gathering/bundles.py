@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sealer.errors import ImageError
-from sealer.image.archive import opened
+from sealer.image.compressed import LONGEST_MAGIC, is_compressed, opened
 from sealer.image.oci import LARGEST_DOCUMENT
 from sealer.image.storage import storage_errors
 from sealer.image.tarstream import BLOCK, CHUNK, Kind, Seekable, clean, members, refused
@@ -18,8 +18,6 @@ from sealer.image.tarstream import BLOCK, CHUNK, Kind, Seekable, clean, members,
 MOST_MEMBERS = 200_000
 MOST_LINKS = 8  # on the way to one file
 _MAGIC = 257  # where a tar's first header says what it is
-GZIP = b"\x1f\x8b"
-_COMPRESSED = (GZIP, b"BZh", b"\xfd7z")
 
 
 class Bundle(Protocol):
@@ -88,9 +86,9 @@ class TarBundle:
     def __init__(self, source: Path, scratch: Path) -> None:
         self.source = source
         with storage_errors("the archive cannot be read", source), source.open("rb") as file:
-            head = file.read(6)
+            head = file.read(LONGEST_MAGIC)
         self._file = source
-        if head.startswith(_COMPRESSED):
+        if is_compressed(head):
             _decompress(source, scratch)
             self._file = scratch
         self._places: dict[str, _Place] = {}
@@ -158,11 +156,11 @@ def is_archive(file: Path) -> bool:
     """Whether a file is a tar, or compressed, by its first bytes."""
     with storage_errors("the archive cannot be read", file), file.open("rb") as stream:
         head = stream.read(BLOCK)
-    return head.startswith(_COMPRESSED) or head[_MAGIC : _MAGIC + 5] == b"ustar"
+    return is_compressed(head) or head[_MAGIC : _MAGIC + 5] == b"ustar"
 
 
 def _decompress(source: Path, target: Path) -> None:
-    with opened(source) as stream, storage_errors("the archive could not be unpacked", target):
+    with opened(source, target.parent) as stream, storage_errors("the archive could not be unpacked", target):
         with target.open("xb") as file:
             while chunk := stream.read(CHUNK):
                 file.write(chunk)

@@ -10,8 +10,10 @@ from typing import Protocol
 
 from sealer.errors import ImageError, InputError
 from sealer.events import Json
+from sealer.image.compressed import GZIP
 from sealer.image.discovery.names import normalised
-from sealer.image.gathering.bundles import GZIP, Bundle, read
+from sealer.image.expansion import require_sane
+from sealer.image.gathering.bundles import Bundle, read
 from sealer.image.model import ContainerImage
 from sealer.image.oci import (
     DOCKER_LAYER,
@@ -236,13 +238,15 @@ def stage_layer(chunks: Iterator[bytes], staging: Staging) -> tuple[Descriptor, 
             while piece := stream.read(CHUNK):
                 digest.update(piece)
         return layer, f"sha256:{digest.hexdigest()}"
-    plain = hashlib.sha256()
+    plain, count = hashlib.sha256(), 0
     gzip = isal_zlib.compressobj(_FASTEST, isal_zlib.DEFLATED, _GZIP_WINDOW)
     with BlobWriter(staging.blobs) as writer:
         for piece in _again(first, chunks):
             plain.update(piece)
+            count += len(piece)
             writer.write(gzip.compress(piece))
         writer.write(gzip.flush())
+        require_sane(count, writer.size)
         return Descriptor(DOCKER_LAYER, writer.finish(), writer.size), f"sha256:{plain.hexdigest()}"
 
 
