@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import IO, BinaryIO, cast
+from typing import IO, Protocol, cast
 
 from sealer.errors import ImageError
 from sealer.image.expansion import Bounded, Readable
@@ -17,6 +17,7 @@ from sealer.image.storage import open_file
 from sealer.image.tarstream import CHUNK, damage
 
 GZIP = b"\x1f\x8b"
+ZSTD = b"\x28\xb5\x2f\xfd"
 LONGEST_MAGIC = 6
 _XZ_MEMORY = 128 * 1024 * 1024  # bytes; `xz -9` needs half of it, and a header may ask for 4 GiB
 
@@ -36,7 +37,8 @@ def opened(source: Path, disk: Path | None = None) -> Iterator[Readable]:
         raise ImageError("the archive is damaged", where=str(source), why=str(error), remedy=_AGAIN) from error
     except OSError as error:
         why = error.strerror or str(error)
-        raise ImageError("the archive cannot be read", where=str(source), why=why) from error
+        remedy = "check its name and its permissions" if error.errno else _AGAIN
+        raise ImageError("the archive cannot be read", where=str(source), why=why, remedy=remedy) from error
 
 
 def is_compressed(head: bytes) -> bool:
@@ -72,18 +74,29 @@ def _zstd() -> ModuleType:
     return zstd
 
 
-class _Xz:
-    """What `lzma.open` gives, with a bound on the memory that the file may ask for."""
+class _Decoder(Protocol):
+    """What the decompressors of xz and zstd have in common."""
 
-    def __init__(self, source: Path) -> None:
-        self._file: BinaryIO = source.open("rb")
-        self._decoder = self._new()
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
 
-    def __enter__(self) -> _Xz:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+class _Decoded:
+    """One stream after the other, as both formats allow, at most so many bytes at a time.
+
+    :param read: gives the next compressed bytes, empty at the end.
+    :param new: a decoder for one stream.
+    """
+
+    def __init__(self, read: Callable[[], bytes], new: Callable[[], _Decoder]) -> None:
+        self._next = read
+        self._new = new
+        self._decoder = new()
 
     def read(self, size: int, /) -> bytes:
         """At most `size` bytes, empty at the end."""
@@ -92,23 +105,39 @@ class _Xz:
             if self._decoder.eof:  # another stream may follow, behind some zeros
                 feed = self._decoder.unused_data.lstrip(b"\0")
                 while not feed:
-                    if not (more := self._file.read(CHUNK)):
+                    if not (more := self._next()):
                         return b""
                     feed = more.lstrip(b"\0")
                 self._decoder = self._new()
-            elif self._decoder.needs_input and not (feed := self._file.read(CHUNK)):
+            elif self._decoder.needs_input and not (feed := self._next()):
                 raise EOFError("it ends too early")
             if chunk := self._decoder.decompress(feed, size):
                 return chunk
 
-    @staticmethod
-    def _new() -> lzma.LZMADecompressor:
-        return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+
+@contextmanager
+def _open_xz(source: Path) -> Iterator[Readable]:
+    """What `lzma.open` gives, with a bound on the memory that the file may ask for."""
+    with source.open("rb") as file:
+        yield _Decoded(lambda: file.read(CHUNK), lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY))
+
+
+def unzstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """What was compressed with zstd.
+
+    :raises ImageError: it is damaged.
+    """
+    decoded = _Decoded(lambda: next(chunks, b""), _zstd().ZstdDecompressor)
+    try:
+        while chunk := decoded.read(CHUNK):
+            yield chunk
+    except (EOFError, _zstd().ZstdError) as error:
+        raise ImageError("a layer cannot be read", why=str(error), remedy=_AGAIN) from error
 
 
 _OPENERS: dict[bytes, Callable[[Path], object]] = {
     GZIP: _open_gzip,
     b"BZh": bz2.open,
-    b"\xfd7zXZ\0": _Xz,
-    b"\x28\xb5\x2f\xfd": _open_zstd,
+    b"\xfd7zXZ\0": _open_xz,
+    ZSTD: _open_zstd,
 }

@@ -28,6 +28,7 @@ from sealer.image.oci import (
     texts,
 )
 from sealer.image.platforms import platform_object
+from sealer.image.storage import storage_errors
 
 if TYPE_CHECKING:
     from sealer.image.staging import Staging
@@ -74,13 +75,22 @@ def read_cluster_image(store: Store, reference: str, entry: Descriptor) -> Clust
     return ClusterImage(reference, entry.digest, rootfs, read_containers(store, parts, reference))
 
 
+def read_config(store: Store, manifest: str) -> bytes:
+    """The config of a rootfs, byte for byte.
+
+    :param manifest: digest of the rootfs's manifest.
+    :raises ImageError: a part of it is missing or damaged.
+    """
+    document = decode(store.read(_manifest(store, manifest)), manifest)
+    return store.read(Descriptor.from_json(document.get("config"), manifest))
+
+
 def read_history(store: Store, manifest: str) -> tuple[tuple[str, bool], ...]:
     """The instructions a rootfs was made by, each with whether it made no layer.
 
     :param manifest: digest of the rootfs's manifest.
     """
-    size = store.path(manifest).stat().st_size
-    config = _config(store, Descriptor(MANIFEST, manifest, size))[0]
+    config = _config(store, _manifest(store, manifest))[0]
     steps = [step for step in items(config.get("history")) if isinstance(step, dict)]
     return tuple((str(step.get("created_by", "")), step.get("empty_layer") is True) for step in steps)
 
@@ -122,6 +132,11 @@ def stage_index(
         **_annotations(annotations or {}),
     }
     return replace(staging.add_document(document, INDEX), artifact_type=CLUSTER_IMAGE)
+
+
+def _manifest(store: Store, digest: str) -> Descriptor:
+    with storage_errors("a part of the image is missing", store.path(digest)):
+        return Descriptor(MANIFEST, digest, store.path(digest).stat().st_size)
 
 
 def _annotations(annotations: Mapping[str, str]) -> dict[str, Json]:

@@ -183,9 +183,14 @@ def test_cached_steps_are_shown(sealer: Shell, tmp_path: Path) -> None:
         (["rmi"], 2, "Missing argument 'IMAGE...'"),
         (["rmi", "-p", "none"], 2, "--prune takes no IMAGE"),
         (["save", "none", "-o", "x"], 1, "no image 'none'"),
-        (["save", "none"], 2, "--output"),
+        (["save", "none"], 1, "no image 'none'"),
+        (["save", "none", "--format", "oci-dir"], 2, "name it with -o DIRECTORY"),
+        (["save", "none", "--format", "docker-dir", "-o", "x"], 2, "'docker-archive'"),
+        (["save", "none", "--output", "json"], 2, "would write a file of that name"),
+        (["--output", "json", "save", "none"], 2, "standard output is taken by the archive"),
         (["load", "-i", "none"], 1, "No such file"),
         (["load", "-i", "Kubefile"], 1, "not a tar archive"),
+        (["load", "-i", "data"], 1, "not an image archive"),
     ],
 )
 def test_what_goes_wrong_is_said_in_one_message(sealer: Shell, arguments: list[str], status: int, said: str) -> None:
@@ -254,3 +259,41 @@ def test_prune_takes_what_nobody_needs(sealer: Shell, tmp_path: Path) -> None:
     sealer("build", "-q", "-t", "app", ".")
     assert [one["digest"] for one in sealer.json("rmi", "-p")["removed"]] == [now]  # type: ignore[attr-defined]
     assert [image["name"] for image in listed(sealer)] == ["app"]
+
+
+@pytest.mark.parametrize("options", [[], ["-o", "-", "--format", "docker-archive"]])
+def test_an_image_goes_through_a_pipe(sealer: Shell, tmp_path: Path, options: list[str]) -> None:
+    sealer("build", "-q", "-t", "app:v1")
+    command = [sys.executable, "-m", "sealer"]
+    environment = {**os.environ, "SEALER_HOME": str(sealer.home)}
+    there = {**os.environ, "SEALER_HOME": str(tmp_path / "there")}
+    saving = subprocess.Popen([*command, "save", *options, "app:v1"], env=environment, stdout=subprocess.PIPE)
+    loaded = subprocess.run(
+        [*command, "load"], env=there, stdin=saving.stdout, check=True, capture_output=True, text=True
+    )
+    assert saving.stdout is not None
+    saving.stdout.close()
+    assert saving.wait(timeout=60) == 0
+    assert loaded.stdout.startswith("loaded app:v1 sha256:")
+
+
+@pytest.mark.parametrize("arguments", [["save", "app:v1"], ["load"]])
+def test_an_archive_is_nothing_for_a_terminal(sealer: Shell, tmp_path: Path, arguments: list[str]) -> None:
+    sealer("build", "-q", "-t", "app:v1")
+    ours, theirs = os.openpty()
+    try:
+        result = subprocess.run(
+            [sys.executable, "-m", "sealer", *arguments],
+            env={**os.environ, "SEALER_HOME": str(sealer.home)},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    assert result.returncode == 2
+    assert "terminal" in result.stderr
+    assert "use a pipe" in result.stderr

@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
 from sealer.cli.app import App, pass_app
+from sealer.errors import InputError
 from sealer.events import Json
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
+_STDIN = "-"
+_PATH = click.Path(allow_dash=True)
 
 
 @click.command("load")
-@click.option("-i", "--input", "source", required=True, type=_FILE, help="The file.")
+@click.option(
+    "-i",
+    "--input",
+    "source",
+    default=_STDIN,
+    type=_PATH,
+    help="The file, or the directory of an OCI layout; - is standard input.",
+)
 @pass_app
-def command(app: App, source: Path) -> None:
-    """Read images from an archive that `sealer save` wrote, or from a docker-archive.
+def command(app: App, source: str) -> None:
+    """Read images from an archive, or from standard input.
 
-    A container image of a docker-archive becomes a cluster image, whose rootfs are its files: a base for FROM.
+    It may be what `sealer save` wrote, an OCI archive or layout of skopeo, buildah or podman, or a docker-archive, also
+    compressed with gzip, bzip2, xz or zstd. A container image becomes a cluster image, whose rootfs are its files: a
+    base for FROM.
     """
     from sealer.image.archive import load  # noqa: PLC0415  # only save and load need it
     from sealer.image.store import Store  # noqa: PLC0415
 
-    loaded = load(Store(app.settings.images), source)
+    loaded = load(Store(app.settings.images), Path(source) if source != _STDIN else _standard_input())
     records: list[Json] = [{"name": name, "digest": digest} for name, digest in loaded]
     app.show({"images": records}, lambda: "\n".join(f"loaded {name or '<none>'} {digest}" for name, digest in loaded))
+
+
+def _standard_input() -> BinaryIO:
+    if sys.stdin.isatty():
+        raise InputError("there is no archive on a terminal", remedy="name a file with -i FILE, or use a pipe")
+    return sys.stdin.buffer

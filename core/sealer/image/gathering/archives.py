@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from sealer.errors import ImageError, InputError
+from sealer.errors import InputError
+from sealer.image.archive_errors import blamed
 from sealer.image.gathering.bundles import Bundle, DirectoryBundle, TarBundle, is_archive
 from sealer.image.gathering.forms import Form, form_of
 from sealer.image.model import ContainerImage
@@ -39,10 +40,8 @@ class ImageArchives:
         """
         parsed = Reference.parse(reference)
         for source, form in self.forms:
-            try:
+            with blamed(source):
                 found = form.find(parsed, platform, self._staging)
-            except ImageError as error:
-                raise _blaming(error, source) from error
             if found:
                 return found
         return None
@@ -70,20 +69,10 @@ class ImageArchives:
                     self._warn(f"{entry}: it is no image archive, and is passed over")
 
     def _open(self, number: int, path: Path) -> tuple[Path, Form]:
-        try:
+        with blamed(path):
             bundle: Bundle
             if path.is_dir():
                 bundle = DirectoryBundle(path)
             else:
                 bundle = TarBundle(path, self._staging.directory / f"archive-{number}.tar")
             return path, form_of(bundle)
-        except ImageError as error:
-            raise _blaming(error, path) from error
-
-
-def _blaming(error: ImageError, source: Path) -> ImageError:
-    """The error, with the archive that it is about."""
-    if error.where == str(source):
-        return error
-    why = ": ".join(filter(None, (error.where, error.why)))
-    return ImageError(error.what, where=str(source), why=why, remedy=error.remedy)

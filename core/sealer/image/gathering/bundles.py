@@ -54,20 +54,33 @@ class DirectoryBundle:
         self.source = source
 
     def size(self, path: str) -> int | None:
-        """Bytes of a file; symlinks are none."""
+        """Bytes of a file; what a symlink leads to is none."""
         try:
-            status = (self.source / path).lstat()
+            status = self._file(path).lstat()
         except OSError:
             return None
         return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def chunks(self, path: str) -> Iterator[bytes]:
         """The content of a file."""
-        with storage_errors("the archive cannot be read", self.source / path):
-            descriptor = os.open(self.source / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        place = self._file(path)
+        with storage_errors("the archive cannot be read", place):
+            descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
             with os.fdopen(descriptor, "rb") as file:
                 while chunk := file.read(CHUNK):
                     yield chunk
+
+    def _file(self, path: str) -> Path:
+        """Where a file lies; documents that nobody vouches for name it.
+
+        :raises ImageError: it would lie elsewhere.
+        """
+        place = self.source / clean(path, path)
+        if os.path.realpath(place.parent) != os.path.normpath(
+            f"{os.path.realpath(self.source)}/{clean(path, path)}/.."
+        ):
+            raise refused(path, "a link that leads out")
+        return place
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -10,13 +9,11 @@ from typing import Protocol
 
 from sealer.errors import ImageError, InputError
 from sealer.events import Json
-from sealer.image.compressed import GZIP
 from sealer.image.discovery.names import normalised
-from sealer.image.expansion import require_sane
 from sealer.image.gathering.bundles import Bundle, read
+from sealer.image.gathering.layers import stage_layer
 from sealer.image.model import ContainerImage
 from sealer.image.oci import (
-    DOCKER_LAYER,
     DOCKER_MANIFEST,
     INDEX,
     MANIFEST,
@@ -38,15 +35,12 @@ from sealer.image.registry.documents import (
     flatten,
     offers,
 )
-from sealer.image.staging import BlobWriter, Staging
-from sealer.image.tarstream import CHUNK, gunzip
+from sealer.image.staging import Staging
 
 CONTAINERD_NAME = "io.containerd.image.name"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_ARCHIVE = "docker-archive"
 LARGEST_CONFIG = 8 * 1024 * 1024
-_FASTEST = 1
-_GZIP_WINDOW = 31  # zlib's window bits for a gzip container
 
 
 class Form(Protocol):
@@ -79,10 +73,10 @@ class OciForm:
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
         document = decode(read(bundle, "index.json") or b"", "index.json")
-        self._entries = [Descriptor.from_json(entry, "index.json") for entry in items(document.get("manifests"))]
+        self.entries = [Descriptor.from_json(entry, "index.json") for entry in items(document.get("manifests"))]
         self._names: dict[str, Descriptor] = {}
         tags = self._docker_tags()
-        for entry in self._entries:
+        for entry in self.entries:
             name = entry.annotations.get(CONTAINERD_NAME) or entry.annotations.get(REF_NAME, "")
             for text in (name, *(tags.get(self._config_digest(entry), ()) if tags else ())):
                 if key := _key(text):
@@ -96,13 +90,41 @@ class OciForm:
         manifest = self._manifest(root, platform)
         if manifest is None or not all(self._has(part) for part in manifest.children()):
             return None
-        for part in manifest.children():
-            staging.add(self._bundle.chunks(_path(part.digest)), "", digest=part.digest, size=part.size)
-        found = _staged(staging, manifest)
+        found = self.stage(manifest, staging)
         if not (reference.digest and root.is_index):
             return ContainerImage(str(reference), platform, found)
-        inner = tuple(_staged(staging, self._document(part)) for part in self._flat(root).inner)
+        inner = tuple(_staged(staging, self.document(part)) for part in self._flat(root).inner)
         return ContainerImage(str(reference), platform, found, _staged(staging, root), inner_indexes=inner)
+
+    def manifests(self, root: Document) -> list[tuple[Document, dict[str, str]]]:
+        """The manifests of an image that are here, each with its platform.
+
+        :param root: the document of an entry.
+        :raises ImageError: the archive is damaged.
+        """
+        if not root.is_index:
+            own = next((entry.platform for entry in self.entries if entry.digest == root.descriptor.digest), {})
+            return [(root, dict(own) or self._platform_of(root.children()[0]))]
+        here = [part for part in self._flat(root).manifests if self._has(part)]
+        return [(self.document(part), dict(part.platform)) for part in choose(here, ())]
+
+    def stage(self, document: Document, staging: Staging) -> Descriptor:
+        """Stage a document, and the config and layers of a manifest.
+
+        :raises ImageError: something is missing or damaged.
+        """
+        for part in () if document.is_index else document.children():
+            staging.add(self.blob(part), "", digest=part.digest, size=part.size)
+        return _staged(staging, document)
+
+    def blob(self, part: Descriptor) -> Iterator[bytes]:
+        """The bytes of a blob, unverified.
+
+        :raises ImageError: it is not there.
+        """
+        if not self._has(part):
+            raise ImageError("the archive is not complete", where=part.digest, why="this blob is missing")
+        return self._bundle.chunks(_path(part.digest))
 
     def _docker_tags(self) -> dict[str, Sequence[str]]:
         """Names by the digest of the config, as a `manifest.json` beside the index has them."""
@@ -116,18 +138,18 @@ class OciForm:
     def _config_digest(self, entry: Descriptor) -> str:
         if entry.media_type not in MANIFESTS or not self._has(entry):
             return ""
-        return self._document(entry).children()[0].digest
+        return self.document(entry).children()[0].digest
 
     def _root(self, reference: Reference) -> Document | None:
         entry = self._names.get(reference.tagged)
-        return self._document(entry) if entry and self._has(entry) else None
+        return self.document(entry) if entry and self._has(entry) else None
 
     def _by_digest(self, digest: str) -> Document | None:
         """A digest that is only somewhere below the entries will do, too."""
         size = self._bundle.size(_path(digest))
         if size is None or size > LARGEST_MANIFEST:
             return None
-        known = next((entry.media_type for entry in self._entries if entry.digest == digest), "")
+        known = next((entry.media_type for entry in self.entries if entry.digest == digest), "")
         content = read(self._bundle, _path(digest)) or b""
         document = decode(content, digest)
         kind = document.get("mediaType") or known or (INDEX if "manifests" in document else MANIFEST)
@@ -135,12 +157,12 @@ class OciForm:
 
     def _manifest(self, root: Document, platform: str) -> Document | None:
         if not root.is_index:
-            own = next((entry.platform for entry in self._entries if entry.digest == root.descriptor.digest), {})
+            own = next((entry.platform for entry in self.entries if entry.digest == root.descriptor.digest), {})
             own = own or self._platform_of(root.children()[0])
             return root if offers(replace(root.descriptor, platform=own), [platform]) else None
         here = [part for part in self._flat(root).manifests if self._has(part)]
         chosen = choose(here, [platform])
-        return self._document(chosen[0]) if chosen else None
+        return self.document(chosen[0]) if chosen else None
 
     def _platform_of(self, config: Descriptor) -> dict[str, str]:
         if not self._has(config):
@@ -151,7 +173,7 @@ class OciForm:
         return _platform(decode(content, config.digest))
 
     def _flat(self, index: Document) -> Flattened:
-        return flatten(index, lambda part: self._document(part) if self._has(part) else None)
+        return flatten(index, lambda part: self.document(part) if self._has(part) else None)
 
     def _has(self, part: Descriptor) -> bool:
         size = self._bundle.size(_path(part.digest))
@@ -159,9 +181,15 @@ class OciForm:
             raise ImageError("a blob is not what it should be", where=part.digest, why=f"{size} bytes, not {part.size}")
         return size is not None
 
-    def _document(self, part: Descriptor) -> Document:
+    def document(self, part: Descriptor) -> Document:
+        """A manifest or index.
+
+        :raises ImageError: it is not there, or not what it should be.
+        """
         content = read(self._bundle, _path(part.digest), LARGEST_MANIFEST)
-        return document_of(content or b"", part.media_type, part.digest, part)
+        if content is None:
+            raise ImageError("the archive is not complete", where=part.digest, why="this manifest is missing")
+        return document_of(content, part.media_type, part.digest, part)
 
 
 class DockerForm:
@@ -220,39 +248,6 @@ class DockerForm:
                 raise ImageError("the archive is not complete", where=path, why="this layer is missing")
             self._layers[path] = stage_layer(self._bundle.chunks(path), staging)
         return self._layers[path]
-
-
-def stage_layer(chunks: Iterator[bytes], staging: Staging) -> tuple[Descriptor, str]:
-    """Stage a layer, compressed the same way each time; one that is compressed already stays as it is.
-
-    :returns: its descriptor and its diff id.
-    :raises ImageError: it is damaged.
-    """
-    from isal import isal_zlib  # only when there is something to compress
-
-    first = next(chunks, b"")
-    if first.startswith(GZIP):
-        layer = staging.add(_again(first, chunks), DOCKER_LAYER)
-        digest = hashlib.sha256()
-        with gunzip(staging.blobs / layer.digest.removeprefix("sha256:")) as stream:
-            while piece := stream.read(CHUNK):
-                digest.update(piece)
-        return layer, f"sha256:{digest.hexdigest()}"
-    plain, count = hashlib.sha256(), 0
-    gzip = isal_zlib.compressobj(_FASTEST, isal_zlib.DEFLATED, _GZIP_WINDOW)
-    with BlobWriter(staging.blobs) as writer:
-        for piece in _again(first, chunks):
-            plain.update(piece)
-            count += len(piece)
-            writer.write(gzip.compress(piece))
-        writer.write(gzip.flush())
-        require_sane(count, writer.size)
-        return Descriptor(DOCKER_LAYER, writer.finish(), writer.size), f"sha256:{plain.hexdigest()}"
-
-
-def _again(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
 
 
 def _docker_entries(content: bytes) -> list[dict[str, Json]]:

@@ -76,12 +76,6 @@ def test_what_no_layer_may_hold_is_refused(store: Store, tmp_path: Path) -> None
     assert not list(store.blobs.iterdir())
 
 
-def test_an_archive_of_a_container_image_in_oci_form_is_no_cluster_image(store: Store, tmp_path: Path) -> None:
-    archive = write_tar(tmp_path / "x.tar", oci_members([(oci_image("web"), {})]))
-    with pytest.raises(ImageError, match="not a cluster image"):
-        load(store, archive)
-
-
 def test_a_config_without_a_platform(store: Store, tmp_path: Path) -> None:
     config = json.dumps({"rootfs": {"diff_ids": [f"sha256:{sha256(LAYERS[0])}"]}}).encode()
     entry = {"Config": "c.json", "RepoTags": None, "Layers": ["l"]}
