@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "discover": ("discover", "List the container images that files mention."),
     "images": ("images", "List the images of this machine."),
     "inspect": ("inspect", "Show what an image is made of."),
+    "history": ("history", "Show how an image was made."),
     "tag": ("tag", "Give an image another name."),
     "rmi": ("rmi", "Remove images."),
     "prune": ("prune", "Free the disk of what nobody needs."),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from image_archives import Member, config, layer, write_tar
 
 KUBEFILE = """\
 ARG V
@@ -178,6 +179,7 @@ def test_cached_steps_are_shown(sealer: Shell, tmp_path: Path) -> None:
         (["build", "-t", "app", "--network", "bridge"], 2, "host"),
         (["build", "-t", "app", "--authfile", "none"], 2, "none: there is no such file with credentials"),
         (["inspect", "none"], 1, "no image 'none'"),
+        (["history", "none"], 1, "no image 'none'"),
         (["tag", "none", "x"], 1, "no image 'none'"),
         (["rmi", "none"], 1, "no image 'none'"),
         (["rmi"], 2, "Missing argument 'IMAGE...'"),
@@ -297,3 +299,62 @@ def test_an_archive_is_nothing_for_a_terminal(sealer: Shell, tmp_path: Path, arg
     assert result.returncode == 2
     assert "terminal" in result.stderr
     assert "use a pipe" in result.stderr
+
+
+def test_history(sealer: Shell, tmp_path: Path) -> None:
+    long = "RUN echo " + "long " * 20 + "> y"
+    with (tmp_path / "Kubefile").open("a") as file:
+        file.write(f"{long}\n")
+    sealer("build", "-q", "-t", "app", "--platform", "linux/amd64,linux/arm64", "--build-arg", "V=1", "--no-images")
+    (layers, *_) = [rootfs["layers"] for rootfs in sealer.json("inspect", "app")["image"]["rootfs"]]  # type: ignore[index]
+    lines = sealer("history", "app").splitlines()
+    assert lines[0] == "linux/amd64"
+    assert lines[1].split() == ["LAYER", "CREATED", "CREATED", "BY", "SIZE", "COMMENT"]
+    assert lines[2].startswith(f"{layers[-1]['digest'][7:19]}  ")
+    assert "long …" in lines[2]
+    assert [line.split("  ")[0] for line in lines if line.startswith("linux/")] == ["linux/amd64", "linux/arm64"]
+    one = sealer("history", "--platform", "linux/amd64", "--no-trunc", "app").splitlines()
+    assert not one[0].startswith("linux/")
+    assert long in one[1]
+    assert layers[-1]["digest"] in one[1]
+    assert "0 B" in next(line for line in one if "CMD true" in line)
+    assert sealer("history", "-q", "--platform", "linux/amd64", "app").split() == [
+        layer["digest"] for layer in reversed(layers)
+    ]
+    told = sealer.json("history", "app")["image"]
+    assert [rootfs["platform"] for rootfs in told["rootfs"]] == ["linux/amd64", "linux/arm64"]  # type: ignore[index]
+    first = told["rootfs"][0]["history"][0]  # type: ignore[index]
+    assert first == {
+        "createdBy": long,
+        "created": "",
+        "comment": "",
+        "layer": layers[-1]["digest"],
+        "diffId": layers[-1]["diffId"],
+        "size": layers[-1]["size"],
+    }
+    assert "it has linux/amd64, linux/arm64" in sealer("history", "--platform", "linux/s390x", "app", status=2)
+
+
+@pytest.mark.parametrize("steps", ["all", "few", "none", "many", "wrong"])
+def test_history_of_an_image_that_sealer_did_not_make(sealer: Shell, tmp_path: Path, steps: str) -> None:
+    """Its times and comments are shown, its letters do nothing to a terminal, and a history may be anything."""
+    layers = [layer("one"), layer("two")]
+    full = [
+        {"created": "2024-01-02T03:04:05Z", "created_by": "ADD rootfs.tar /", "comment": "\x1b[31mred\n"},
+        {"created_by": 'CMD ["sh"]', "empty_layer": True},
+        {"created_by": "RUN two"},
+    ]
+    history = {"all": full, "few": full[:1], "none": None, "many": full * 2, "wrong": [1, {"created_by": 2}]}[steps]
+    settings = {**json.loads(config(layers)), **({"history": history} if history else {})}
+    entry = {"Config": "c.json", "RepoTags": ["web:1"], "Layers": ["0.tar", "1.tar"]}
+    members: list[Member] = [("c.json", json.dumps(settings).encode()), ("0.tar", layers[0]), ("1.tar", layers[1])]
+    write_tar(tmp_path / "x.tar", [*members, ("manifest.json", json.dumps([entry]).encode())])
+    sealer("load", "-i", "x.tar")
+    lines = sealer("history", "web:1").splitlines()
+    digests = [layer["digest"] for layer in sealer.json("inspect", "web:1")["image"]["rootfs"][0]["layers"]]  # type: ignore[index]
+    shown = {line.split()[0] for line in lines[1:] if len(line.split()[0]) == 12}
+    assert shown == {digest[7:19] for digest in digests}
+    if steps == "all":
+        assert ["RUN two" in lines[1], "CMD" in lines[2], "ADD rootfs.tar /" in lines[3]] == [True, True, True]
+        assert "2024-01-02T03:04:05Z" in lines[3]
+        assert lines[3].endswith("\\x1b[31mred")
