@@ -420,6 +420,29 @@ def test_the_image_of_a_cluster_stays(site: Site) -> None:
     site.done("rmi", "demo:1")
 
 
+@pytest.mark.parametrize("part", ["index", "manifest", "config", "layer"])
+def test_a_damaged_image_keeps_no_cluster(site: Site, part: str) -> None:
+    """It is told of, and what it would have brought is left out; hosts cannot be added with it."""
+    site.done("apply", "-f", str(site.clusterfile))
+    blobs = site.work / "home" / "images" / "blobs" / "sha256"
+    image = json.loads(site.done("inspect", "demo:1"))
+    [rootfs] = image["rootfs"]
+    manifest = json.loads((blobs / rootfs["digest"][7:]).read_text())
+    digests = {
+        "index": image["digest"],
+        "manifest": rootfs["digest"],
+        "config": manifest["config"]["digest"],
+        "layer": manifest["layers"][0]["digest"],
+    }
+    damaged = blobs / digests[part][7:]
+    damaged.write_bytes(damaged.read_bytes()[:-20] + b"x" * 20)
+    assert "hello" in site.done("exec", "--name", "here", "echo hello")
+    deleted = site.call("delete", "--all", "--name", "here", "--yes")
+    assert deleted.returncode == 0, deleted.stderr
+    assert "The cluster's image demo:1 is damaged" in deleted.stderr + deleted.stdout
+    assert not (site.work / "home" / "clusters" / "here").exists()
+
+
 def test_an_unfinished_application_keeps_its_image(site: Site) -> None:
     site.done("apply", "-f", str(site.clusterfile))
     context = site.work / "context"

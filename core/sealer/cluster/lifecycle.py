@@ -27,7 +27,7 @@ from sealer.cluster.plan import Plan
 from sealer.cluster.scripts import launched
 from sealer.cluster.stages import Drivers
 from sealer.clusterfile.model import Cluster, Clusterfile, HostGroup
-from sealer.errors import ImageNotFoundError, InputError, RefusedError
+from sealer.errors import ImageError, ImageNotFoundError, InputError, RefusedError
 from sealer.events import EventStream
 from sealer.extension.loading import load_driver
 from sealer.extension.manager import PluginManager
@@ -200,15 +200,16 @@ class Lifecycle:
             if not (self._choices.dry_run or self._choices.confirm(_question(home.name, hosts, everything=True))):
                 raise RefusedError("Nothing was deleted", remedy="Add --yes to delete without being asked.")
             desired = recorded.clusterfile
-            image = self._image_of(recorded)
+            image = self._image_if_whole(recorded)
             intention = Intention("delete", desired, image, wanted=(), removed=hosts)
-            return self._run(home, recorded, intention)
+            return self._carried_out(self._prepared_for_removal(home, recorded, intention))
 
     def execute(self, name: str, command: str, hosts: Sequence[Host], hear: Listener) -> tuple[Answer, ...]:
         """Run a command on some hosts of a cluster; nothing is recorded, no lock is taken."""
         recorded = self.recorded(name)
         everyone = tuple(entry.host for entry in recorded.hosts)
-        intention = Intention("scale", recorded.clusterfile, self._image_of(recorded), wanted=everyone, kept=everyone)
+        image = self._image_if_whole(recorded)
+        intention = Intention("scale", recorded.clusterfile, image, wanted=everyone, kept=everyone)
         drivers = self._drivers(self._home(name), intention, recorded)
         desired, image = recorded.clusterfile, intention.image
         operation = Operation("exec", "scale", name, desired, recorded, image=image, kept=everyone)
@@ -285,22 +286,24 @@ class Lifecycle:
             raise RefusedError(
                 "No master would be left", remedy=f"`sealer delete --all --name {home.name}` deletes it."
             )
+        needed = found.added or found.fields
         intention = Intention(
             "scale",
             desired,
-            self._image_of(recorded),
+            self._image_of(recorded) if needed else self._image_if_whole(recorded),
             wanted=(*found.kept, *found.added),
             added=found.added,
             kept=found.kept,
             removed=tuple(recorded_ssh(host, recorded) for host in found.removed),
         )
-        if (found.added or found.fields) and intention.image is None:
+        if needed and intention.image is None:
             raise ImageNotFoundError(
                 f"The cluster's image {recorded.image} is not in the local store",
                 why="hosts can only be added, and fields changed, with it",
                 remedy="Build or load it again.",
             )
-        run = self._prepared(home, recorded, intention)
+        prepared = self._prepared if needed else self._prepared_for_removal
+        run = prepared(home, recorded, intention)
         run.refuse_uncovered(found)
         self._choices.announce(_announcement(home.name, found))
         ask = found.removed and not self._choices.dry_run
@@ -335,6 +338,16 @@ class Lifecycle:
 
     def _run(self, home: ClusterHome, recorded: Recorded | None, intention: Intention) -> Outcome:
         return self._carried_out(self._prepared(home, recorded, intention))
+
+    def _prepared_for_removal(self, home: ClusterHome, recorded: Recorded, intention: Intention) -> Run:
+        """The same for hosts that only leave: an image that cannot be read must not keep them."""
+        try:
+            return self._prepared(home, recorded, intention)
+        except ImageError as error:
+            if intention.image is None:
+                raise
+            self._warn_of_damage(recorded, error)
+            return self._prepared(home, recorded, replace(intention, image=None))
 
     def _prepared(self, home: ClusterHome, recorded: Recorded | None, intention: Intention) -> Run:
         parsed = self._parsed(intention)
@@ -421,6 +434,20 @@ class Lifecycle:
             if image is not None and image.digest == recorded.image_digest:
                 return replace(image, reference=recorded.image)
         return None
+
+    def _image_if_whole(self, recorded: Recorded) -> ClusterImage | None:
+        """The same where it can be done without: a damaged image is told of, and is none."""
+        try:
+            return self._image_of(recorded)
+        except ImageError as error:
+            self._warn_of_damage(recorded, error)
+            return None
+
+    def _warn_of_damage(self, recorded: Recorded, error: ImageError) -> None:
+        self.events.warn(
+            f"The cluster's image {recorded.image} is damaged, and what it brings for hosts that leave (its plugins, "
+            f"its environment) is left out; load or pull it again to have that: {error}"
+        )
 
     def _home(self, name: str) -> ClusterHome:
         return ClusterHome.of(self.settings.clusters, name)
