@@ -28,7 +28,7 @@ from sealer.errors import BuildError
 from sealer.image.changes import layer_entries, overlay_changes, tree_changes
 from sealer.image.contained import Report
 from sealer.image.layer import Entry
-from sealer.image.storage import remove_tree, storage_errors
+from sealer.image.storage import full_disk_remedy, remove_tree, storage_errors
 from sealer.redaction import Secret, redactor
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Runner:
             raise BuildError(
                 f"the command {_ending(status)}",
                 output=redactor.lines(last),
-                remedy="mend the command in the Kubefile and build again",
+                remedy=full_disk_remedy(self._directory) or "mend the command in the Kubefile and build again",
             )
         rootfs, upper, copy = self._rootfs, self._directory / "upper", self._directory / "copy"
         if self._ways[0] is _Way.OVERLAY:

@@ -18,6 +18,7 @@ _REMEDIES = {
     errno.EACCES: "check the permissions, or point SEALER_HOME to a directory of yours",
     errno.EPERM: "check the permissions, or run it as root",
 }
+_HARDLY = 1024 * 1024  # bytes: with fewer free, a disk is full for a program that writes in larger pieces
 
 
 @contextmanager
@@ -29,6 +30,15 @@ def storage_errors(what: str, where: str | os.PathLike[str] = "") -> Iterator[No
         place = shown(error.filename if isinstance(error.filename, str | bytes) else where)
         why = "no space left on the disk" if error.errno == errno.ENOSPC else (error.strerror or str(error))
         raise ImageError(what, where=place, why=why, remedy=_REMEDIES.get(error.errno or 0, "")) from error
+
+
+def full_disk_remedy(place: Path) -> str:
+    """What to do about a disk on which something just failed, if it is full; else nothing."""
+    try:
+        status = os.statvfs(place)
+    except OSError:
+        return ""
+    return _REMEDIES[errno.ENOSPC] if status.f_bavail * status.f_frsize < _HARDLY else ""
 
 
 def shown(path: str | bytes | os.PathLike[str]) -> str:

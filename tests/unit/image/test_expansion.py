@@ -8,13 +8,13 @@ import hashlib
 import io
 import lzma
 import os
-import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from image_archives import docker_members, layer, write_tar
+from small_disk import MIB, needs_root, small_disk
 
 from sealer.errors import ImageError
 from sealer.image import compressed, expansion
@@ -26,7 +26,6 @@ from sealer.image.store import Store
 from sealer.image.tarstream import BLOCK
 from sealer.image.unpack import Unpacked
 
-MIB = 1024 * 1024
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "bzip2": bz2.compress,
@@ -163,16 +162,11 @@ def test_a_sparse_file_that_says_a_terabyte(store: Store, tmp_path: Path) -> Non
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "disk"
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", place], check=True)
-    try:
+    with small_disk(tmp_path / "disk", 80 * MIB) as place:
         yield place
-    finally:
-        subprocess.run(["umount", "--lazy", place], check=True)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+@needs_root
 def test_unpacking_leaves_room_for_others(disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(expansion, "SPARE_PART", 2)
     store = Store(disk / "images")

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pytest
 from sample_images import container, skopeo
+from small_disk import MIB, needs_root, resize, small_disk
 
 from sealer.errors import ImageError, InputError, LockHeldError
 from sealer.image.archive import FORMATS, ArchiveFormat, load, save
@@ -32,7 +33,6 @@ from sealer.image.oci_image import RootfsParts, stage_index, stage_rootfs
 from sealer.image.store import Store
 
 Build = Callable[..., ClusterImage]
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 
 
 @pytest.fixture
@@ -192,13 +192,8 @@ def test_what_a_killed_one_left_is_in_nobodys_way(
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "disk"
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], check=True)
-    try:
+    with small_disk(tmp_path / "disk", MIB) as place:
         yield place
-    finally:
-        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 @needs_root
@@ -213,7 +208,7 @@ def test_a_full_disk(store: Store, image: ClusterImage, disk: Path, form: Archiv
     assert caught.value.where == str(target)
     assert "another disk" in caught.value.remedy
     assert files(disk) == ({} if form == "oci-dir" else {"x.tar": b"as before"})
-    subprocess.run(["mount", "-o", "remount,size=16m", disk], check=True)
+    resize(disk, 16 * MIB)
     save(store, ["app:v1"], target, form)
     assert load(Store(disk.parent / "other"), target)[0][0] == "app:v1"
 
