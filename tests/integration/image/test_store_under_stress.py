@@ -324,6 +324,64 @@ def test_a_base_that_is_removed_while_a_build_needs_it(tmp_path: Path, ending: s
     }
 
 
+@pytest.mark.parametrize("ending", ["done", "killed"])
+def test_prune_while_a_build_runs(tmp_path: Path, ending: str) -> None:
+    """Its base, which has lost its name, and what it has made so far stay; what it leaves when it is killed goes."""
+    home = tmp_path / "home"
+    store = Store(home / "images")
+    for content in (b"first", b"second"):  # the second takes the name
+        directory = context(tmp_path / content.decode(), "FROM scratch\nCOPY a .", a=content)
+        base = build(store, BuildRequest(directory, names=("base",)), EventStream())
+    other = build(
+        store, BuildRequest(context(tmp_path / "o", "FROM scratch\nCOPY a .", a=b"o"), names=("other",)), EventStream()
+    )
+    gate = socket.create_server(("127.0.0.1", 0))
+    wait = f"import socket; socket.create_connection(('127.0.0.1', {gate.getsockname()[1]})).recv(1)"
+    text = f'FROM base\nCOPY b .\nRUN echo begun; python3 -c "{wait}"; cat a > c'
+    process = sealer(home, "build", "-t", "app", str(context(tmp_path / "context", text, b=b"b" * MIB)))
+    assert process.stdout is not None
+    assert any("begun" in line and "RUN" not in line for line in iter(process.stdout.readline, ""))
+    store.tag("other", ["base"])  # the base of the build has no name any more
+    said, _ = (pruning := sealer(home, "prune")).communicate(timeout=60)
+    assert pruning.returncode == 0, said
+    assert said.startswith("1 images and ")  # the first, which nobody uses
+    assert base.first.layers[0].path.exists()
+    if ending == "killed":
+        os.kill(process.pid, signal.SIGKILL)
+    else:
+        gate.accept()[0].close()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == (-signal.SIGKILL if ending == "killed" else 0), output
+    gate.close()
+    assert_valid(store)
+    if ending == "done":
+        assert store.find("app").first.layers[0] == base.first.layers[0]
+    said, _ = (pruning := sealer(home, "prune")).communicate(timeout=60)
+    assert pruning.returncode == 0, said
+    assert not list((store.root / "tmp").iterdir())
+    images = {image.digest for image in store.list()}
+    assert images == {other.digest, *([store.find("app").digest] if ending == "done" else [])}
+    assert_valid(store)
+
+
+def test_prune_beside_many_builds(tmp_path: Path) -> None:
+    """None of them ever lacks a blob, whenever the others are pruned."""
+    home = tmp_path / "home"
+    store = Store(home / "images")
+    for number in range(4):
+        text = f"FROM scratch\nCOPY a .\nCOPY b {number}"
+        context(tmp_path / str(number), text, a=b"same", b=random.Random(number).randbytes(MIB))
+    builds = [sealer(home, "build", "-q", "-t", f"app:{number}", str(tmp_path / str(number))) for number in range(4)]
+    while any(process.poll() is None for process in builds):
+        store.prune()
+        assert_valid(store)
+    for process in builds:
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, output
+    assert [image.reference for image in store.list()] == [f"app:{number}" for number in range(4)]
+    assert_valid(store)
+
+
 LOADED_WHILE_REMOVED = textwrap.dedent("""
     import sys
     from pathlib import Path
