@@ -118,7 +118,7 @@ def build(store: Store, request: BuildRequest, events: EventStream) -> ClusterIm
     :raises ImageError: the store could not be used.
     """
     for name in request.names:
-        Reference.parse(name)
+        Reference.to_give(name)
     platforms = request.platform.split(",") if request.platform else [host_platform()]
     for platform in platforms:
         platform_object(platform)

@@ -11,6 +11,7 @@ DEFAULT_TAG = "latest"
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 SHORT_ID = re.compile(r"(?:sha256:)?[0-9a-f]{4,64}")
 LONGEST_NAME = 255
+_WHOLE_ID = re.compile(r"[0-9a-f]{64}")
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
@@ -69,6 +70,21 @@ class Reference:
         if len(rest) > LONGEST_NAME:
             raise _malformed(text, f"a name has at most {LONGEST_NAME} characters")
         return cls(domain, path, tag or ("" if digest else DEFAULT_TAG), digest)
+
+    @classmethod
+    def to_give(cls, text: str) -> Reference:
+        """Read a name that an image is to get.
+
+        :raises InputError: it cannot be the name of an image, or is a digest.
+        """
+        found = cls.parse(text)
+        if found.digest or _WHOLE_ID.fullmatch(text):
+            raise InputError(
+                f"'{text}' cannot be given to an image as its name",
+                why="a digest says what an image is, and not what it is called",
+                remedy="give it a name with a tag alone",
+            )
+        return found
 
 
 def _is_address(domain: str) -> bool:

@@ -228,7 +228,7 @@ class Store:
 
     def tag(self, source: str, names: Sequence[str]) -> str:
         """Give an image more names; its digest is returned. For the errors see :meth:`find`."""
-        tags = [Reference.parse(name).tagged for name in names]
+        tags = [Reference.to_give(name).tagged for name in names]
         with self._locked():
             catalogue = self.catalogue()
             entry = catalogue.find(source)

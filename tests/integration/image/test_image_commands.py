@@ -179,6 +179,9 @@ def test_cached_steps_are_shown(sealer: Shell, tmp_path: Path) -> None:
         (["build", "-t", "app", "--network", "bridge"], 2, "host"),
         (["build", "-t", "app", "--authfile", "none"], 2, "none: there is no such file with credentials"),
         (["inspect", "none"], 1, "no image 'none'"),
+        (["tag", "none", "x@sha256:" + "0" * 64], 2, "cannot be given to an image as its name"),
+        (["build", "-t", "x@sha256:" + "0" * 64, "."], 2, "cannot be given to an image as its name"),
+        (["images", "A B"], 2, "is not the name of an image"),
         (["history", "none"], 1, "no image 'none'"),
         (["tag", "none", "x"], 1, "no image 'none'"),
         (["rmi", "none"], 1, "no image 'none'"),
@@ -358,3 +361,17 @@ def test_history_of_an_image_that_sealer_did_not_make(sealer: Shell, tmp_path: P
         assert ["RUN two" in lines[1], "CMD" in lines[2], "ADD rootfs.tar /" in lines[3]] == [True, True, True]
         assert "2024-01-02T03:04:05Z" in lines[3]
         assert lines[3].endswith("\\x1b[31mred")
+
+
+def test_images_as_docker_and_buildah_list_them(sealer: Shell) -> None:
+    sealer("build", "-q", "-t", "app:v1")
+    sealer("tag", "app:v1", "app:v2", "r.io:5000/ns/other:1")
+    [digest] = sealer("images", "-q").split()
+    assert [line.split()[:2] for line in sealer("images", "-n", "app").splitlines()] == [["app", "v1"], ["app", "v2"]]
+    assert sealer("images", "app:v2", "--noheading", "--no-trunc", "--digests", "-a").split()[:4] == [
+        *("app", "v2", digest, digest[7:])
+    ]
+    assert sealer("images", "--noheading", "r.io:5000/ns/other").startswith("r.io:5000/ns/other  1  ")
+    assert sealer("images", "-n", "none") == ""
+    listed = json.loads(sealer("images", "--json", "app:v1"))["images"]
+    assert [(image["name"], image["tag"]) for image in listed] == [("app", "v1")]

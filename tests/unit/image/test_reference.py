@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sealer.errors import InputError
 from sealer.image.reference import Reference
@@ -58,3 +60,36 @@ def test_what_is_no_name_is_refused(text: str, why: str) -> None:
     with pytest.raises(InputError) as caught:
         Reference.parse(text)
     assert why in caught.value.why
+
+
+@pytest.mark.parametrize("text", [f"app@{DIGEST}", f"r.io/app:t@{DIGEST}", "ab" * 32, "App"])
+def test_what_cannot_be_given_as_a_name(text: str) -> None:
+    with pytest.raises(InputError):
+        Reference.to_give(text)
+    assert Reference.to_give("app").tagged == "app:latest"
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    text=st.text(max_size=40)
+    | st.text(alphabet="aA0.-_:/@[]", max_size=40)
+    | st.builds(
+        lambda *parts: "".join(parts),
+        st.sampled_from(["", "r.io/", "localhost:5000/", "[fd00::1]:5000/", "r.io:99999/", "-/"]),
+        st.text(alphabet="ab/._-", max_size=12),
+        st.sampled_from(["", ":v1", ":", ":a:b", ":" + "x" * 129]),
+        st.sampled_from(["", "@" + DIGEST, "@sha256:0", "@" + DIGEST + "0"]),
+    )
+)
+def test_any_text_is_a_name_or_refused(text: str) -> None:
+    """What is a name is written so that it is read as the same one; and a file of that name would lie nowhere else."""
+    try:
+        found = Reference.parse(text)
+    except InputError as error:
+        assert error.why
+        assert error.remedy
+        return
+    assert Reference.parse(str(found)) == found
+    assert Reference.parse(found.tagged).tagged == found.tagged or not found.tag
+    assert ".." not in found.path.split("/")
+    assert not found.path.startswith("/")

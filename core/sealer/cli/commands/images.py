@@ -15,6 +15,7 @@ SHORT = 12
 
 
 @click.command("images")
+@click.argument("name", default="")
 @click.option("-q", "--quiet", "--ids", "ids_only", is_flag=True, help="Print the digests alone.")
 @click.option("--digests", is_flag=True, help="Show the digests, too.")
 @click.option("--no-trunc", is_flag=True, help="Do not shorten the ids.")
@@ -22,11 +23,14 @@ SHORT = 12
 @click.option("-a", "--all", is_flag=True, expose_value=False, help="Accepted; all images are listed.")
 @click.option("--json", "as_json", is_flag=True, help="The same as --output json.")
 @pass_app
-def command(app: App, *, ids_only: bool, digests: bool, no_trunc: bool, noheading: bool, as_json: bool) -> None:
-    """List the images of this machine."""
+def command(
+    app: App, *, name: str, ids_only: bool, digests: bool, no_trunc: bool, noheading: bool, as_json: bool
+) -> None:
+    """List the images of this machine; with NAME those of that name, whatever their tags, or of that one tag."""
     from sealer.image.store import Store  # noqa: PLC0415
 
-    found = Store(app.settings.images).list()
+    wanted = Reference.parse(name) if name else None
+    found = [image for image in Store(app.settings.images).list() if _is_wanted(image, wanted, name)]
     for image in found:
         if image.problem:
             app.events.warn(f"{image.reference or image.digest}: {image.problem}")
@@ -41,6 +45,16 @@ def command(app: App, *, ids_only: bool, digests: bool, no_trunc: bool, noheadin
     if as_json:
         app.options.output = "json"
     app.show({"images": [_record(image) for image in found]}, text)
+
+
+def _is_wanted(image: StoredImage, wanted: Reference | None, text: str) -> bool:
+    if wanted is None:
+        return True
+    if not image.reference:
+        return False
+    own = Reference.parse(image.reference)
+    has_tag = text.removeprefix(wanted.name).startswith(":")
+    return own.name == wanted.name and (not has_tag or own.tag == wanted.tag) and wanted.digest in ("", image.digest)
 
 
 def _row(image: StoredImage, digests: bool, whole: bool) -> list[str]:

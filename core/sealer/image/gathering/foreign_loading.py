@@ -6,6 +6,7 @@ A docker-archive, an OCI archive, or the directory of an OCI layout, in which cl
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def _from_docker(store: Store, staging: Staging, form: DockerForm, entry: dict[s
     if not manifest.platform:
         raise ImageError("the image names no platform", where=str(entry.get("Config")))
     rootfs = replace(manifest, annotations={CONTAINER_CONVERTED: DOCKER_ARCHIVE})
-    return _index(store, staging, [rootfs]), [Reference.parse(name).tagged for name in names_of(entry)]
+    return _index(store, staging, [rootfs]), _usable(names_of(entry))
 
 
 def _from_oci(store: Store, staging: Staging, form: OciForm, entry: Descriptor) -> _Named:
@@ -107,11 +108,13 @@ def _rootfs(staging: Staging, form: OciForm, manifest: Document, platform: dict[
 
 
 def _names(entry: Descriptor) -> list[str]:
-    """Names in a layout are free text; one that is none of an image is left out."""
-    for text in (entry.annotations.get(CONTAINERD_NAME, ""), entry.annotations.get(REF_NAME, "")):
-        try:
-            if text:
-                return [Reference.parse(text).tagged]
-        except InputError:
-            continue
-    return []
+    return _usable([entry.annotations.get(CONTAINERD_NAME, ""), entry.annotations.get(REF_NAME, "")])[:1]
+
+
+def _usable(names: Sequence[str]) -> list[str]:
+    """Names in other programs' archives may be free text; what is none of an image is left out."""
+    found: list[str] = []
+    for name in names:
+        with suppress(InputError):
+            found.append(Reference.to_give(name).tagged)
+    return found
