@@ -133,6 +133,12 @@ BROKEN: dict[str, Callable[[str, bytes], list[tuple[str, bytes]]]] = {
     "a file that does not belong": lambda name, content: [(name, content), ("etc/passwd", b"x")],
     "a climbing name": lambda name, content: [(name, content), ("blobs/../../x", b"x")],
     "an absolute name": lambda name, content: [(name, content), ("/tmp/x", b"x")],
+    "every member twice": lambda name, content: [(name, content)] * 2,
+    "a second index": lambda name, content: [(name, content)] * (2 if name == "index.json" else 1),
+    "an index of the archive that is too large": lambda name, content: [
+        (name, content + b" " * (16 * 1024 * 1024) if name == "index.json" else content)
+    ],
+    "an image that says it is larger than any document": rewrite(size=17 * 1024 * 1024),
     "a bad name": rewrite(annotations={"org.opencontainers.image.ref.name": "NO such"}),
     "a bad digest": rewrite(digest="sha256:../../x"),
     "a bad size": rewrite(size=-1),

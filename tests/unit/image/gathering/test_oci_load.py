@@ -17,6 +17,7 @@ from sealer.errors import ImageError
 from sealer.image import compressed
 from sealer.image.archive import load, save
 from sealer.image.files import RootfsFiles
+from sealer.image.gathering.archives import ImageArchives
 from sealer.image.model import ClusterImage
 from sealer.image.oci import INDEX, MANIFEST
 from sealer.image.store import Store
@@ -112,6 +113,41 @@ def test_every_blob_is_checked(store: Store, tmp_path: Path, blob: str, wrong: s
         assert caught.value.remedy
     assert not list(store.blobs.iterdir())
     assert not list((store.root / "tmp").iterdir())
+
+
+def indexed(*entries: dict[str, object], blobs: dict[str, bytes], size: int = 0) -> OciImage:
+    """An index of those, with spaces behind it until it has so many bytes."""
+    content = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": list(entries)}).encode().ljust(size)
+    entry = {"mediaType": INDEX, "digest": f"sha256:{sha256(content)}", "size": len(content)}
+    return OciImage(str(entry["digest"]), {}, {**blobs, sha256(content): content}, entry)
+
+
+@pytest.mark.parametrize("read", ["load", "image-archive"])
+def test_hostile_indexes(store: Store, tmp_path: Path, read: str) -> None:
+    """Too large, within itself (with a digest that is not its own: there is no other way), and too deep."""
+    web = oci_image("web")
+    entry = {**web.entry, "platform": {"os": "linux", "architecture": "amd64"}}
+    large = indexed(entry, blobs=dict(web.blobs), size=5 * 1024 * 1024)
+    own = {"mediaType": INDEX, "digest": "sha256:" + "0" * 64, "size": 400}
+    cyclic = indexed(own, blobs={}, size=400)
+    cyclic = OciImage(cyclic.root, {}, {**cyclic.blobs, "0" * 64: cyclic.blobs[cyclic.root[7:]]}, cyclic.entry)
+    deep = indexed(entry, blobs=dict(web.blobs))
+    for _ in range(3):
+        deep = indexed(dict(deep.entry), blobs=dict(deep.blobs))
+    for number, (image, said) in enumerate(
+        ((large, "too large"), (cyclic, "is not what it should be"), (deep, "too deep in other indexes"))
+    ):
+        archive = write_tar(tmp_path / f"{number}.tar", oci_members([(image, NAMED)]))
+        with pytest.raises(ImageError, match=said) as caught:
+            if read == "load":
+                load(store, archive)
+            else:
+                with store.stage() as staging:
+                    ImageArchives([archive], staging, lambda message: None).find(
+                        "docker.io/library/web:1", "linux/amd64"
+                    )
+        assert caught.value.where == str(archive)
+    assert not list(store.blobs.iterdir())
 
 
 def test_attestations_are_no_platform(store: Store, tmp_path: Path) -> None:
