@@ -41,6 +41,7 @@ class Bounded:
         self._stream = stream
         self._source = source
         self._size = source.stat().st_size
+        self._limit = max(ALWAYS, MOST_TIMES * self._size)
         self._disk = disk
         self._count = 0
         self._looked = 0
@@ -52,27 +53,32 @@ class Bounded:
         """
         chunk = self._stream.read(size)
         self._count += len(chunk)
-        require_sane(self._count, self._size, str(self._source))
+        if self._count > self._limit:
+            raise _too_much(self._size, str(self._source))
         if self._disk is not None and self._count - self._looked >= _LOOK:
             self._looked = self._count
             require_space(self._disk)
         return chunk
 
 
-def require_sane(unpacked: int, size: int, where: str = "") -> None:
-    """Refuse what unpacks to more than anything real does.
+def require_sane(unpacked: int, size: int) -> None:
+    """Refuse to make what unpacks to more than may come out of it.
 
-    :param unpacked: bytes that came out so far.
+    :param unpacked: bytes that went in so far.
     :param size: bytes of the compressed form.
     :raises ImageError: it does.
     """
-    if unpacked > ALWAYS and unpacked > MOST_TIMES * size:
-        raise ImageError(
-            "it unpacks to too much",
-            where=where,
-            why=f"{size} bytes of it give more than {ALWAYS >> 30} GiB and {MOST_TIMES} times their number",
-            remedy="do not trust it if somebody else made it; leave out large files that have nothing in them",
-        )
+    if unpacked > max(ALWAYS, MOST_TIMES * size):
+        raise _too_much(size)
+
+
+def _too_much(size: int, where: str = "") -> ImageError:
+    return ImageError(
+        "it unpacks to too much",
+        where=where,
+        why=f"more than {max(ALWAYS, MOST_TIMES * size)} bytes came out of {size}",
+        remedy="do not trust it if somebody else made it; leave out large files that have nothing in them",
+    )
 
 
 def require_space(disk: Path) -> None:

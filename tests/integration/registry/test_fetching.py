@@ -122,6 +122,24 @@ def test_an_index_by_platform(fetching: Fetching, library: dict[str, Descriptor]
     assert both.missing == ("linux/s390x",)
 
 
+def test_indexes_within_an_index_come_along(
+    fetching: Fetching, proxy: FaultyProxy, store: Store, registries: MakeRegistries
+) -> None:
+    with store.stage() as staging:
+        pair = [(container(staging, 40, "amd64"), "amd64"), (container(staging, 41, "arm64"), "arm64")]
+        inner = index(staging, pair, INDEX)
+        outer = index(staging, [(inner, "amd64")], INDEX)
+        known = registries()
+        with known.pool():
+            put(known, staging, f"{proxy.address}/nested:inner", inner)
+            put(known, staging, f"{proxy.address}/nested:1", outer)
+    (found,), staged = fetching([f"nested:1@{outer.digest}"], "linux/arm64")
+    assert [part.digest for part in found.manifests] == [pair[1][0].digest]
+    assert [part.digest for part in found.inner] == [inner.digest]
+    assert {outer.digest, inner.digest} <= staged
+    assert pair[0][0].digest not in staged
+
+
 def test_all_platforms_and_no_attestation(fetching: Fetching, library: dict[str, Descriptor]) -> None:
     (found,), staged = fetching(["attested:1"])
     assert [part.platform["architecture"] for part in found.manifests] == ["amd64", "arm64"]

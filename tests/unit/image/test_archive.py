@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sealer.errors import ImageError, ImageNotFoundError, SealerError
+from sealer.errors import ImageError, ImageNotFoundError
 from sealer.image.archive import load, save
 from sealer.image.files import RootfsFiles
 from sealer.image.model import ClusterImage, Layer
@@ -152,8 +152,10 @@ BROKEN: dict[str, Callable[[str, bytes], list[tuple[str, bytes]]]] = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_what_is_not_right_is_refused_and_leaves_the_store_as_it_was(name: str, archive: Path, tmp_path: Path) -> None:
     other = Store(tmp_path / "other")
-    with pytest.raises(SealerError):
+    with pytest.raises(ImageError) as caught:
         load(other, repack(archive, tmp_path / "broken.tar", BROKEN[name]))
+    assert caught.value.where == str(tmp_path / "broken.tar")
+    assert caught.value.remedy
     assert other.list() == ()
     assert not list(other.blobs.iterdir())
     assert not list((other.root / "tmp").iterdir())
