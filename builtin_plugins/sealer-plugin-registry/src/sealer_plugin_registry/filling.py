@@ -41,6 +41,7 @@ class Pinned:
 class Contents:
     """What is to be in a registry, by repository.
 
+    :param indexes: each after those that lie in it.
     :param blobs: of all images, each once.
     :param first: the repository that a blob is sent to; the others take it from there.
     """
@@ -74,13 +75,15 @@ def contents(store: Store, images: Sequence[ContainerImage]) -> Contents:
             first.setdefault(blob.digest, where)
             wanted[where].add(blob.digest)
         if image.index is not None:
+            for inner in image.inner_indexes:
+                indexes.setdefault((where, inner.digest, ""), inner)
             indexes[where, image.index.digest, reference.tag] = image.index
         elif reference.tag:
             tagged[where, reference.tag][image.platform] = document
     return Contents(
         manifests,
         {key: _one(documents) for key, documents in tagged.items()},
-        [(Pinned(where, index, tag), _read(store, index)) for (where, _, tag), index in sorted(indexes.items())],
+        [(Pinned(where, index, tag), _read(store, index)) for (where, _, tag), index in indexes.items()],
         blobs,
         first,
         {where: frozenset(digests) for where, digests in wanted.items()},
