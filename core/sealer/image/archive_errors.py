@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sealer.errors import ImageError
+from sealer.image.store import StoreDamagedError
 
 _AGAIN = "copy the archive again, or make it again where it came from; nothing of it was taken"
 
@@ -25,6 +26,8 @@ def blamed(source: Path, name: str = "") -> Iterator[None]:
     shown = name or str(source)
     try:
         yield
+    except StoreDamagedError:
+        raise
     except ImageError as error:
         if error.where == shown and error.remedy:
             raise

@@ -233,15 +233,15 @@ def _uses(file: Path) -> list[Use]:
 
 
 def take(staging: Staging, blobs: Path) -> list[str]:
-    """Move all of a staging area's blobs into the store; what the store has already stays as it is.
+    """Move all of a staging area's blobs into the store; what the store has already is replaced, as it may be damaged.
 
     :returns: their hexadecimal digests.
     """
     taken = []
     for blob in sorted(staging.blobs.glob("[0-9a-f]*")):
         target = blobs / blob.name
-        if target.exists() and target.stat().st_size == blob.stat().st_size:
-            blob.unlink()
+        if target.exists() and target.samefile(blob):
+            blob.unlink()  # it was only held
         else:
             blob.replace(target)
         taken.append(blob.name)

@@ -9,8 +9,6 @@ ends, no removal takes a blob of that image.
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -42,12 +40,17 @@ from sealer.image.oci_image import read_cluster_image
 from sealer.image.reference import Reference
 from sealer.image.staging import Staging, dead_stagings, living_uses, open_staging, take
 from sealer.image.storage import storage_errors, sync_directory, write_durably
+from sealer.image.store_lock import locked
 
 LAYOUT = {"imageLayoutVersion": "1.0.0"}
 
-RESERVE = 64 * 1024  # bytes that a full disk still has for whoever holds the lock: enough to remove an image
+_AFRESH = "move that directory away, then load, pull or build the images again"
 
 Users = Callable[[], Mapping[str, Sequence[str]]]
+
+
+class StoreDamagedError(ImageError):
+    """Nothing can be said of any image."""
 
 
 class Store:
@@ -87,9 +90,19 @@ class Store:
         except FileNotFoundError:
             return Catalogue(())
         except OSError as error:
-            raise ImageError("the image store cannot be read", where=str(path), why=error.strerror or "") from error
-        document = decode(content, str(path))
-        return Catalogue(tuple(Descriptor.from_json(entry, str(path)) for entry in items(document.get("manifests"))))
+            raise StoreDamagedError(
+                "the image store cannot be read", where=str(path), why=error.strerror or "", remedy=_AFRESH
+            ) from error
+        try:
+            entries = items(decode(content, str(path)).get("manifests"))
+            return Catalogue(tuple(Descriptor.from_json(entry, str(path)) for entry in entries))
+        except ImageError as error:
+            raise StoreDamagedError(
+                "the list of the store's images is damaged",
+                where=str(path),
+                why=f"{error.what}: {error.why}",
+                remedy=_AFRESH,
+            ) from error
 
     def path(self, digest: str) -> Path:
         """The file of a blob, whether it is there or not."""
@@ -291,13 +304,23 @@ class Store:
         """Delete the blobs that no image leads to, and what transfers left behind that nobody is busy with.
 
         :returns: the blobs' digests.
+        :raises ImageError: an image is damaged, so that nobody knows what it needs; the remedy names it.
         """
         with self.stage():
             pass  # what dead processes left in the staging area goes with that
         with self._locked():
             for leftovers in (self.downloads, self.uploads):
                 Downloads(leftovers).sweep(age=0)
-            return self._sweep(self.catalogue())
+            try:
+                return self._sweep(self.catalogue())
+            except StoreDamagedError:
+                raise
+            except ImageError as error:
+                raise ImageError(
+                    "unused blobs stay",
+                    why=f"nobody can say which of them a damaged image needs: {error}",
+                    remedy=self._without_damaged(),
+                ) from error
 
     def _remove(self, planned: Sequence[tuple[tuple[str, ...], str, Catalogue]]) -> tuple[Removal, ...]:
         done: list[Removal] = []
@@ -314,9 +337,13 @@ class Store:
             raise ImageError(
                 "what was to be removed has no name any more, but its blobs stay",
                 why=f"nobody can say which of them other images need: {left}",
-                remedy="remove the damaged image, too (`sealer images` names it): then all unused blobs go",
+                remedy=self._without_damaged(),
             ) from left
         return tuple(done)
+
+    def _without_damaged(self) -> str:
+        damaged = [image.reference or image.digest for image in self.list() if image.problem]
+        return f"remove it as well, and all unused blobs go: `sealer rmi {' '.join(damaged)}`"
 
     def _refuse_used(self, reference: str, digest: str, users: Users) -> None:
         processes = [f"process {use.process}" for use in living_uses(self._temporary) if use.image.digest == digest]
@@ -351,28 +378,10 @@ class Store:
     def _locked(self) -> Iterator[None]:
         with storage_errors("the image store cannot be used", self.root):
             self.blobs.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.root / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(self.root):
             with storage_errors("the image store cannot be used", self.root):
-                self._reserve.unlink(missing_ok=True)
                 self._lay_out()
             yield
-        finally:
-            with suppress(OSError):
-                self._refill_reserve()
-            os.close(lock)
-
-    @property
-    def _reserve(self) -> Path:
-        return self.root / "reserve"
-
-    def _refill_reserve(self) -> None:
-        try:
-            self._reserve.write_bytes(os.urandom(RESERVE))  # what a file system cannot compress
-        except OSError:
-            self._reserve.unlink(missing_ok=True)
-            raise
 
     def _lay_out(self) -> None:
         if not (self.root / "oci-layout").exists():

@@ -24,6 +24,7 @@ from sealer.errors import ImageError
 from sealer.image.expansion import Bounded, Readable
 
 BLOCK = 512
+_DAMAGED = "load the image again, or remove it and pull or build it again"
 CHUNK = 1024 * 1024
 LONGEST_HEADER = 256 * 1024
 LONGEST_PATH = 4096
@@ -170,9 +171,7 @@ def gunzip(path: Path) -> Iterator[Readable]:
         if isinstance(error, OSError) and error.filename is not None and error.filename != str(path):
             raise  # not about this file
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise ImageError(
-            "a layer cannot be read", where=str(path), why=why, remedy="load or build the image again"
-        ) from error
+        raise ImageError("a layer cannot be read", where=str(path), why=why, remedy=_DAMAGED) from error
 
 
 def members(stream: Readable) -> Iterator[tuple[Member, Content]]:

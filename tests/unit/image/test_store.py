@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sealer.errors import ImageError, ImageNotFoundError, InputError, RefusedError
+from sealer.image.archive import load, save
 from sealer.image.model import ClusterImage
 from sealer.image.oci import INDEX, Descriptor
 from sealer.image.store import Store
@@ -161,18 +162,42 @@ def test_a_damaged_image_is_no_obstacle_to_a_removal(store: Store, build_image: 
             store.path(image.first.digest).unlink()
     with pytest.raises(ImageError, match="has no name any more, but its blobs stay") as caught:
         store.remove("app:0")
-    assert "remove the damaged image, too" in caught.value.remedy
+    assert "`sealer rmi app:1 app:2`" in caught.value.remedy
     assert [image.reference for image in store.list()] == ["app:1", "app:2"]
     assert blobs(store)
     store.remove("app:1", "app:2")
     assert blobs(store) == set()
 
 
+def test_the_damaged_image_is_named_to_whoever_prunes(store: Store, build_image: Build) -> None:
+    image = build_image("FROM scratch\nCMD a", names=("one", "two"))
+    store.path(image.first.digest).write_bytes(b"{}")
+    with pytest.raises(ImageError, match="unused blobs stay") as caught:
+        store.prune()
+    assert "`sealer rmi one:latest two:latest`" in caught.value.remedy
+    store.remove("one", "two")
+    assert store.prune() == ()
+
+
+def test_loading_it_again_mends_a_damaged_image(store: Store, build_image: Build, context: Path) -> None:
+    """Also where the damage did not change the size of a blob."""
+    (context / "a").write_text("a" * 5000)
+    image = build_image("FROM scratch\nCOPY a .")
+    save(store, ["app:v1"], context.parent / "x.tar")
+    before = {path.name: path.read_bytes() for path in store.blobs.iterdir()}
+    for name, content in before.items():
+        (store.blobs / name).write_bytes(bytes(len(content)))
+    load(store, context.parent / "x.tar")
+    assert {path.name: path.read_bytes() for path in store.blobs.iterdir()} == before
+    assert store.find("app:v1") == image
+
+
 def test_an_index_that_is_no_json_is_an_error(store: Store, build_image: Build) -> None:
     build_image("FROM scratch")
     (store.root / "index.json").write_text("{")
-    with pytest.raises(ImageError, match="not a JSON document"):
+    with pytest.raises(ImageError, match="not a JSON document") as caught:
         store.list()
+    assert caught.value.remedy
 
 
 def test_what_a_dead_process_left_behind_goes_and_what_lives_stays(store: Store) -> None:
