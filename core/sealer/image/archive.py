@@ -68,14 +68,21 @@ def load(store: Store, source: Path | BinaryIO) -> tuple[tuple[str, str], ...]:
     :returns: name (empty: none) and digest of each image.
     :raises ImageError: it is no such archive, is damaged, or holds what no image may; the store is as before.
     """
-    if isinstance(source, Path):
-        return _load(store, source, "")
+    if not isinstance(source, Path):
+        return _load_stream(store, source, STANDARD_INPUT)
+    if source.is_fifo() or source.is_char_device():  # `-i <(ssh site cat x.tar)`: it can be read once
+        with source.open("rb") as stream:
+            return _load_stream(store, stream, str(source))
+    return _load(store, source, "")
+
+
+def _load_stream(store: Store, stream: BinaryIO, name: str) -> tuple[tuple[str, str], ...]:
     with store.stage() as staging:
         copy = staging.directory / "archive"
         with storage_errors("the archive could not be copied into the store", copy), copy.open("xb") as file:
-            while chunk := source.read(CHUNK):
+            while chunk := stream.read(CHUNK):
                 file.write(chunk)
-        return _load(store, copy, STANDARD_INPUT)
+        return _load(store, copy, name)
 
 
 def _load(store: Store, source: Path, name: str) -> tuple[tuple[str, str], ...]:

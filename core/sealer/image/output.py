@@ -51,13 +51,14 @@ def written_file(target: Path) -> Iterator[BinaryIO]:
     :raises ImageError: it could not be written; a file that was there is still the old one.
     """
     with output_errors(str(target)):
-        place = Path(os.path.realpath(target))  # where a link leads: the link stays one
-        if place.is_dir():
+        kind = target.stat().st_mode if target.exists() else stat.S_IFREG
+        if stat.S_ISDIR(kind):
             raise InputError("a directory is there", where=str(target), remedy="name a file, or save as `oci-dir`")
-        if place.exists() and not stat.S_ISREG(place.stat().st_mode):
-            with place.open("wb") as stream:
+        if not stat.S_ISREG(kind):  # /dev/stdout may be a link to what has no path
+            with target.open("wb") as stream:
                 yield stream
             return
+        place = Path(os.path.realpath(target))  # where a link leads: the link stays one
         partial = place.with_name(f".{place.name}.partial")
         with _locked(partial, os.O_CREAT | os.O_RDWR, target) as descriptor:
             try:

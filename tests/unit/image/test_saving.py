@@ -148,8 +148,28 @@ def test_a_pipe_is_written_to_and_not_replaced(store: Store, image: ClusterImage
     reader.join()
     assert stat.S_ISFIFO((tmp_path / "pipe").lstat().st_mode)
     assert load(Store(tmp_path / "other"), io.BytesIO(read[0]))
+    ours, theirs = os.pipe()
+    with os.fdopen(ours, "rb") as end:
+        reader = threading.Thread(target=lambda: read.append(end.read()))
+        reader.start()
+        save(store, ["app:v1"], Path(f"/proc/self/fd/{theirs}"))  # where /dev/stdout leads to
+        os.close(theirs)
+        reader.join()
+    assert read[1] == read[0]
     save(store, ["app:v1"], Path("/dev/null"))
     assert stat.S_ISCHR(Path("/dev/null").lstat().st_mode)
+
+
+def test_a_pipe_is_loaded_from(store: Store, image: ClusterImage, tmp_path: Path) -> None:
+    """As the shell's `-i <(zstd -dc x.tar.zst)` is one."""
+    save(store, ["app:v1"], tmp_path / "x.tar")
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes((tmp_path / "x.tar").read_bytes()))
+    writer.start()
+    assert load(Store(tmp_path / "other"), tmp_path / "pipe") == (("app:v1", image.digest),)
+    writer.join()
+    with pytest.raises(ImageError, match=r"^/dev/null: not a tar archive"):
+        load(store, Path("/dev/null"))
 
 
 def test_two_at_once(store: Store, image: ClusterImage, tmp_path: Path) -> None:
