@@ -13,8 +13,17 @@ import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sealer.image.containers import CONTAINER_PLATFORM, CONTAINER_REFERENCE
-from sealer.image.oci import DOCKER_LAYER, DOCKER_MANIFEST, INDEX, LAYER, MANIFEST, Descriptor, encode
+from sealer.image.oci import (
+    CONTAINER_PLATFORM,
+    CONTAINER_REFERENCE,
+    DOCKER_LAYER,
+    DOCKER_MANIFEST,
+    INDEX,
+    LAYER,
+    MANIFEST,
+    Descriptor,
+    encode,
+)
 from sealer.image.oci_image import RootfsParts, stage_index, stage_rootfs
 from sealer.image.registry.registries import Registries
 from sealer.image.staging import Staging

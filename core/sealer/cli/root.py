@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Mapping
 from typing import NoReturn
@@ -96,6 +95,8 @@ class Root(click.Group):
         return {name: package for name, package in found.items() if name not in app.settings.disabled_plugins}
 
     def _unknown(self, ctx: click.Context, name: str) -> NoReturn:
+        import difflib  # noqa: PLC0415  # only who mistypes a command waits for it
+
         close = difflib.get_close_matches(name, self.list_commands(ctx), n=1, cutoff=0.5)
         mend = f" Did you mean '{close[0]}'?" if close else ""
         raise click.UsageError(f"there is no command '{name}'.{mend}", ctx=ctx)

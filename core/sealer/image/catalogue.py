@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -133,6 +132,8 @@ class Catalogue:
         names = [_name(entry) for entry in self.sorted() if _name(entry)]
         if not names:
             return "the store is empty: `sealer build` or `sealer load` an image first"
+        import difflib  # noqa: PLC0415  # only who mistypes a name waits for it
+
         repository = reference.rpartition("/")[2].partition("@")[0].partition(":")[0]
         same = [name for name in names if name.rpartition("/")[2].partition(":")[0] == repository]
         untagged = {name.rpartition("/")[2].partition(":")[0]: name for name in reversed(names)}

@@ -16,7 +16,7 @@ from sealer.errors import ImageError, InputError
 from sealer.events import Json
 from sealer.image.discovery.model import Place
 from sealer.image.model import ContainerImage
-from sealer.image.oci import MANIFESTS, Descriptor
+from sealer.image.oci import CONTAINER_PLATFORM, CONTAINER_REFERENCE, MANIFESTS, Descriptor
 from sealer.image.pinned_indexes import PinnedIndexes, stage_indexes
 from sealer.image.reference import Reference
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from sealer.image.staging import Staging
     from sealer.image.store import Store
 
-CONTAINER_REFERENCE = "io.sealer.image.reference"  # its full original name
-CONTAINER_PLATFORM = "io.sealer.image.platform"
 CONTAINER_FOUND = "io.sealer.image.found"  # a JSON list of [file, line, rule]
 CONTAINER_CONVERTED = "io.sealer.image.converted"  # what its manifest was made from, if no registry served it
 MOST_PLACES = 20  # of one image: the index must stay small enough for a registry

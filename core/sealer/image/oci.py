@@ -29,6 +29,8 @@ CLUSTER_IMAGE = "application/vnd.sealer.cluster-image.v1"
 
 REF_NAME = "org.opencontainers.image.ref.name"
 CREATED = "org.opencontainers.image.created"
+CONTAINER_REFERENCE = "io.sealer.image.reference"  # a container image's full original name
+CONTAINER_PLATFORM = "io.sealer.image.platform"
 
 DEEPEST_INDEX = 3  # an index in an index in an index
 LARGEST_DOCUMENT = 16 * 1024 * 1024

@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -133,6 +132,8 @@ class BlobWriter:
         self.size = 0
 
     def __enter__(self) -> BlobWriter:
+        import tempfile  # noqa: PLC0415  # 3 ms that who only reads a store need not wait for
+
         with storage_errors("a blob could not be written", self._directory):
             descriptor, name = tempfile.mkstemp(prefix=".partial-", dir=self._directory)
             self._partial = Path(name)
@@ -176,6 +177,8 @@ class BlobWriter:
 
 def open_staging(directory: Path) -> Staging:
     """A new staging area under `directory`; the caller holds the store's lock."""
+    import tempfile  # noqa: PLC0415
+
     directory.mkdir(parents=True, exist_ok=True)
     area = Path(tempfile.mkdtemp(dir=directory))
     lock = os.open(area / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)

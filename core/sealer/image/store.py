@@ -14,13 +14,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sealer.errors import ImageError, RefusedError
 from sealer.events import Json
-from sealer.image.cache import trim
 from sealer.image.catalogue import Catalogue, Removal, StoredImage
 from sealer.image.downloads import Downloads
-from sealer.image.model import ClusterImage
 from sealer.image.oci import (
     CREATED,
     INDEX,
@@ -36,11 +35,13 @@ from sealer.image.oci import (
     items,
     platform_text,
 )
-from sealer.image.oci_image import read_cluster_image
 from sealer.image.reference import Reference
 from sealer.image.staging import Staging, dead_stagings, living_uses, open_staging, take
 from sealer.image.storage import storage_errors, sync_directory, write_durably
 from sealer.image.store_lock import locked
+
+if TYPE_CHECKING:
+    from sealer.image.model import ClusterImage
 
 LAYOUT = {"imageLayoutVersion": "1.0.0"}
 
@@ -72,11 +73,16 @@ class Store:
         :raises InputError: it cannot be the name of an image.
         :raises ImageError: it is in the store, but not whole.
         """
-        return read_cluster_image(self, reference, self.descriptor(reference))
+        return self._read(reference, self.descriptor(reference))
 
     def descriptor(self, reference: str) -> Descriptor:
         """What `index.json` says about an image; for the errors see :meth:`find`."""
         return self.catalogue().find(reference)
+
+    def _read(self, reference: str, entry: Descriptor) -> ClusterImage:
+        from sealer.image.oci_image import read_cluster_image  # noqa: PLC0415  # 10 ms that a push or pull need not wait for
+
+        return read_cluster_image(self, reference, entry)
 
     def list(self) -> tuple[StoredImage, ...]:
         """All images, by name; those without a name last."""
@@ -198,7 +204,7 @@ class Store:
         """Find an image, and keep its blobs until the staging area is closed. For the errors see :meth:`find`."""
         with self._locked():
             entry = self.descriptor(reference)
-            image = read_cluster_image(self, reference, entry)
+            image = self._read(reference, entry)
             with storage_errors("the image store cannot be used", self.root):
                 staging.use(entry)
         return image
@@ -409,6 +415,8 @@ class Store:
             Downloads(leftovers).sweep()
         used = [use.image for use in living_uses(self._temporary)]
         needed = {self.path(digest).name for digest in self.closure(*catalogue.entries, *used)}
+        from sealer.image.cache import trim  # noqa: PLC0415  # only removals need it
+
         deleted = []
         with storage_errors("unused blobs could not be deleted", self.blobs):
             for path in sorted(self.blobs.iterdir()):

@@ -47,3 +47,10 @@ def test_a_command_imports_its_own_module_only() -> None:
     commands = {name for name in modules if name.startswith("sealer.cli.commands.")}
     assert commands == {"sealer.cli.commands.completion"}
     assert not modules & HEAVY
+
+
+def test_a_push_imports_nothing_that_only_builds_and_removals_need() -> None:
+    modules = imported_by("push", "127.0.0.1:1/ns/no-such-image:v1")
+    assert "sealer.image.registry.push" in modules
+    assert not modules & {*HEAVY, "difflib", "lzma", "tarfile", "tempfile"}
+    assert not {"sealer.image.cache", "sealer.image.discovery", "sealer.image.layer"} & modules

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,6 +109,8 @@ class _Reader:
             if not isinstance(key, str):
                 raise self._wrong(where, f"the key {key!r} is no text")
             if known is not None and key not in known:
+                import difflib  # noqa: PLC0415  # only who mistypes a key waits for it
+
                 near = difflib.get_close_matches(key, known, n=1)
                 raise self._wrong(
                     f"{where}.{key}".lstrip("."), "unknown field" + (f"; did you mean '{near[0]}'?" if near else "")

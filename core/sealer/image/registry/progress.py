@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 
 from sealer.events import EventStream, Json, State
-from sealer.image.containers import CONTAINER_REFERENCE
-from sealer.image.oci import Descriptor, platform_text
+from sealer.image.oci import CONTAINER_REFERENCE, Descriptor, platform_text
 from sealer.image.registry.documents import Document
 
 INTERVAL = 0.2  # seconds between two events

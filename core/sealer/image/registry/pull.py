@@ -7,8 +7,17 @@ from dataclasses import dataclass, replace
 
 from sealer.errors import ImageError, InputError
 from sealer.events import EventStream
-from sealer.image.containers import CONTAINER_PLATFORM
-from sealer.image.oci import CLUSTER_IMAGE, INDEX, INDEXES, Descriptor, decode, digest_of, encode, platform_text
+from sealer.image.oci import (
+    CLUSTER_IMAGE,
+    CONTAINER_PLATFORM,
+    INDEX,
+    INDEXES,
+    Descriptor,
+    decode,
+    digest_of,
+    encode,
+    platform_text,
+)
 from sealer.image.oci_image import read_cluster_image
 from sealer.image.platforms import platform_object
 from sealer.image.reference import Reference

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from sealer.errors import ImageError, InputError
 from sealer.events import EventStream
-from sealer.image.containers import CONTAINER_REFERENCE
-from sealer.image.oci import INDEXES, REF_NAME, Descriptor
+from sealer.image.oci import CONTAINER_REFERENCE, INDEXES, REF_NAME, Descriptor
 from sealer.image.registry.documents import LARGEST_MANIFEST, Document, document_of
 from sealer.image.registry.names import Place, complete, complete_container
 from sealer.image.registry.progress import Progress, owners

@@ -29,9 +29,10 @@ from sealer.image.registry.names import is_loopback
 from sealer.image.registry.proxies import proxy_authorization, proxy_for
 
 SEGMENT = 1024 * 1024  # bytes between two reports of a file's progress
-# Pieces that stay in the processor's cache between us and a registry on the same machine: docker-registry takes a blob
-# 15 % faster so than from `sendfile`. Over a wire the sizes do not matter, and the kernel chooses the buffer.
-BLOCK = 16 * 1024
+# Pieces that stay in the processor's cache between us and a registry on the same machine, as long as those that
+# docker-registry reads: it takes a blob 15 % faster so than from `sendfile`. Over a wire the sizes do not matter, and
+# the kernel chooses the buffer.
+BLOCK = 32 * 1024
 LOOPBACK_BUFFER = 64 * 1024
 
 Origin: TypeAlias = tuple[str, str, int]  # scheme, host, port

@@ -10,12 +10,11 @@ from image_archives import oci_image, oci_members, write_tar
 
 from sealer.errors import ImageError
 from sealer.events import Event, EventStream, State
-from sealer.image.containers import CONTAINER_PLATFORM, CONTAINER_REFERENCE
 from sealer.image.discovery.files import DirectoryFiles
 from sealer.image.discovery.installs import Install
 from sealer.image.discovery.model import Discovery, FoundImage, Place
 from sealer.image.gathering.gather import Gathered, Gathering, ImageRequest
-from sealer.image.oci import INDEXES
+from sealer.image.oci import CONTAINER_PLATFORM, CONTAINER_REFERENCE, INDEXES
 from sealer.image.oci_image import RootfsParts, stage_index, stage_rootfs
 from sealer.image.registry.configuration import Configuration
 from sealer.image.registry.credentials import AuthFiles
