@@ -15,7 +15,7 @@ def main() -> int:
     """Run all of them; the status is 0 when none complains."""
     plugins = [path / "src" for path in distributions() if path != ROOT]
     packages = [str(package) for source in plugins for package in source.iterdir() if (package / "py.typed").exists()]
-    search = os.pathsep.join(["core", *map(str, plugins), "tools", "tests/lab", "tests/peers"])
+    search = os.pathsep.join(["core", *map(str, plugins), "tools", "tests/benchmarks", "tests/lab", "tests/peers"])
     python = sys.executable
     checks = [
         [python, "-m", "ruff", "check", "."],

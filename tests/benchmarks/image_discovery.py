@@ -7,13 +7,11 @@ Run: python tests/benchmarks/image_discovery.py
 
 from __future__ import annotations
 
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
+
+from measuring import SEALER, machine, median, run
 
 CORPUS = Path(__file__).parents[1] / "data" / "discovery" / "corpus"
 ROUNDS = 5
@@ -50,16 +48,13 @@ def items(root: Path) -> None:
 def measure(make: Callable[[Path], None], root: Path) -> None:
     """Print the time that one tree takes."""
     make(root)
-    command = [sys.executable, "-m", "sealer", "discover", "--no-helm", str(root)]
-    times = []
-    for _ in range(ROUNDS):
-        begun = time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        times.append(time.perf_counter() - begun)
+    runs = [run([SEALER, "discover", "--no-helm", root]) for _ in range(ROUNDS + 1)][
+        1:
+    ]  # the first may compile modules
     files = [path for path in root.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files) / 1e6
     name = make.__name__.replace("_", " ")
-    print(f"discover, {name}, {len(files)} files, {size:.1f} MB: {statistics.median(times):.2f} s (median of {ROUNDS})")
+    print(f"discover, {name}, {len(files)} files, {size:.1f} MB: {median(runs):.2f} s (median of {ROUNDS})")
 
 
 def main() -> None:
@@ -67,6 +62,7 @@ def main() -> None:
     for make in (two_thousand, definitions, items):
         with tempfile.TemporaryDirectory() as root:
             measure(make, Path(root))
+    print(machine())
 
 
 if __name__ == "__main__":

@@ -12,21 +12,18 @@ of memory each, also for a layer of 2 GB; killed at half and started again, at m
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+from measuring import MB, MEMORY, SEALER, Run, in_turns, keep, machine, median, ratio, run, show
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "peers"))
@@ -34,10 +31,6 @@ sys.path.insert(0, str(ROOT / "tests" / "peers"))
 from docker_registry import OBSTACLE, DockerRegistry  # noqa: E402  # a module of the tests
 from faulty_proxy import FaultyProxy  # noqa: E402
 
-MB = 1_000_000
-SEALER = Path(sys.executable).with_name("sealer")
-MEMORY = Path("/dev/shm")  # so that no disk is measured
-BYTECODE = Path(tempfile.gettempdir()) / f"sealer-bytecode-{os.getuid()}"
 BINARIES = ("/usr/bin", "/usr/sbin", "/usr/lib/x86_64-linux-gnu", "/usr/lib/git-core", "/usr/lib")
 FETCH = """\
 import sys
@@ -51,14 +44,6 @@ with store.stage() as staging:
     fetch_images(sys.argv[2:], ["linux/amd64"], staging=staging, store=store,
                  registries=Registries.of(Path(sys.argv[1])), events=EventStream())
 """
-
-
-@dataclass(frozen=True)
-class Run:
-    """One process: how long it took, and the most memory it had."""
-
-    seconds: float
-    megabytes: float
 
 
 class Site:
@@ -78,9 +63,9 @@ class Site:
 
     def sealer(self, *words: str | Path, home: Path | None = None) -> Run:
         """The command, as a user starts it."""
-        return timed([SEALER, "-q", *words], {"SEALER_HOME": str(home or self.home)})
+        return run([SEALER, "-q", *words], {"SEALER_HOME": str(home or self.home)})
 
-    def build(self, name: str, files: dict[str, Iterator[bytes]]) -> None:
+    def build(self, name: str, files: dict[str, Iterator[bytes]]) -> Run:
         """An image with one layer for each file."""
         context = self.new()
         lines = ["FROM scratch"]
@@ -90,8 +75,9 @@ class Site:
                     opened.write(block)
             lines.append(f"COPY {file} data/")
         (context / "Kubefile").write_text("\n".join(lines) + "\n")
-        self.sealer("build", "-t", name, context)
+        built = self.sealer("build", "-t", name, context)
         shutil.rmtree(context)
+        return built
 
 
 def main() -> int:
@@ -106,16 +92,16 @@ def main() -> int:
         print(OBSTACLE or "skopeo is not installed", file=sys.stderr)
         return 1
     figures: dict[str, float] = {"load before": os.getloadavg()[0]}
-    for measure in (moving, many, large, killed_pull, killed_push):
+    print(machine())
+    for measure in (moving, many, memory, large, killed_pull, killed_push):
         if arguments.only in measure.__name__:
-            with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as directory:
+            with tempfile.TemporaryDirectory(dir=MEMORY) as directory:
                 found = measure(Site(Path(directory)), arguments.rounds, arguments.megabytes)
             figures |= found
-            for name, value in found.items():
-                print(f"{name:<50}{value:>12,.3f}", flush=True)
+            show(found)
     figures["load after"] = os.getloadavg()[0]
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+    print(machine())
+    keep(figures, arguments.json)
     return 0
 
 
@@ -123,7 +109,7 @@ def moving(site: Site, rounds: int, megabytes: int) -> dict[str, float]:
     """push, push again, pull of an image of binaries."""
     site.build("app:v1", {"binaries": binaries(megabytes * MB)})
     layout = f"oci:{site.home / 'images'}:app:v1"
-    runs: dict[str, list[Run]] = defaultdict(list)
+    runs: dict[str, list[Run]] = {}
     for number in range(rounds):
         with ExitStack() as stack:
             ours, theirs, kept = (stack.enter_context(DockerRegistry(site.new())) for _ in range(3))
@@ -144,7 +130,7 @@ def moving(site: Site, rounds: int, megabytes: int) -> dict[str, float]:
             (context / "small").write_text(f"{number}\n" * 10_000)
             changed = name.replace(":v1", ":v2")
             site.sealer("build", "-t", changed, context)
-            runs["push again"].append(site.sealer("push", changed))
+            runs.setdefault("push again", []).append(site.sealer("push", changed))
             copies = [f"oci:{site.new()}:app:v1" for _ in range(2)]
             in_turns(
                 runs,
@@ -159,16 +145,9 @@ def moving(site: Site, rounds: int, megabytes: int) -> dict[str, float]:
         clean(site)
     found = medians(runs)
     for what in ("push", "pull"):
-        found[f"{what}: of skopeo's time"] = ratio(runs, what, f"skopeo {what}")
-        found[f"{what}: of skopeo's time, digests kept"] = ratio(runs, what, f"skopeo {what}, digests kept")
+        found[f"{what}: of skopeo's time"] = ratio(runs[what], runs[f"skopeo {what}"])
+        found[f"{what}: of skopeo's time, digests kept"] = ratio(runs[what], runs[f"skopeo {what}, digests kept"])
     return found
-
-
-def in_turns(runs: dict[str, list[Run]], number: int, each: dict[str, Callable[[], Run]]) -> None:
-    """Run each once; who comes first changes from round to round."""
-    names = list(each)
-    for name in names[number % len(names) :] + names[: number % len(names)]:
-        runs[name].append(each[name]())
 
 
 def many(site: Site, rounds: int, _: int) -> dict[str, float]:
@@ -176,32 +155,53 @@ def many(site: Site, rounds: int, _: int) -> dict[str, float]:
     for number in range(30):
         files = {f"layer{layer}": noise(MB // 2, number * 10 + layer) for layer in range(5)}
         site.build(f"c{number}:v1", files)
-    runs: dict[str, list[Run]] = {"30 images": [], "30 images by skopeo": []}
+    runs: dict[str, list[Run]] = {}
     with DockerRegistry(site.new()) as registry:
         names = [f"{registry.address}/containers/c{number}:v1" for number in range(30)]
         for number, name in enumerate(names):
             layout = f"oci:{site.home / 'images'}:c{number}:v1"
             skopeo(layout, f"docker://{name}")
-        for _round in range(rounds):
-            runs["30 images"].append(timed([sys.executable, "-c", FETCH, site.new(), *names], {}))
-            begun, target = time.perf_counter(), site.new()
-            each = [skopeo(f"docker://{name}", f"oci:{target}:c{number}") for number, name in enumerate(names)]
-            seconds = time.perf_counter() - begun
-            runs["30 images by skopeo"].append(Run(seconds, max(run.megabytes for run in each)))
-            shutil.rmtree(target)
-    return {**medians(runs), "30 images: of skopeo's time": ratio(runs, "30 images", "30 images by skopeo")}
+        for number in range(rounds):
+            ways = {
+                "30 images": lambda: run([sys.executable, "-c", FETCH, site.new(), *names]),
+                "30 images by skopeo": lambda: one_by_one(names, site.new()),
+            }
+            in_turns(runs, number, ways)
+            clean(site, but=registry.storage.parent)
+    return {**medians(runs), "30 images: of skopeo's time": ratio(runs["30 images"], runs["30 images by skopeo"])}
+
+
+def one_by_one(names: Sequence[str], target: Path) -> Run:
+    """A call of skopeo for each image."""
+    each = [skopeo(f"docker://{name}", f"oci:{target}:c{number}") for number, name in enumerate(names)]
+    return Run(sum(one.seconds for one in each), max(one.megabytes for one in each))
+
+
+def memory(site: Site, _: int, megabytes: int) -> dict[str, float]:
+    """The memory that each command needs for the image of binaries."""
+    return peaks(site, f"{megabytes} MB", binaries(megabytes * MB))
 
 
 def large(site: Site, *_: int) -> dict[str, float]:
-    """The memory that a layer of 2 GB needs."""
-    site.build("large:v1", {"file": noise(2000 * MB, 1)})
+    """The memory that each command needs for a layer of 2 GB."""
+    return peaks(site, "2 GB", noise(2000 * MB, 1))
+
+
+def peaks(site: Site, size: str, content: Iterator[bytes]) -> dict[str, float]:
+    """Megabytes that each command had at most, with one layer."""
+    archive = site.new() / "image.tar"
+    runs = {"build": site.build("one:v1", {"file": content})}
     with DockerRegistry(site.new()) as registry:
-        name = f"{registry.address}/ns/large:v1"
-        site.sealer("tag", "large:v1", name)
-        push = site.sealer("push", name)
+        name = f"{registry.address}/ns/one:v1"
+        site.sealer("tag", "one:v1", name)
+        runs["save"] = site.sealer("save", "-o", archive, name)
         shutil.rmtree(site.home)
-        pull = site.sealer("pull", name)
-    return {"push of 2 GB: MB of memory": push.megabytes, "pull of 2 GB: MB of memory": pull.megabytes}
+        runs["load"] = site.sealer("load", "-i", archive)
+        archive.unlink()
+        runs["push"] = site.sealer("push", name)
+        shutil.rmtree(site.home)
+        runs["pull"] = site.sealer("pull", name)
+    return {f"{what} of {size}: MB of memory": one.megabytes for what, one in runs.items()}
 
 
 def killed_pull(site: Site, *_: int) -> dict[str, float]:
@@ -242,24 +242,9 @@ def killed_at(proxy: FaultyProxy, count: int, words: Sequence[str], home: Path) 
         process.kill()
 
 
-def timed(command: Sequence[str | Path], variables: dict[str, str]) -> Run:
-    """Run a program to its end; it must succeed."""
-    # an installer compiles what it installs; a checkout whose environment forbids it would compile at every start
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    environment |= {"PYTHONPYCACHEPREFIX": str(BYTECODE), **variables}
-    begun = time.perf_counter()
-    process = subprocess.Popen(list(map(str, command)), env=environment, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - begun
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{command[:4]} ended with {process.returncode}")
-    return Run(seconds, used.ru_maxrss / 1000)
-
-
 def skopeo(*words: str) -> Run:
     """`skopeo copy`, with a registry of the loopback."""
-    return timed(["skopeo", "copy", "--src-tls-verify=false", "--dest-tls-verify=false", *words], {})
+    return run(["skopeo", "copy", "--src-tls-verify=false", "--dest-tls-verify=false", *words])
 
 
 def binaries(size: int) -> Iterator[bytes]:
@@ -286,20 +271,16 @@ def medians(runs: dict[str, list[Run]]) -> dict[str, float]:
     """Seconds, and the most memory, of each."""
     found: dict[str, float] = {}
     for name, each in runs.items():
-        found[f"{name}: s"] = statistics.median(run.seconds for run in each)
-        found[f"{name}: MB of memory"] = max(run.megabytes for run in each)
+        found[f"{name}: s"] = median(each)
+        found[f"{name}: MB of memory"] = max(one.megabytes for one in each)
     return found
 
 
-def ratio(runs: dict[str, list[Run]], ours: str, theirs: str) -> float:
-    """The ratio of the medians."""
-    return statistics.median(run.seconds for run in runs[ours]) / statistics.median(run.seconds for run in runs[theirs])
-
-
-def clean(site: Site) -> None:
+def clean(site: Site, but: Path | None = None) -> None:
     """Give back the memory that a round has used."""
     for path in site.directory.glob("dir*"):
-        shutil.rmtree(path)
+        if path != but:
+            shutil.rmtree(path)
 
 
 if __name__ == "__main__":

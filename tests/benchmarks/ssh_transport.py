@@ -12,18 +12,17 @@ commands a second on one connection; a stream at no less than 0.8 of `cat FILE |
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+
+from measuring import MEMORY, in_turns, keep, machine, show, timed
 
 from sealer.cluster.receipts import Script
 from sealer.events import EventStream
@@ -39,8 +38,7 @@ COMMANDS = 300
 IN_TURNS = 5  # rounds of commands: ours, OpenSSH's, and the host's own; the median counts
 STARTS = 200
 CONNECTIONS = 50
-MEMORY = Path("/dev/shm")  # so that no disk is measured
-TARGET = MEMORY / "sealer-benchmark"  # on the host
+TARGET = Path("/dev/shm/sealer-benchmark")  # on the host
 
 
 def main() -> int:
@@ -49,21 +47,18 @@ def main() -> int:
     parser.add_argument("--lab", action="store_true", help="measure to a host of NSPAWN, not to the loopback")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds of the stream; the median counts")
     parser.add_argument("--megabytes", type=int, default=500, help="length of the stream")
-    parser.add_argument("--json", type=Path, help="write the figures there; default: print them after the table")
+    parser.add_argument("--json", type=Path, help="write the figures there too")
     arguments = parser.parse_args()
     if reason := unavailable() if arguments.lab else why_not():
         print(reason, file=sys.stderr)
         return 1
-    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as name:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as name:
         directory = Path(name)
         with lab_host() if arguments.lab else loopback_host(directory) as host:
             figures = measure(directory, host, arguments.rounds, arguments.megabytes * 1_000_000)
-    print_table(figures)
-    text = json.dumps(figures, indent=2)
-    if arguments.json:
-        arguments.json.write_text(text + "\n")
-    else:
-        print(text)
+    show(figures)
+    print(machine())
+    keep(figures, arguments.json)
     return 0
 
 
@@ -112,7 +107,7 @@ def measure(directory: Path, host: Host, rounds: int, size: int) -> dict[str, fl
     check_and_remove(connection, source)
     connection.close()
     figures["load_at_end"] = os.getloadavg()[0]
-    return {name: round(value, 3) for name, value in figures.items()}
+    return figures
 
 
 def measure_commands(connection: Connection, host: Host, directory: Path) -> dict[str, float]:
@@ -124,20 +119,12 @@ def measure_commands(connection: Connection, host: Host, directory: Path) -> dic
         "commands_per_second_6_threads": lambda: COMMANDS / timed(lambda: run_commands_in_threads(connection)),
         "host_shell_starts_per_second": lambda: STARTS / timed(lambda: start_shells(connection)),
     }
-    found: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(IN_TURNS):
-        for name, way in ways.items():
-            found[name].append(way())
+    found: dict[str, list[float]] = {}
+    for number in range(IN_TURNS):
+        in_turns(found, number, ways)
     figures = {name: statistics.median(values) for name, values in found.items()}
     figures["commands_per_second_worst_round"] = min(found["commands_per_second"])
     return figures
-
-
-def timed(action: Callable[[], object]) -> float:
-    """Seconds that an action takes."""
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
 
 
 def run_commands(connection: Connection, count: int) -> None:
@@ -242,13 +229,6 @@ def check_and_remove(connection: Connection, source: Path) -> None:
     size = source.stat().st_size
     if connection.execute(f"test $(stat -c %s {TARGET}) = {size} && rm {TARGET}").status:
         raise RuntimeError("the copy is not whole")
-
-
-def print_table(figures: dict[str, float]) -> None:
-    """For people."""
-    width = shutil.get_terminal_size().columns
-    for name, value in figures.items():
-        print(f"{name.replace('_', ' '):<42}{value:>12,.3f}"[:width])
 
 
 if __name__ == "__main__":

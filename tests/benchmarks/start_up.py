@@ -9,14 +9,10 @@ Run: python tests/benchmarks/start_up.py [--runs N]. The targets: `sealer versio
 from __future__ import annotations
 
 import argparse
-import os
-import statistics
-import subprocess
 import sys
-import time
-from pathlib import Path
 
-SEALER = Path(sys.executable).parent / "sealer"
+from measuring import SEALER, machine, median, run
+
 TARGETS = {"version": 0.12, "--help": 0.25}
 BESIDE = ("run --help", "images", "plugin list")  # no target, but a person waits for them
 
@@ -28,19 +24,11 @@ def main() -> int:
     runs = parser.parse_args().runs
     print(f"{'':<24}{'median':>10}{'slowest':>10}{'target':>10}")
     for words in (*TARGETS, *BESIDE):
-        times = [seconds(words) for _ in range(runs + 1)][1:]  # the first one may compile modules
+        each = [run([SEALER, *words.split()]) for _ in range(runs + 1)][1:]  # the first one may compile modules
         target = f"{TARGETS[words]:.2f} s" if words in TARGETS else ""
-        print(f"{'sealer ' + words:<24}{statistics.median(times):>8.3f} s{max(times):>8.3f} s{target:>10}")
-    print("load: " + ", ".join(f"{load:.2f}" for load in os.getloadavg()))
+        print(f"{'sealer ' + words:<24}{median(each):>8.3f} s{max(one.seconds for one in each):>8.3f} s{target:>10}")
+    print(machine())
     return 0
-
-
-def seconds(words: str) -> float:
-    """The time that one call takes, from its start to its end; compiled modules are kept, as with pip's users."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    start = time.perf_counter()
-    subprocess.run([SEALER, *words.split()], env=environment, stdout=subprocess.DEVNULL, check=True)
-    return time.perf_counter() - start
 
 
 if __name__ == "__main__":
