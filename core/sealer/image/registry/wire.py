@@ -34,6 +34,7 @@ SEGMENT = 1024 * 1024  # bytes between two reports of a file's progress
 # the kernel chooses the buffer.
 BLOCK = 32 * 1024
 LOOPBACK_BUFFER = 64 * 1024
+LOOPBACK_RECEIVING = 512 * 1024  # what lies in it when the process is killed is lost; the kernel would take 6 MiB
 
 Origin: TypeAlias = tuple[str, str, int]  # scheme, host, port
 _PORTS = {"http": 80, "https": 443}
@@ -117,6 +118,7 @@ class Wire:
             connection.sock.settimeout(self._limits.silence)
             if is_loopback(connection.host):
                 connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LOOPBACK_BUFFER)
+                connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LOOPBACK_RECEIVING)
             if self._closed:
                 raise ConnectionAbortedError("called off")
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
