@@ -1,4 +1,4 @@
-"""Fetching the URL of an ADD: streamed, bounded in size, time and attempts.
+"""Fetching a URL, as for an ADD: streamed, bounded in size, time and attempts.
 
 The standard library alone, with no handler for files, FTP or data: a redirect cannot lead to this machine's files. A
 redirect may go to the same scheme, or from http to https; name and password of the URL go to its own server alone.
@@ -16,7 +16,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,13 +63,15 @@ class _AttemptError(Exception):
     :param why: for the user.
     :param again: whether another attempt may do better.
     :param pause: seconds that the server asks for.
+    :param useless: whether what the file holds is no beginning of the content.
     """
 
-    def __init__(self, why: str, *, again: bool = True, pause: float = 0) -> None:
+    def __init__(self, why: str, *, again: bool = True, pause: float = 0, useless: bool = False) -> None:
         super().__init__(why)
         self.why = why
         self.again = again
         self.pause = pause
+        self.useless = useless
 
 
 def file_name(url: str) -> str:
@@ -81,9 +83,19 @@ def file_name(url: str) -> str:
     return "" if name in (".", "..") or "/" in name or "\0" in name else name
 
 
-def download(url: str, target: Path, limits: Limits = USUAL) -> str:
+def download(
+    url: str,
+    target: Path,
+    limits: Limits = USUAL,
+    *,
+    resume: bool = False,
+    told: Callable[[int, int], None] = lambda done, total: None,
+) -> str:
     """Fetch a URL into a file; the content's `sha256:<hex>` is returned.
 
+    :param resume: True: what the file holds is the beginning of the content, as an earlier attempt left it. That may
+        be wrong: whoever asks for it knows the digest.
+    :param told: is called with the bytes that are there, and how many there will be; 0: nobody knows.
     :raises BuildError: it could not be fetched within the limits.
     """
     address, login = _split_login(url)
@@ -92,13 +104,20 @@ def download(url: str, target: Path, limits: Limits = USUAL) -> str:
     for attempt in range(1, limits.attempts + 1):
         try:
             silence = min(limits.silence, max(deadline - time.monotonic(), 0.001))
-            with Deadline(deadline) as end, _attempt_errors(), _opened(address, login, silence, end) as response:
-                return _store(response, target, limits, deadline)
+            begun = _size(target) if resume else 0
+            with (
+                Deadline(deadline) as end,
+                _attempt_errors(),
+                _opened(address, login, silence, begun, end) as response,
+            ):
+                return _store(response, target, limits, deadline, begun=begun, told=told)
         except _AttemptError as failed:
             late = time.monotonic() >= deadline
             error = _AttemptError(f"it took longer than {limits.seconds:g} seconds", again=False) if late else failed
             wait = max(pause, error.pause)
             patient = wait <= limits.longest_pause and time.monotonic() + wait < deadline
+            if error.useless:
+                target.unlink(missing_ok=True)
             if not error.again or attempt == limits.attempts or not patient:
                 more = f" (attempt {attempt})" if attempt > 1 else ""
                 raise BuildError(f"{without_login(url)} could not be fetched", why=f"{error.why}{more}") from None
@@ -129,7 +148,7 @@ def _split_login(url: str) -> tuple[str, str]:
 
 
 @contextmanager
-def _opened(address: str, login: str, silence: float, end: Deadline) -> Iterator[http.client.HTTPResponse]:
+def _opened(address: str, login: str, silence: float, begun: int, end: Deadline) -> Iterator[http.client.HTTPResponse]:
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
@@ -141,6 +160,8 @@ def _opened(address: str, login: str, silence: float, end: Deadline) -> Iterator
     ):
         opener.add_handler(handler)
     headers = {"User-Agent": f"sealer/{sealer.__version__}", "Accept-Encoding": "identity"}
+    if begun:
+        headers["Range"] = f"bytes={begun}-"
     request = urllib.request.Request(address, headers=headers)  # noqa: S310 - the opener knows http and https alone
     if login:
         request.add_unredirected_header("Authorization", login)
@@ -198,6 +219,8 @@ def _http_error(error: urllib.error.HTTPError) -> _AttemptError:
         if not is_remote(target):
             return _AttemptError(f"it redirects to {without_login(target)}, which is not fetched", again=False)
         return _AttemptError("it redirects too often", again=False)
+    if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        return _AttemptError("the server has nothing behind what is there already", useless=True)
     text = error.headers.get("Retry-After", "")
     pause = float(text) if text.isascii() and text.isdigit() else 0.0
     reason = " ".join(f"the server answered {error.code} {error.reason}".split())
@@ -216,24 +239,62 @@ def _network_error(error: object) -> _AttemptError:
     return _AttemptError(str(error) or type(error).__name__)
 
 
-def _store(response: http.client.HTTPResponse, target: Path, limits: Limits, deadline: float) -> str:
+def _store(
+    response: http.client.HTTPResponse,
+    target: Path,
+    limits: Limits,
+    deadline: float,
+    *,
+    begun: int,
+    told: Callable[[int, int], None],
+) -> str:
+    size = _offset(response, begun)
     length = response.headers.get("Content-Length", "")
-    expected = int(length) if length.isascii() and length.isdigit() else -1
+    expected = size + int(length) if length.isascii() and length.isdigit() else -1
     if expected > limits.size:
         raise _AttemptError(f"it has {expected:,} bytes, more than {limits.size:,}", again=False)
-    digest, size = hashlib.sha256(), 0
-    with storage_errors("a download could not be written", target), target.open("wb") as file:
+    with storage_errors("a download could not be written", target), target.open("r+b" if size else "wb") as file:
+        digest = _hash_of(file, size)
         while data := _read(response):
             size += len(data)
             if size > limits.size:
                 raise _AttemptError(f"it has more than {limits.size:,} bytes", again=False)
             digest.update(data)
             file.write(data)
+            told(size, max(expected, 0))
     if time.monotonic() >= deadline:  # what looks like the end may be that of our patience
         raise _AttemptError("it takes too long", again=False)
     if 0 <= expected != size:
         raise _AttemptError(f"the connection ended after {size:,} of {expected:,} bytes")
     return f"sha256:{digest.hexdigest()}"
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _offset(response: http.client.HTTPResponse, begun: int) -> int:
+    """Where in the content the answer begins; a server that knows no ranges sends all of it."""
+    if response.status != http.HTTPStatus.PARTIAL_CONTENT:
+        return 0
+    text = response.headers.get("Content-Range", "")
+    if not text.startswith(f"bytes {begun}-"):
+        raise _AttemptError(f"the server answered with the range '{text}'", useless=True)
+    return begun
+
+
+def _hash_of(file: IO[bytes], size: int) -> hashlib._Hash:
+    """The hash of the first bytes of a file, behind which it is then cut off."""
+    digest = hashlib.sha256()
+    left = size
+    while left and (data := file.read(min(left, CHUNK))):
+        digest.update(data)
+        left -= len(data)
+    file.truncate(size)
+    return digest
 
 
 def _read(response: http.client.HTTPResponse) -> bytes:

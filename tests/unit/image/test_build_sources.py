@@ -573,3 +573,60 @@ def test_the_kubefile_may_be_ignored_and_is_read_all_the_same(store: Store, cont
     (context / "a").write_text("A")
     image = build_image((context / "Kubefile").read_text(), kubefile=context / "Kubefile")
     assert set(files(image)) == {"a", ".dockerignore"}
+
+
+# -- downloads that go on ------------------------------------------------------------------------------------------
+
+
+def ranged(content: bytes, ends_after: int = 1 << 30) -> Answer:
+    """Answers as a server that knows ranges, whose connections end after some bytes."""
+
+    def answer(handler: Handler) -> None:
+        asked = handler.headers.get("Range", "")
+        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
+        if start >= len(content):
+            return handler.give(416, b"", Content_Range=f"bytes */{len(content)}")
+        rest, headers = content[start:], {"Content_Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
+        return handler.give(206 if asked else 200, rest[:ends_after], length=len(rest), **(headers if asked else {}))
+
+    return answer
+
+
+def test_a_download_goes_on_where_it_broke_off(site: Site, tmp_path: Path) -> None:
+    content, told = bytes(range(200)), []
+    site.answers["/x"] = ranged(content, ends_after=80)
+    digest = download(
+        f"{site.url}/x", tmp_path / "x", quick(), resume=True, told=lambda done, total: told.append((done, total))
+    )
+    assert digest == f"sha256:{hashlib.sha256(content).hexdigest()}"
+    assert (tmp_path / "x").read_bytes() == content
+    assert told == [(80, 200), (160, 200), (200, 200)]
+    assert len(site.asked) == 3
+
+
+def test_a_file_of_an_earlier_process_is_gone_on_with(site: Site, tmp_path: Path) -> None:
+    site.answers["/x"] = ranged(b"0123456789")
+    (tmp_path / "x").write_bytes(b"01234")
+    download(f"{site.url}/x", tmp_path / "x", quick(), resume=True)
+    assert (tmp_path / "x").read_bytes() == b"0123456789"
+
+
+def test_a_server_without_ranges_sends_all_of_it(site: Site, tmp_path: Path) -> None:
+    site.serve("/x", b"0123")
+    (tmp_path / "x").write_bytes(b"0123456789")
+    download(f"{site.url}/x", tmp_path / "x", quick(), resume=True)
+    assert (tmp_path / "x").read_bytes() == b"0123"
+
+
+def test_a_file_that_is_too_long_is_begun_anew(site: Site, tmp_path: Path) -> None:
+    site.answers["/x"] = ranged(b"0123")
+    (tmp_path / "x").write_bytes(b"0123456789")
+    download(f"{site.url}/x", tmp_path / "x", quick(), resume=True)
+    assert (tmp_path / "x").read_bytes() == b"0123"
+
+
+def test_without_being_asked_nothing_is_gone_on_with(site: Site, tmp_path: Path) -> None:
+    site.answers["/x"] = ranged(b"0123")
+    (tmp_path / "x").write_bytes(b"ab")
+    download(f"{site.url}/x", tmp_path / "x", quick())
+    assert (tmp_path / "x").read_bytes() == b"0123"

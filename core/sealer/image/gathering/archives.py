@@ -47,6 +47,11 @@ class ImageArchives:
         return None
 
     @property
+    def references(self) -> frozenset[str]:
+        """The names of all images, normalised. For the errors see :meth:`find`."""
+        return frozenset(name for _, form in self.forms for name in form.references)
+
+    @property
     def forms(self) -> Sequence[tuple[Path, Form]]:
         """All archives, opened. For the errors see :meth:`find`."""
         if self._forms is None:

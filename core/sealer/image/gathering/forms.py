@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -46,6 +46,11 @@ LARGEST_CONFIG = 8 * 1024 * 1024
 class Form(Protocol):
     """The images of one archive."""
 
+    @property
+    def references(self) -> Iterable[str]:
+        """The names of its images, normalised."""
+        raise NotImplementedError
+
     def find(self, reference: Reference, platform: str, staging: Staging) -> ContainerImage | None:
         """Stage an image; None: it is not there.
 
@@ -81,6 +86,11 @@ class OciForm:
             for text in (name, *(tags.get(self._config_digest(entry), ()) if tags else ())):
                 if key := _key(text):
                     self._names.setdefault(key, entry)
+
+    @property
+    def references(self) -> Iterable[str]:
+        """The names of its images."""
+        return self._names
 
     def find(self, reference: Reference, platform: str, staging: Staging) -> ContainerImage | None:
         """An image by its digest, else by its name; byte for byte as the archive has it."""
@@ -204,6 +214,11 @@ class DockerForm:
             for tag in names_of(entry):
                 if key := _key(tag):
                     self._names.setdefault(key, []).append(entry)
+
+    @property
+    def references(self) -> Iterable[str]:
+        """The names of its images."""
+        return self._names
 
     def find(self, reference: Reference, platform: str, staging: Staging) -> ContainerImage | None:
         """An image by its name. A digest pins a manifest, which such an archive does not have."""

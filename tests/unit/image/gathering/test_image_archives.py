@@ -378,3 +378,11 @@ def test_what_is_no_archive(find: Finder, tmp_path: Path) -> None:
         find(tmp_path / "x")
     with pytest.raises(InputError, match="no such image archive"):
         find(tmp_path / "none")
+
+
+def test_the_names_that_archives_have(store: Store, tmp_path: Path) -> None:
+    write_tar(tmp_path / "docker.tar", docker_members(["web:1", "quay.io/a/b:2"], LAYERS))
+    write_tar(tmp_path / "oci.tar", oci_members([(oci_image("c"), {"org.opencontainers.image.ref.name": "c.io/d:3"})]))
+    with store.stage() as staging:
+        names = ImageArchives([tmp_path], staging, lambda text: None).references
+    assert names == {WEB, "quay.io/a/b:2", "c.io/d:3"}
