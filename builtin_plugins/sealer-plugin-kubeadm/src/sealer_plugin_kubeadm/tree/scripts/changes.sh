@@ -1,0 +1,216 @@
+# shellcheck shell=sh
+# What the scripts change on the host, remembered before it is changed, so that it can be taken back: read by the others.
+#
+# Each script has a directory of its own below $DATA/before: a line in `changes` for every change, in `saved/` the files
+# that were there before, and `pending` while something was written that a running program does not know yet. A script
+# that was killed anywhere is simply run again; so is its undo.
+#
+#   file PATH             written by us; the former one is in saved/, if there was one
+#   directory PATH        made by us; removed again when it is empty
+#   new PATH              was not there; with all that Kubernetes has put into it, it goes again
+#   empty PATH            was there, and empty; is emptied again
+#   sysctl NAME VALUE     had this value
+#   ...                   anything else is undone by the function undo_... of the script
+
+set -eu
+umask 022
+
+SCRIPTS=$(cd "$(dirname "$0")" && pwd -P)
+ROOTFS=${SCRIPTS%/*}
+# Beside the rootfs: that is replaced when the image is.
+DATA=${ROOTFS%/*}
+# What the runtime wants to know of this host, a file each; the README of sealer-plugin-kubeadm lists them.
+FACTS=$DATA/facts
+KEPT=$DATA/before/$(basename "$0" .sh)
+
+note() { echo "note: $*"; }
+
+fail() {
+    echo "$*" >&2
+    exit 1
+}
+
+fact() { # fact NAME VALUE
+    mkdir -p "$FACTS"
+    [ "$(cat "$FACTS/$1" 2>/dev/null)" = "$2" ] || { echo "$2" >"$FACTS/.$1" && mv "$FACTS/.$1" "$FACTS/$1"; }
+}
+
+remembered() { # remembered CHANGE...: whether a line of `changes` is this, or begins with this
+    [ -e "$KEPT/changes" ] || return 1
+    while read -r known; do
+        case "$known " in "$* "*) return 0 ;; esac
+    done <"$KEPT/changes"
+    return 1
+}
+
+remember() { # remember CHANGE...
+    remembered "$@" && return
+    mkdir -p "$KEPT"
+    echo "$*" >>"$KEPT/changes"
+}
+
+directory() { # directory PATH: there from now on
+    [ -d "$1" ] && return
+    directory "$(dirname "$1")"
+    remember directory "$1"
+    mkdir "$1"
+}
+
+ours_alone() { # ours_alone PATH...: directories that others fill, which go, or are emptied, with us
+    for path in "$@"; do
+        remembered new "$path" || remembered empty "$path" || remembered used "$path" || {
+            if [ ! -e "$path" ]; then
+                remember new "$path"
+            elif [ -z "$(ls -A "$path")" ]; then
+                remember empty "$path"
+            else
+                remember used "$path"
+            fi
+        }
+    done
+}
+
+keep() { # keep PATH: what is there before we write it
+    remembered file "$1" && return
+    directory "$(dirname "$1")"
+    if [ -e "$1" ] || [ -L "$1" ]; then
+        mkdir -p "$KEPT/saved$(dirname "$1")"
+        cp -a "$1" "$KEPT/saved$1.part"
+        mv -f "$KEPT/saved$1.part" "$KEPT/saved$1"
+    fi
+    remember file "$1"
+}
+
+changed() { [ -e "$KEPT/pending" ]; } # whether something was written since `settled`
+
+settled() { rm -f "$KEPT/pending"; }
+
+same() { # same SOURCE TARGET: content and permission
+    [ -f "$2" ] && [ ! -L "$2" ] && [ "$(stat -c %a "$1")" = "$(stat -c %a "$2")" ] && cmp -s "$1" "$2"
+}
+
+put() { # put SOURCE TARGET: a copy, with the mode of the source
+    same "$1" "$2" && return
+    keep "$2"
+    cp "$1" "$2.sealer-new"
+    chmod "$(stat -c %a "$1")" "$2.sealer-new"
+    mv -f "$2.sealer-new" "$2"
+    relabel "$2"
+    : >"$KEPT/pending"
+}
+
+put_text() { # put_text TARGET: what comes from standard input, mode 644
+    mkdir -p "$KEPT"
+    cat >"$KEPT/text"
+    chmod 644 "$KEPT/text"
+    put "$KEPT/text" "$1"
+    rm -f "$KEPT/text"
+}
+
+# A program: a hard link where that can be, which takes neither time nor room. The rootfs of the next image consists of new
+# files, so what runs stays what it is until this script is run again. Where SELinux is, a program needs a label that
+# fits its place.
+put_program() { # put_program SOURCE TARGET
+    same "$1" "$2" && return
+    keep "$2"
+    rm -f "$2.sealer-new"
+    { [ ! -e /sys/fs/selinux/enforce ] && ln "$1" "$2.sealer-new" 2>/dev/null; } || cp "$1" "$2.sealer-new"
+    chmod 755 "$2.sealer-new"
+    mv -f "$2.sealer-new" "$2"
+    relabel "$2"
+    : >"$KEPT/pending"
+}
+
+relabel() {
+    [ ! -e /sys/fs/selinux/enforce ] || ! has restorecon || restorecon "$1"
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+in_container() { has systemd-detect-virt && systemd-detect-virt --quiet --container; }
+
+# Values of /proc/sys differ from what is written in blanks only.
+sysctl_is() { # sysctl_is NAME: its value; fails where there is none
+    tr -s '\t ' '  ' <"/proc/sys/$(echo "$1" | tr . /)" 2>/dev/null
+}
+
+# In a container only those of the network are its own.
+own_sysctl() { case $1 in net.*) ;; *) ! in_container ;; esac; }
+
+keep_sysctl() { # keep_sysctl NAME: Kubernetes will set it
+    own_sysctl "$1" || return 0
+    remembered sysctl "$1" || ! value=$(sysctl_is "$1") || remember sysctl "$1" "$value"
+}
+
+set_sysctl() { # set_sysctl NAME VALUE
+    own_sysctl "$1" || return 0
+    if ! value=$(sysctl_is "$1"); then
+        note "this kernel has no $1"
+        return
+    fi
+    [ "$value" != "$2" ] || return 0
+    keep_sysctl "$1"
+    echo "$2" >"/proc/sys/$(echo "$1" | tr . /)" || fail "$1 cannot be set to $2: it is $value"
+}
+
+undo_sysctl() { # undo_sysctl NAME VALUE
+    name=${1%% *} before=${1#* }
+    [ "$(sysctl_is "$name")" = "$before" ] || echo "$before" >"/proc/sys/$(echo "$name" | tr . /)" ||
+        note "$name keeps the value $(sysctl_is "$name")"
+}
+
+undo_file() {
+    if [ -e "$KEPT/saved$1" ] || [ -L "$KEPT/saved$1" ]; then
+        cp -a "$KEPT/saved$1" "$1.sealer-new"
+        mv -f "$1.sealer-new" "$1"
+    else
+        rm -f "$1"
+    fi
+    rm -f "$1.sealer-new"
+}
+
+undo_directory() { rmdir "$1" 2>/dev/null || true; }
+
+undo_new() {
+    unmount_below "$1"
+    rm -rf --one-file-system "$1" || note "$1 cannot be removed"
+}
+
+undo_empty() {
+    [ -d "$1" ] || return 0
+    unmount_below "$1/"
+    find "$1" -xdev -mindepth 1 -delete || note "$1 cannot be emptied"
+}
+
+undo_used() { :; }
+
+unmount_below() { # unmount_below PATH: what is mounted there, the innermost first; PATH/ is not PATH itself
+    cut -d' ' -f5 /proc/self/mountinfo | sort -r | while read -r point; do
+        case "$point/" in "$1/"* | "${1%/}/"?*) umount -l "$(printf '%b' "$point")" || true ;; esac
+    done
+}
+
+take_back() { # everything that is remembered, the last change first
+    [ -e "$KEPT/changes" ] || return 0
+    tac "$KEPT/changes" >"$KEPT/undo"
+    while read -r kind rest; do
+        "undo_$kind" "$rest" </dev/null
+    done <"$KEPT/undo"
+    rm -rf "$KEPT"
+    rmdir "$DATA/before" 2>/dev/null || true
+}
+
+# Units that another program owns are not ours to restart.
+runs() { systemctl is-active --quiet "$1"; }
+
+enable_unit() { # enable_unit NAME
+    systemctl is-enabled --quiet "$1" 2>/dev/null && return
+    remember unit "$1"
+    systemctl --quiet enable "$1"
+}
+
+undo_unit() {
+    systemctl --quiet disable "$1" 2>/dev/null || true
+    systemctl stop "$1" 2>/dev/null || true
+    systemctl reset-failed "$1" 2>/dev/null || true
+}

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Leaves the host as it was before init.sh. It goes on where one part fails, and says so at the end.
+set -u
+cd "$(dirname "$0")" || exit 1
+
+status=0
+for part in network kubelet containerd system; do
+    [ -e "./$part.sh" ] || continue
+    "./$part.sh" undo || {
+        echo "$part.sh could not take back all of its changes" >&2
+        status=1
+    }
+done
+exit $status

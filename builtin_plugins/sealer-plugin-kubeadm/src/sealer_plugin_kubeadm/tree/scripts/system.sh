@@ -1,0 +1,169 @@
+#!/bin/sh
+# The host itself: what must be there, kernel modules, settings of the kernel, swap; notes about firewalls.
+#
+#   system.sh check     refuse a host that cannot become a node; changes nothing
+#   system.sh [apply]   prepare it
+#   system.sh undo      as it was before
+. "$(dirname "$0")/changes.sh"
+
+PORTS="6443 2379-2380 10250 10257 10259 30000-32767 ${RegistryPort:-5000}"
+# What the kubelet and kube-proxy set by themselves, to be given back all the same.
+SET_BY_KUBERNETES="vm.overcommit_memory kernel.panic kernel.panic_on_oops kernel.keys.root_maxkeys
+    kernel.keys.root_maxbytes net.ipv4.conf.all.route_localnet"
+
+check() {
+    [ "$(id -u)" = 0 ] || fail "this must be run as root"
+    [ -d /run/systemd/system ] || fail "systemd does not run on this host: a node of Kubernetes needs it"
+    missing=
+    for program in iptables ip mount nsenter; do
+        has "$program" || missing="$missing $program"
+    done
+    [ -z "$missing" ] || fail "this host lacks$missing: $(how_to_install iptables iproute2)"
+    wanting=
+    for program in conntrack socat ethtool; do
+        has "$program" || wanting="$wanting $program"
+    done
+    [ -z "$wanting" ] || note "this host has no$wanting; port-forwarding and old connections to services may" \
+        "misbehave without: $(how_to_install conntrack socat ethtool)"
+    fact missing-programs "${wanting# }"
+}
+
+how_to_install() {
+    # shellcheck source=/dev/null
+    family=$(. /etc/os-release 2>/dev/null && echo "${ID:-} ${ID_LIKE:-}")
+    case " $family " in
+    *" debian "* | *" ubuntu "*) echo "apt-get install $*" ;;
+    *" rhel "* | *" fedora "* | *" centos "*)
+        echo "dnf install $(echo "$*" | sed 's/conntrack/conntrack-tools/; s/iproute2/iproute/')"
+        ;;
+    *" suse "*) echo "zypper install $(echo "$*" | sed 's/conntrack/conntrack-tools/')" ;;
+    *) echo "install $*" ;;
+    esac
+}
+
+apply() {
+    modules
+    sysctls
+    swap_off
+    firewall_notes
+    selinux_notes
+    # Decided once: a node's driver must not change while it has pods.
+    [ -s "$FACTS/cgroup-driver" ] || fact cgroup-driver "${CgroupDriver:-$(cgroup_driver)}"
+    fact restrict-oom-score-adj "$(oom_scores_are_restricted && echo true || echo false)"
+    settled
+}
+
+lines_of() { sed 's/#.*//; s/^[[:space:]]*//; s/[[:space:]]*$//; /^$/d' "$1"; }
+
+modules() {
+    found=
+    for module in $(lines_of "$ROOTFS/etc/modules.conf"); do
+        if module_works "$module"; then
+            found="$found$module
+"
+        elif has modprobe && modprobe --quiet "$module" 2>/dev/null; then
+            remember module "$module"
+            found="$found$module
+"
+        else
+            note "the kernel has no module $module"
+        fi
+    done
+    printf '%s' "$found" | put_text /etc/modules-load.d/sealer.conf
+}
+
+module_works() {
+    [ -d "/sys/module/$1" ] && return
+    case $1 in
+    overlay) grep -qw overlay /proc/filesystems ;;
+    br_netfilter) [ -d /proc/sys/net/bridge ] ;;
+    *) return 1 ;;
+    esac
+}
+
+undo_module() { modprobe --remove --quiet "$1" 2>/dev/null || true; }
+
+sysctls() {
+    for name in $SET_BY_KUBERNETES; do
+        keep_sysctl "$name"
+    done
+    put "$ROOTFS/etc/sysctl.conf" /etc/sysctl.d/99-sealer.conf
+    lines_of "$ROOTFS/etc/sysctl.conf" | while IFS='= ' read -r name value; do
+        set_sysctl "${name#-}" "$value"
+    done
+}
+
+swap_off() {
+    [ -n "$(sed 1d /proc/swaps)" ] || return 0
+    if in_container; then
+        note "swap is on, and is that of the machine around this container: it stays"
+        return
+    fi
+    sed 1d /proc/swaps | while read -r device _; do
+        remember swap "$device"
+        swapoff "$(printf '%b' "$device")" || note "swap on $device stays on"
+    done
+    [ -f /etc/fstab ] || return 0
+    if grep -Eq '^[[:space:]]*[^#[:space:]]+[[:space:]]+[^[:space:]]+[[:space:]]+swap([[:space:]]|$)' /etc/fstab; then
+        remember fstab
+        edit_fstab 's/^[[:space:]]*[^#[:space:]][^[:space:]]*[[:space:]]\{1,\}[^[:space:]]\{1,\}[[:space:]]\{1,\}swap\([[:space:]]\|$\)/#sealer# &/'
+    fi
+}
+
+edit_fstab() {
+    cp -a /etc/fstab /etc/fstab.sealer-new
+    sed "$1" /etc/fstab >/etc/fstab.sealer-new
+    mv -f /etc/fstab.sealer-new /etc/fstab
+    systemctl daemon-reload
+}
+
+undo_fstab() { [ ! -f /etc/fstab ] || edit_fstab 's/^#sealer# //'; }
+
+undo_swap() { swapon "$(printf '%b' "$1")" || note "swap on $1 cannot be turned on again"; }
+
+firewall_notes() {
+    firewall=
+    if runs firewalld; then
+        firewall=firewalld
+    elif has ufw && ufw status 2>/dev/null | grep -q '^Status: active'; then
+        firewall=ufw
+    fi
+    [ -z "$firewall" ] || note "$firewall is active: let the hosts of the cluster reach each other on TCP $PORTS" \
+        "and forward the packets of pods, or stop it"
+}
+
+selinux_notes() {
+    [ "$(cat /sys/fs/selinux/enforce 2>/dev/null)" != 1 ] ||
+        note "SELinux is enforcing; containers run unconfined. Where a policy of yours denies them files of the host:" \
+            "setenforce 0, and SELINUX=permissive in /etc/selinux/config"
+}
+
+# systemd can be the cgroup driver where it gives its units groups in the hierarchy of memory. In a container it often has
+# none to give: there the groups are made without it.
+cgroup_driver() {
+    groups=$(systemd-run --quiet --wait --pipe --collect -p MemoryAccounting=yes -p TasksAccounting=yes \
+        cat /proc/self/cgroup 2>/dev/null </dev/null) || groups=
+    if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+        case $groups in 0::/*.service) echo systemd && return ;; esac
+    else
+        case $(echo "$groups" | grep -E '^[0-9]+:([a-z_,]+,)?memory(,[a-z_,]+)?:') in
+        *.service) echo systemd && return ;;
+        esac
+    fi
+    echo cgroupfs
+}
+
+# Without CAP_SYS_RESOURCE in the first user namespace nobody may lower a process's oom_score_adj.
+oom_scores_are_restricted() {
+    set -- "$(sed -n 's/^CapEff:[[:space:]]*0*\([0-9a-f]\{1,\}\)$/\1/p' /proc/1/status)" "$(cat /proc/self/uid_map)"
+    # shellcheck disable=SC2086  # three numbers
+    set -- "$1" $2
+    [ "$4" != 4294967295 ] || [ "$((0x$1 >> 24 & 1))" = 0 ]
+}
+
+undo() {
+    take_back
+    rm -rf "$FACTS"
+}
+
+"${1:-apply}"
