@@ -42,7 +42,8 @@ def run(directory: Path, *words: str, **environment: str) -> str:
     shutil.copy(ROOT / "conftest.py", directory)
     # Without programs on PATH no host can be booted, whoever runs this.
     outside = os.environ | {"PATH": "/nowhere", "SEALER_PARALLEL": "7"}
-    outside.pop("SEALER_REQUIRE_LAB", None)
+    for name in ("SEALER_REQUIRE_LAB", "SEALER_KUBERNETES_PAYLOAD"):
+        outside.pop(name, None)
     configuration = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(directory)]
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *configuration, *words, str(directory)]
     return subprocess.run(command, env=outside | environment, check=False, capture_output=True, text=True).stdout
@@ -76,3 +77,10 @@ def test_any_skip_is_a_failure_where_all_must_run(tmp_path: Path) -> None:
     assert "1 failed, 1 passed" in output
     assert "this test was skipped" in output
     assert "1 passed, 1 skipped" in run(tmp_path, SEALER_REQUIRE_LAB="1", WHY_NOT="this machine has no IPv6")
+
+
+def test_without_a_payload_kubernetes_may_be_skipped_and_with_one_it_may_not(tmp_path: Path) -> None:
+    why = "SEALER_KUBERNETES_PAYLOAD names no directory"
+    assert "1 passed, 1 skipped" in run(tmp_path, SEALER_REQUIRE_LAB="1", WHY_NOT=why)
+    output = run(tmp_path, SEALER_REQUIRE_LAB="1", WHY_NOT=why, SEALER_KUBERNETES_PAYLOAD="/nowhere")
+    assert "1 failed, 1 passed" in output

@@ -1,4 +1,4 @@
-"""Files as their publishers lay them out, and a directory as `--from` takes it; of programs nothing but their first bytes."""
+"""Files as their publishers lay them out, and a directory as `--from` takes it; of programs only the first bytes."""
 
 from __future__ import annotations
 

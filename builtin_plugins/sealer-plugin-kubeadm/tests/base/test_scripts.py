@@ -49,7 +49,7 @@ COMMIT
 
 
 def test_chains_are_taken_out_of_the_rules_of_others(tmp_path: Path) -> None:
-    # No real iptables: it would have to be run in a namespace whose rules are then read back, which the hosts' tests do.
+    # No real iptables: that is what the tests on hosts have. Here it is about rules that no test host has.
     (tmp_path / "iptables-save").write_text(f"#!/bin/sh\ncat <<'EOF'\n{SAVED}EOF\n")
     (tmp_path / "iptables-restore").write_text(f'#!/bin/sh\necho "$*" >{tmp_path}/asked; cat >>{tmp_path}/asked\n')
     (tmp_path / "ip6tables-save").write_text("#!/bin/sh\nexit 1\n")

@@ -1,0 +1,266 @@
+"""The scripts of the base image on bare hosts: what they set up works, a second run changes nothing, all of it goes."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from host_state import differences, state_of
+
+from sealer.errors import CommandError
+from sealer.hosts import Host
+from sealer_plugin_nspawn.machines import Machines
+from sealer_plugin_nspawn.testing import on_host, real_machines
+
+pytestmark = pytest.mark.lab
+
+ROOTFS = "/var/lib/sealer/data/try/rootfs"
+PAUSE = "k8s.gcr.io/pause:3.2"
+BUSYBOX = "docker.io/library/busybox:1.35"
+CONTAINER = "ctr -n k8s.io run"
+
+
+@pytest.fixture(scope="module")
+def machines() -> Iterator[Machines]:
+    with real_machines(2, "sealer-base-tests") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def hosts(machines: Machines) -> list[Host]:
+    return [state.host for state in machines.list()]
+
+
+@pytest.fixture
+def prepared(hosts: list[Host], base_context: Path, payload: Path) -> Iterator[list[Host]]:
+    """The rootfs on both hosts, as the kernel lays it out; nothing is run. It goes at the end."""
+    for host in hosts:
+        send(host, base_context, ROOTFS, "scripts", "etc", "manifests")
+        send(host, base_context / "bin/amd64", f"{ROOTFS}/bin")
+        send(host, base_context / "cni/amd64", f"{ROOTFS}/cni")
+        send(host, payload / "images", "/root/images", "busybox.tar", "pause.tar")
+    yield hosts
+    for host in hosts:
+        on_host(host, f"{ROOTFS}/scripts/clean.sh; rm -rf /var/lib/sealer /root/images")
+
+
+def send(host: Host, directory: Path, target: str, *names: str) -> None:
+    """Copy files to a host."""
+    ssh = ["ssh", "-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-oLogLevel=ERROR"]
+    with subprocess.Popen(["tar", "-C", directory, "-c", *(names or ["."])], stdout=subprocess.PIPE) as tar:
+        command = f"mkdir -p {target} && tar x --no-same-owner -C {target}"
+        login = ["-i", host.ssh.private_key, f"root@{host.address}"]
+        subprocess.run([*ssh, *login, command], stdin=tar.stdout, check=True, timeout=120)
+    assert tar.returncode == 0
+
+
+def script(host: Host, name: str, *arguments: str, **environment: str) -> str:
+    """Run one of the scripts as the kernel does."""
+    exports = " ".join(f"{key}='{value}'" for key, value in environment.items())
+    return on_host(host, f"cd {ROOTFS}/scripts && {exports} ./{name} {' '.join(arguments)} 2>&1")
+
+
+def fact(host: Host, name: str) -> str:
+    return on_host(host, f"cat {ROOTFS}/../facts/{name}")
+
+
+def network(host: Host, number: int, others: list[tuple[int, Host]]) -> None:
+    routes = "\n".join(f"100.64.{other}.0/24 via {at.address}" for other, at in others)
+    script(host, "network.sh", PodCIDR=f"100.64.{number}.0/24", PodRoutes=routes)
+
+
+def test_init_runs_containers_and_clean_leaves_nothing(prepared: list[Host]) -> None:
+    host = prepared[0]
+    before = state_of(host)
+    script(host, "init.sh")
+    assert fact(host, "cri-socket") == "unix:///run/containerd/containerd.sock"
+    assert fact(host, "cgroup-driver") in ("systemd", "cgroupfs")
+    assert on_host(host, "systemctl is-active containerd; systemctl is-enabled containerd kubelet").split() == [
+        *("active", "enabled", "enabled")
+    ]
+    for image in ("busybox", "pause"):
+        on_host(host, f"ctr -n k8s.io images import /root/images/{image}.tar")
+    assert on_host(host, f"{CONTAINER} --rm {BUSYBOX} once /bin/echo it runs") == "it runs"
+    on_host(host, f"{CONTAINER} --detach {PAUSE} sandbox && ctr -n k8s.io tasks list | grep sandbox.*RUNNING")
+    network(host, 1, [(2, prepared[1])])
+
+    log = script(host, "clean.sh")
+    assert differences(before, state_of(host)) == [], log
+
+
+def test_a_second_run_changes_nothing(prepared: list[Host]) -> None:
+    host = prepared[0]
+    look = (
+        "find /etc /usr/local /opt -printf '%p %T@ %i\\n' | sort; systemctl show containerd -p MainPID; ip route;"
+        " iptables-save | grep -v '^#' | sed 's/ .[0-9:]*.$//'"
+    )
+    script(host, "init.sh")
+    network(host, 1, [(2, prepared[1])])
+    before = on_host(host, look)
+    script(host, "init.sh")
+    network(host, 1, [(2, prepared[1])])
+    assert on_host(host, look) == before
+
+
+def test_what_was_there_before_comes_back(prepared: list[Host]) -> None:
+    host = prepared[0]
+    on_host(
+        host,
+        "mkdir -p /etc/containerd /etc/systemd/system /usr/local/bin; echo mine >/etc/containerd/config.toml;"
+        " echo '#!/bin/sh' >/usr/local/bin/runc; chmod 700 /usr/local/bin/runc; ln -s /dev/null /usr/local/bin/ctr;"
+        " echo '# mine' >/etc/crictl.yaml; mkdir -p /opt/cni/bin; echo mine >/opt/cni/bin/mine",
+    )
+    try:
+        before = state_of(host)
+        script(host, "init.sh")
+        assert on_host(host, "runc --version | head -n 1").startswith("runc version")
+        script(host, "clean.sh")
+        assert differences(before, state_of(host)) == []
+    finally:
+        on_host(host, "rm -rf /etc/containerd /usr/local/bin/runc /usr/local/bin/ctr /etc/crictl.yaml /opt/cni")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "mend", "says"),
+    [
+        (
+            "systemd-run -q --unit=docker sleep 1000",
+            "systemctl stop docker",
+            "docker.service runs on this host",
+        ),
+        (
+            "mkdir -p /etc/kubernetes; touch /etc/kubernetes/kubelet.conf",
+            "rm -r /etc/kubernetes",
+            "this host is, or was, a node",
+        ),
+        (
+            "mv /usr/sbin/iptables /root/",
+            "mv /root/iptables /usr/sbin/",
+            "this host lacks iptables: apt-get install iptables",
+        ),
+    ],
+)
+def test_a_host_that_cannot_be_one_is_refused_unchanged(prepared: list[Host], spoil: str, mend: str, says: str) -> None:
+    host = prepared[0]
+    on_host(host, spoil)
+    try:
+        before = state_of(host)
+        with pytest.raises(CommandError) as caught:
+            script(host, "init.sh")
+        assert says in "\n".join(caught.value.output)
+        assert differences(before, state_of(host)) == []
+    finally:
+        on_host(host, mend)
+
+
+def test_killed_anywhere_it_is_finished_by_the_next_run_and_taken_back(prepared: list[Host]) -> None:
+    host = prepared[0]
+    before = state_of(host)
+    for number in range(8):
+        on_host(host, f"cd {ROOTFS}/scripts; setsid timeout -s KILL 0.{number}5 ./init.sh; true")
+    script(host, "init.sh")
+    assert on_host(host, "systemctl is-active containerd") == "active"
+    for number in range(6):
+        on_host(host, f"cd {ROOTFS}/scripts; setsid timeout -s KILL 0.{number}5 ./clean.sh; true")
+    script(host, "clean.sh")
+    assert differences(before, state_of(host)) == []
+
+
+class TestPodNetwork:
+    @pytest.fixture
+    def joined(self, prepared: list[Host]) -> list[Host]:
+        first, second = prepared
+        for host in prepared:
+            script(host, "init.sh")
+            on_host(host, "ctr -n k8s.io images import /root/images/busybox.tar")
+        network(first, 1, [(2, second)])
+        network(second, 2, [(1, first)])
+        for number, host in enumerate(prepared, 1):
+            self.pod(host, number)
+        return prepared
+
+    def pod(self, host: Host, number: int) -> None:
+        """A network namespace with an address that the CNI plugins give it, and a container in it that serves."""
+        add = (
+            "ip netns add pod; export CNI_COMMAND=ADD CNI_CONTAINERID=pod CNI_NETNS=/run/netns/pod CNI_IFNAME=eth0"
+            " CNI_PATH=/opt/cni/bin; cd /etc/cni/net.d;"
+            " sed -n '/\"type\": \"bridge\"/,/^    }/p' 10-sealer-bridge.conflist | sed '$s/,$//' >/root/bridge;"
+            ' { echo \'{"cniVersion": "0.4.0", "name": "sealer-bridge",\'; cat /root/bridge; } >/root/bridge.json;'
+            " /opt/cni/bin/bridge </root/bridge.json"
+        )
+        answer = on_host(host, add)
+        assert f'"100.64.{number}.2/24"' in answer
+        on_host(
+            host,
+            f"{CONTAINER} --detach --with-ns network:/run/netns/pod {BUSYBOX} web"
+            " /bin/sh -c 'while true; do echo \"$(hostname)\" | nc -l -p 80; done'",
+        )
+
+    def test_pods_reach_those_of_other_hosts_with_their_own_addresses(self, joined: list[Host]) -> None:
+        first, second = joined
+        seen = "ip netns exec pod timeout 5 bash -c 'exec 3<>/dev/tcp/{}/{}; cat <&3'"
+        on_host(first, seen.format("100.64.2.2", 80))
+        # The other end sees the pod, not its host: what is under the host's address leaves the cluster.
+        on_host(
+            second,
+            "systemd-run -q --unit=listener ip netns exec pod socat -u"
+            " TCP-LISTEN:81,reuseaddr,fork SYSTEM:'echo $SOCAT_PEERADDR >>/root/peers'",
+        )
+        on_host(second, "for i in $(seq 50); do ip netns exec pod ss -ltn | grep -q :81 && break; sleep 0.1; done")
+        on_host(first, "ip netns exec pod bash -c 'exec 3<>/dev/tcp/100.64.2.2/81; echo x >&3'")
+        on_host(second, "for i in $(seq 50); do [ -s /root/peers ] && break; sleep 0.1; done")
+        assert on_host(second, "cat /root/peers; systemctl stop listener; rm /root/peers") == "100.64.1.2"
+        # And outside of the pods, the host's own address.
+        on_host(
+            second,
+            "systemd-run -q --unit=listener socat -u TCP-LISTEN:82,reuseaddr,fork"
+            " SYSTEM:'echo $SOCAT_PEERADDR >>/root/peers'; for i in $(seq 50); do ss -ltn | grep -q :82 && break;"
+            " sleep 0.1; done",
+        )
+        on_host(first, f"ip netns exec pod bash -c 'exec 3<>/dev/tcp/{second.address}/82; echo x >&3'")
+        on_host(second, "for i in $(seq 50); do [ -s /root/peers ] && break; sleep 0.1; done")
+        assert on_host(second, "cat /root/peers; systemctl stop listener; rm /root/peers") == first.address
+
+    def test_routes_follow_the_members(self, joined: list[Host]) -> None:
+        first, second = joined
+        routes = "ip -o route show proto 155"
+        assert on_host(first, routes).split()[:3] == ["100.64.2.0/24", "via", second.address]
+        network(first, 1, [(7, second)])
+        assert on_host(first, routes).split()[:3] == ["100.64.7.0/24", "via", second.address]
+        network(first, 1, [])
+        assert on_host(first, routes) == ""
+        assert "100.64.7" not in on_host(first, "iptables-save")
+        with pytest.raises(CommandError) as caught:
+            script(first, "network.sh", PodCIDR="100.64.1.0/24", PodRoutes="100.64.2.0/24 by accident")
+        assert "is not of the form 'CIDR via ADDRESS'" in "\n".join(caught.value.output)
+
+    def test_two_families(self, joined: list[Host]) -> None:
+        first, _ = joined
+        script(
+            first,
+            "network.sh",
+            PodCIDR="100.64.1.0/24,fd64:0:0:1::/64",
+            PodRoutes=f"100.64.2.0/24 via {joined[1].address}",
+        )
+        assert on_host(first, "cat /proc/sys/net/ipv6/conf/all/forwarding") == "1"
+        assert '[[{"subnet": "100.64.1.0/24"}], [{"subnet": "fd64:0:0:1::/64"}]]' in on_host(
+            first, "cat /etc/cni/net.d/10-sealer-bridge.conflist"
+        )
+        assert "-s fd64:0:0:1::/64 -j MASQUERADE" in on_host(first, "ip6tables-save")
+
+
+def test_after_a_reboot_all_is_there_again(prepared: list[Host], machines: Machines) -> None:
+    first, second = prepared
+    script(first, "init.sh")
+    network(first, 1, [(2, second)])
+    rules = on_host(first, "iptables-save | grep -v '^#' | sed 's/ .[0-9:]*.$//'")
+    name = machines.list()[0].name
+    machines.kill(name)
+    machines.boot(name)
+    on_host(first, "systemctl is-system-running --wait || true")
+    assert on_host(first, "systemctl is-active containerd sealer-pod-network").split() == ["active", "active"]
+    assert on_host(first, "ip -o route show proto 155").split()[:3] == ["100.64.2.0/24", "via", second.address]
+    assert on_host(first, "iptables-save | grep -v '^#' | sed 's/ .[0-9:]*.$//'") == rules
+    assert on_host(first, "cat /proc/sys/net/ipv4/ip_forward") == "1"
