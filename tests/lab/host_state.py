@@ -39,7 +39,15 @@ _PROBES = {
 
 def state_of(host: Host) -> dict[str, list[str]]:
     """The lines of each probe."""
-    return {name: on_host(host, f"{probe}\ntrue").splitlines() for name, probe in _PROBES.items()}
+    script = "".join(f"echo '=== {name}'\n{probe}\n" for name, probe in _PROBES.items())
+    found: dict[str, list[str]] = {}
+    for line in on_host(host, f"{script}true").splitlines():
+        if line.startswith("=== "):
+            lines = found.setdefault(line[4:], [])
+        else:
+            lines.append(line)
+    assert set(found) == set(_PROBES)
+    return found
 
 
 def differences(before: dict[str, list[str]], after: dict[str, list[str]]) -> list[str]:

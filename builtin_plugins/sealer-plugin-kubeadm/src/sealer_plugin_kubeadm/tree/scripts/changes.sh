@@ -9,6 +9,7 @@
 #   directory PATH        made by us; removed again when it is empty
 #   new PATH              was not there; with all that Kubernetes has put into it, it goes again
 #   empty PATH            was there, and empty; is emptied again
+#   mode PATH MODE        had this mode
 #   sysctl NAME VALUE     had this value
 #   ...                   anything else is undone by the function undo_... of the script
 
@@ -45,13 +46,13 @@ remembered() { # remembered CHANGE...: whether a line of `changes` is this, or b
 
 remember() { # remember CHANGE...
     remembered "$@" && return
-    mkdir -p "$KEPT"
+    [ -d "$KEPT" ] || mkdir -p "$KEPT"
     echo "$*" >>"$KEPT/changes"
 }
 
 directory() { # directory PATH: there from now on
-    [ -d "$1" ] && return
-    directory "$(dirname "$1")"
+    [ -z "$1" ] || [ -d "$1" ] && return
+    directory "${1%/*}"
     remember directory "$1"
     mkdir "$1"
 }
@@ -62,6 +63,7 @@ ours_alone() { # ours_alone PATH...: directories that others fill, which go, or 
             if [ ! -e "$path" ]; then
                 remember new "$path"
             elif [ -z "$(ls -A "$path")" ]; then
+                remember mode "$path" "$(stat -c %a "$path")" # containerd changes that of its own
                 remember empty "$path"
             else
                 remember used "$path"
@@ -72,9 +74,9 @@ ours_alone() { # ours_alone PATH...: directories that others fill, which go, or 
 
 keep() { # keep PATH: what is there before we write it
     remembered file "$1" && return
-    directory "$(dirname "$1")"
+    directory "${1%/*}"
     if [ -e "$1" ] || [ -L "$1" ]; then
-        mkdir -p "$KEPT/saved$(dirname "$1")"
+        mkdir -p "$KEPT/saved${1%/*}"
         cp -a "$1" "$KEPT/saved$1.part"
         mv -f "$KEPT/saved$1.part" "$KEPT/saved$1"
     fi
@@ -92,11 +94,11 @@ same() { # same SOURCE TARGET: content and permission
 put() { # put SOURCE TARGET: a copy, with the mode of the source
     same "$1" "$2" && return
     keep "$2"
+    : >"$KEPT/pending"
     cp "$1" "$2.sealer-new"
     chmod "$(stat -c %a "$1")" "$2.sealer-new"
     mv -f "$2.sealer-new" "$2"
     relabel "$2"
-    : >"$KEPT/pending"
 }
 
 put_text() { # put_text TARGET: what comes from standard input, mode 644
@@ -109,16 +111,29 @@ put_text() { # put_text TARGET: what comes from standard input, mode 644
 
 # A program: a hard link where that can be, which takes neither time nor room. The rootfs of the next image consists of new
 # files, so what runs stays what it is until this script is run again. Where SELinux is, a program needs a label that
-# fits its place.
+# fits its place. Few processes for each: there are thirty programs, and many hosts may share a machine.
 put_program() { # put_program SOURCE TARGET
-    same "$1" "$2" && return
-    keep "$2"
-    rm -f "$2.sealer-new"
-    { [ ! -e /sys/fs/selinux/enforce ] && ln "$1" "$2.sealer-new" 2>/dev/null; } || cp "$1" "$2.sealer-new"
-    chmod 755 "$2.sealer-new"
-    mv -f "$2.sealer-new" "$2"
-    relabel "$2"
-    : >"$KEPT/pending"
+    if [ -e "$2" ] || [ -L "$2" ]; then
+        same "$1" "$2" && return
+        keep "$2"
+        : >"$KEPT/pending"
+        rm -f "$2.sealer-new"
+        link_or_copy "$1" "$2.sealer-new"
+        mv -f "$2.sealer-new" "$2"
+    else
+        keep "$2"
+        : >"$KEPT/pending"
+        link_or_copy "$1" "$2"
+    fi
+}
+
+link_or_copy() {
+    [ -x "$1" ] || chmod 755 "$1"
+    if [ -e /sys/fs/selinux/enforce ] || ! ln "$1" "$2" 2>/dev/null; then
+        cp "$1" "$2.sealer-copy"
+        mv -f "$2.sealer-copy" "$2"
+        relabel "$2"
+    fi
 }
 
 relabel() {
@@ -166,7 +181,7 @@ undo_file() {
     else
         rm -f "$1"
     fi
-    rm -f "$1.sealer-new"
+    rm -f "$1.sealer-new" "$1.sealer-copy" "$1.sealer-new.sealer-copy"
 }
 
 undo_directory() { rmdir "$1" 2>/dev/null || true; }
@@ -181,6 +196,8 @@ undo_empty() {
     unmount_below "$1/"
     find "$1" -xdev -mindepth 1 -delete || note "$1 cannot be emptied"
 }
+
+undo_mode() { [ ! -e "${1% *}" ] || chmod "${1##* }" "${1% *}"; }
 
 undo_used() { :; }
 

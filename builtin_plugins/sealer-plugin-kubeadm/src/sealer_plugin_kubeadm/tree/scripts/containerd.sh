@@ -81,13 +81,11 @@ end_containers() {
 
 ctr_() { timeout 20 /usr/local/bin/ctr --address /run/containerd/containerd.sock "$@" 2>/dev/null </dev/null; }
 
-# Pods have their control groups below kubepods; a shim is known by its name.
+# Pods have their control groups below kubepods, unless this host is itself a pod; a shim is known by its name.
 processes_of_containers() {
+    groups='[:/](kubepods|k8s\.io|kubepods\.slice)(/|-|$)'
+    grep -Eqs "$groups" /proc/self/cgroup || grep -Els "$groups" /proc/[0-9]*/cgroup | cut -d/ -f3
     for status in /proc/[0-9]*; do
-        if grep -Eqs '[:/](kubepods|k8s\.io|kubepods\.slice)(/|-|$)' "$status/cgroup"; then
-            echo "${status##*/}"
-            continue
-        fi
         case $(tr '\0' ' ' 2>/dev/null <"$status/cmdline") in
         *containerd-shim-runc-v2\ -namespace\ *) echo "${status##*/}" ;;
         esac
