@@ -24,19 +24,19 @@ def names() -> Mapping[str, str]:
     found: dict[str, str] = {}
     for package, file in _entry_point_files():
         text = file.read_text(encoding="utf-8", errors="replace")
-        if f"[{GROUP}]" not in text:
-            continue
-        import configparser  # noqa: PLC0415  # most often there is none to parse
-
-        parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
-        parser.optionxform = str  # type: ignore[assignment, method-assign]  # names keep their case
-        try:
-            parser.read_string(text)
-        except configparser.Error:
-            continue
-        for name in parser[GROUP]:
+        for name in _names_in(text):
             found.setdefault(name, package)
     return dict(sorted(found.items()))
+
+
+def _names_in(text: str) -> Iterator[str]:
+    """The names of our group (https://packaging.python.org/specifications/entry-points/): lines `name = module:object`."""
+    ours = False
+    for line in text.splitlines():
+        if line.startswith("["):
+            ours = line.strip() == f"[{GROUP}]"
+        elif ours and "=" in line and not line.lstrip().startswith(("#", ";")):
+            yield line.partition("=")[0].strip()
 
 
 def _entry_point_files() -> Iterator[tuple[str, Path]]:
