@@ -256,3 +256,53 @@ def test_after_a_reboot_all_is_there_again(prepared: list[Host], machines: Machi
     assert on_host(first, "ip -o route show proto 155").split()[:3] == ["100.64.2.0/24", "via", second.address]
     assert on_host(first, "iptables-save | grep -v '^#' | sed 's/ .[0-9:]*.$//'") == rules
     assert on_host(first, "cat /proc/sys/net/ipv4/ip_forward") == "1"
+
+
+CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "etcd")
+INIT = """\
+set -e
+cd /var/lib/sealer/data/try
+cat >/root/kubeadm.yml <<END
+apiVersion: kubeadm.k8s.io/v1beta2
+kind: InitConfiguration
+localAPIEndpoint: {advertiseAddress: ADDRESS}
+nodeRegistration: {criSocket: /run/containerd/containerd.sock, taints: []}
+---
+apiVersion: kubeadm.k8s.io/v1beta2
+kind: ClusterConfiguration
+kubernetesVersion: v1.20.2
+networking: {podSubnet: 100.64.0.0/16, serviceSubnet: 10.96.0.0/22}
+---
+END
+sed "s/^failSwapOn/cgroupDriver: $(cat facts/cgroup-driver)\\n&/" rootfs/etc/kubeadm.yml >>/root/kubeadm.yml
+kubeadm init --config /root/kubeadm.yml --skip-phases=preflight,addon/coredns 2>&1 | tail -n 20
+export KUBECONFIG=/etc/kubernetes/admin.conf
+kubectl wait --for=condition=Ready node --all --timeout=120s
+for i in $(seq 100); do kubectl get serviceaccount default >/dev/null 2>&1 && break; sleep 0.2; done
+kubectl run web --image=docker.io/library/busybox:1.35 --restart=Never --command -- sleep 1000
+kubectl wait --for=condition=Ready pod/web --timeout=120s
+kubectl get pod web -o 'jsonpath={.status.podIP}'
+"""
+
+
+def long(host: Host, command: str) -> str:
+    """Run what takes minutes."""
+    ssh = ["ssh", "-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-oLogLevel=ERROR"]
+    login = ["-i", host.ssh.private_key, f"root@{host.address}", "bash -s"]
+    done = subprocess.run([*ssh, *login], input=command, capture_output=True, text=True, timeout=400, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_kubeadm_makes_a_cluster_of_it_and_clean_leaves_nothing(prepared: list[Host], payload: Path) -> None:
+    host = prepared[0]
+    send(host, payload / "images", "/root/images", *(f"{name}.tar" for name in CONTROL_PLANE))
+    before = state_of(host)
+    script(host, "init.sh")
+    long(host, "for image in /root/images/*.tar; do ctr -n k8s.io images import $image; done")
+    network(host, 1, [])
+    printed = long(host, INIT.replace("ADDRESS", host.address))
+    assert printed.splitlines()[-1].startswith("100.64.1."), printed
+    log = long(host, f"{ROOTFS}/scripts/clean.sh")
+    on_host(host, "rm -rf /root/kubeadm.yml /root/.kube")
+    assert differences(before, state_of(host)) == [], log
