@@ -91,7 +91,8 @@ def test_init_runs_containers_and_clean_leaves_nothing(prepared: list[Host]) -> 
     network(host, 1, [(2, prepared[1])])
 
     log = script(host, "clean.sh")
-    assert differences(before, state_of(host)) == [], log
+    left = differences(before, state_of(host))
+    assert not left, "\n".join([*left, log])
 
 
 def test_a_second_run_changes_nothing(prepared: list[Host]) -> None:
@@ -305,4 +306,5 @@ def test_kubeadm_makes_a_cluster_of_it_and_clean_leaves_nothing(prepared: list[H
     assert printed.splitlines()[-1].startswith("100.64.1."), printed
     log = long(host, f"{ROOTFS}/scripts/clean.sh")
     on_host(host, "rm -rf /root/kubeadm.yml /root/.kube")
-    assert differences(before, state_of(host)) == [], log
+    left = differences(before, state_of(host))
+    assert not left, "\n".join([*left, log])

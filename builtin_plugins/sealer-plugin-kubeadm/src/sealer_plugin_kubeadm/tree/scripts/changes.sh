@@ -72,6 +72,12 @@ ours_alone() { # ours_alone PATH...: directories that others fill, which go, or 
     done
 }
 
+left_empty() { # left_empty PATH...: directories that others make, and leave behind
+    for path in "$@"; do
+        [ -e "$path" ] || remember directory "$path"
+    done
+}
+
 keep() { # keep PATH: what is there before we write it
     remembered file "$1" && return
     directory "${1%/*}"

@@ -23,6 +23,7 @@ check() {
 apply() {
     check
     ours_alone /var/lib/containerd /run/containerd /var/lib/cni /opt/containerd /opt/cni /etc/cni
+    left_empty /run/netns
     for program in $PROGRAMS; do
         [ ! -f "$ROOTFS/bin/$program" ] || put_program "$ROOTFS/bin/$program" "/usr/local/bin/$program"
     done

@@ -21,6 +21,9 @@ apply() {
     check
     ours_alone /etc/kubernetes /var/lib/kubelet /var/lib/etcd /var/log/pods /var/log/containers /var/run/kubernetes \
         /usr/libexec/kubernetes
+    # What kubeadm's pods mount of the host, there or not.
+    left_empty /usr/libexec /lib/modules /etc/pki /etc/ca-certificates /usr/share/ca-certificates \
+        /usr/local/share/ca-certificates
     for program in kubeadm kubectl kubelet; do
         put_program "$ROOTFS/bin/$program" /usr/local/bin/$program
     done
