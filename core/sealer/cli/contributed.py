@@ -30,7 +30,7 @@ def names() -> Mapping[str, str]:
 
 
 def _names_in(text: str) -> Iterator[str]:
-    """The names of our group (https://packaging.python.org/specifications/entry-points/): lines `name = module:object`."""
+    """The names of our group: lines `name = module:object` (packaging.python.org/specifications/entry-points)."""
     ours = False
     for line in text.splitlines():
         if line.startswith("["):
