@@ -68,6 +68,7 @@ def test_the_example_takes_part(hook: str, manager: PluginManager, monkeypatch: 
         "plugin_types": lambda: list(manager.plugin_types()) == ["MOTD"],
         "image_references": lambda: [one.line for one in manager.image_references("a.images", b"x\n\ny")] == [1, 3],
         "preflight_checks": lambda: manager.preflight_checks(operation),
+        "health_checks": lambda: [isinstance(given, tuple) for _, given in manager.health_checks(operation)] == [True],
         "resolve_secret": lambda: manager.resolve_secret("env:EXAMPLE"),
         "event": heard,
     }

@@ -48,7 +48,7 @@ def _report_known(error: SealerError, app: App) -> int:
     app.tell(redactor("\n".join(_text(error))))
     if app.options.debug:
         app.tell(redactor("".join(traceback.format_exception(error))))
-    _show_object(_record(error), app)
+    _show_object(error_record(error), app)
     return error.exit_status
 
 
@@ -141,7 +141,8 @@ def _remedy(error: SealerError, indent: str = "") -> list[str]:
     return [f"{indent}{_mend()} {error.remedy}"] if error.remedy else []
 
 
-def _record(error: SealerError) -> dict[str, Json]:
+def error_record(error: SealerError) -> dict[str, Json]:
+    """An error as a program reads it."""
     record: dict[str, Json] = {
         "type": type(error).__name__,
         "what": redactor(error.what),
@@ -164,7 +165,7 @@ def _record(error: SealerError) -> dict[str, Json]:
         ]
     if isinstance(error, OperationFailedError):
         record["failures"] = [
-            {"step": failure.step, "title": failure.title, "host": failure.host, "error": _record(failure.error)}
+            {"step": failure.step, "title": failure.title, "host": failure.host, "error": error_record(failure.error)}
             for failure in error.failures
         ]
     return record

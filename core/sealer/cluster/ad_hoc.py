@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from sealer.cluster.cancellation import Cancellation
-from sealer.cluster.connections import Connections
-from sealer.cluster.executor import Executor, Surroundings
-from sealer.cluster.facts import Facts
-from sealer.cluster.journal import Journal
+from sealer.cluster.asked import Asked
+from sealer.cluster.executor import Executor
 from sealer.cluster.output import Lines
 from sealer.cluster.plan import StageBuilder
 from sealer.cluster.receipts import Script
 from sealer.errors import CommandError, InterruptedRunError, SealerError
 from sealer.events import EventStream
 from sealer.extension.context import StepContext
-from sealer.extension.operation import Operation
 from sealer.extension.steps import Effect, Step
 from sealer.extension.targets import Addresses
 from sealer.hosts import Host
@@ -48,17 +43,11 @@ class Answer:
 class AdHocCommand:
     """A command for some hosts of a cluster.
 
-    :param operation: which cluster; nothing of it is changed.
-    :param environment_of: what is exported on a host.
     :param hear: called from several threads, but not from two at once.
     """
 
-    operation: Operation
-    environment_of: Callable[[Host], Mapping[str, str]]
-    connections: Connections
+    asked: Asked
     events: EventStream
-    cancellation: Cancellation
-    parallel: int
     command: str
     hear: Listener
 
@@ -82,13 +71,15 @@ class AdHocCommand:
         builder = StageBuilder("command")
         builder.add("Exec", "kernel", [Step("command", TITLE, on, ask, effect=Effect.QUERY, timeout=math.inf)])
         try:
-            Executor(self._surroundings(hosts), builder.build()).run()
+            # The hosts as they are given: they know how to be logged in to.
+            around = replace(self.asked.surroundings(self.events), hosts_of=lambda planned: hosts)
+            Executor(around, builder.build()).run()
         finally:
-            self.connections.close()
+            self.asked.connections.close()
         return tuple(answers[host.id] for host in hosts)
 
     def _ask(self, host: Host, hearing: threading.Lock) -> Answer:
-        command, sent = Script(self.command, self.environment_of(host)).inline()
+        command, sent = Script(self.command, self.asked.environment_of(host)).inline()
 
         def listen(stream: Literal["stdout", "stderr"]) -> Callable[[str], None]:
             def tell(line: str) -> None:
@@ -98,8 +89,8 @@ class AdHocCommand:
             return tell
 
         out, err = Lines(listen("stdout")), Lines(listen("stderr"))
-        exit_ = self.connections.to(host).execute(
-            command, stdin=[sent], stdout=out.feed, stderr=err.feed, cancelled=self.cancellation.stop
+        exit_ = self.asked.connections.to(host).execute(
+            command, stdin=[sent], stdout=out.feed, stderr=err.feed, cancelled=self.asked.cancellation.stop
         )
         out.end()
         err.end()
@@ -107,17 +98,3 @@ class AdHocCommand:
             return Answer(host, 0)
         failed = CommandError(f"The command ended with status {exit_.status}", status=exit_.status, where=host.id)
         return Answer(host, exit_.status, failed)
-
-    def _surroundings(self, hosts: Sequence[Host]) -> Surroundings:
-        return Surroundings(
-            operation=self.operation,
-            journal=Journal(Path("/nonexistent")),  # a step that only queries is never recorded
-            key=b"",
-            facts=Facts(),
-            connections=self.connections,
-            events=self.events,
-            cancellation=self.cancellation,
-            parallel=self.parallel,
-            hosts_of=lambda planned: hosts,
-            environment_of=self.environment_of,
-        )

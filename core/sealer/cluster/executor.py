@@ -220,7 +220,7 @@ class Executor:
         progress, host = self._tasks.pop(task)
         progress.running -= 1
         if (error := task.exception()) is not None:
-            self._fail(progress, host or OPERATOR_HOST, _as_sealer_error(error, progress.planned))
+            self._fail(progress, host or OPERATOR_HOST, as_sealer_error(error, progress.planned))
         if self._stopping:
             progress.waiting.clear()
         at_once = 1 if progress.planned.step.order == "serial" else sys.maxsize
@@ -403,7 +403,7 @@ class Executor:
         )
 
 
-def _as_sealer_error(error: BaseException, planned: PlannedStep) -> SealerError:
+def as_sealer_error(error: BaseException, planned: PlannedStep) -> SealerError:
     """An error for people; what is not ours is a mistake in the plugin that gave the step."""
     if isinstance(error, SealerError):
         return error

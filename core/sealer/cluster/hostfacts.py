@@ -32,16 +32,7 @@ def read_facts(paths: HostPaths, hosts: frozenset[str], spared: frozenset[str], 
     :param spared: those of them that may be out of reach: their fact is then `{"unreachable": why}`.
     :param revoked: those of them that may let us in no more, as all else was done there before.
     """
-    script = f"""
-echo "machine_id=$(cat /etc/machine-id 2>/dev/null)"
-echo "host_name=$(hostname 2>/dev/null || cat /proc/sys/kernel/hostname)"
-echo "machine=$(uname -m)"
-[ -e {shlex.quote(paths.rootfs)} ] && echo rootfs=yes
-for tool in {" ".join(TOOLS)}; do command -v $tool > /dev/null || echo "missing=$tool"; done
-at={shlex.quote(paths.data_root)}
-while [ ! -e "$at" ]; do at=$(dirname "$at"); done
-echo "free=$(df -Pk "$at" | tail -n 1 | tr -s ' ' | cut -d ' ' -f 4)"
-"""
+    script = facts_script(paths)
 
     def ask(context: StepContext) -> None:
         try:
@@ -63,6 +54,20 @@ echo "free=$(df -Pk "$at" | tail -n 1 | tr -s ' ' | cut -d ' ' -f 4)"
         timeout=60,
         retry=Retry(attempts=2),
     )
+
+
+def facts_script(paths: HostPaths) -> str:
+    """What a host is asked; :func:`parse_facts` reads the answer."""
+    return f"""
+echo "machine_id=$(cat /etc/machine-id 2>/dev/null)"
+echo "host_name=$(hostname 2>/dev/null || cat /proc/sys/kernel/hostname)"
+echo "machine=$(uname -m)"
+[ -e {shlex.quote(paths.rootfs)} ] && echo rootfs=yes
+for tool in {" ".join(TOOLS)}; do command -v $tool > /dev/null || echo "missing=$tool"; done
+at={shlex.quote(paths.data_root)}
+while [ ! -e "$at" ]; do at=$(dirname "$at"); done
+echo "free=$(df -Pk "$at" | tail -n 1 | tr -s ' ' | cut -d ' ' -f 4)"
+"""
 
 
 def parse_facts(text: str) -> dict[str, Any]:

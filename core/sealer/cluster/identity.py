@@ -32,7 +32,7 @@ def check_hosts(
     for host, said in facts.items():
         if "unreachable" in said:
             continue
-        error = _other_machine(host, said, machines.get(host, "")) or _same_machine(host, said, seen)
+        error = other_machine(host, said, machines.get(host, "")) or same_machine(host, said, seen)
         if error is None and host in added:
             error = _unfit(host, said, image, size)
         if error is not None:
@@ -41,7 +41,8 @@ def check_hosts(
         raise OperationFailedError("Nothing was changed: not all hosts are fit", failures=failures)
 
 
-def _other_machine(host: str, said: Mapping[str, Any], recorded: str) -> SealerError | None:
+def other_machine(host: str, said: Mapping[str, Any], recorded: str) -> SealerError | None:
+    """What is wrong where a host's machine-id is not the one recorded of it; None: nothing, or nothing is known."""
     machine = said.get("machine_id", "")
     if not recorded or not machine or machine == recorded:
         return None
@@ -53,8 +54,11 @@ def _other_machine(host: str, said: Mapping[str, Any], recorded: str) -> SealerE
     )
 
 
-def _same_machine(host: str, said: Mapping[str, Any], seen: dict[str, str]) -> SealerError | None:
-    """Two addresses of one machine would get two halves of one cluster."""
+def same_machine(host: str, said: Mapping[str, Any], seen: dict[str, str]) -> SealerError | None:
+    """Two addresses of one machine would get two halves of one cluster.
+
+    :param seen: by machine-id the host that had it; the host's own is added.
+    """
     machine = said.get("machine_id", "")
     if not machine or seen.setdefault(machine, host) == host:
         return None

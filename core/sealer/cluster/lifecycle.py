@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from sealer.cluster import state
 from sealer.cluster.ad_hoc import AdHocCommand, Answer, Listener
+from sealer.cluster.asked import Asked
 from sealer.cluster.cancellation import Cancellation
 from sealer.cluster.changes import Changes, changes
+from sealer.cluster.checks import checks_of
+from sealer.cluster.checkup import Checkup
 from sealer.cluster.choices import Choices
 from sealer.cluster.connections import Connections
 from sealer.cluster.content import ImageContent
 from sealer.cluster.desired import placeholders, recorded_ssh
 from sealer.cluster.documents import DocumentsPlugin, Parsed, check_hosts, merged, parse
 from sealer.cluster.driver_choice import DriverNames, choose_drivers
-from sealer.cluster.environment import environment
+from sealer.cluster.health import Health
 from sealer.cluster.home import ClusterHome
 from sealer.cluster.journal import Journal
 from sealer.cluster.leftovers import tidy
-from sealer.cluster.lock import cluster_lock
+from sealer.cluster.lock import cluster_lock, working
 from sealer.cluster.operate import Intention, Run, exists
 from sealer.cluster.plan import Plan
 from sealer.cluster.scripts import launched
@@ -206,29 +209,30 @@ class Lifecycle:
 
     def execute(self, name: str, command: str, hosts: Sequence[Host], hear: Listener) -> tuple[Answer, ...]:
         """Run a command on some hosts of a cluster; nothing is recorded, no lock is taken."""
-        recorded = self.recorded(name)
-        everyone = tuple(entry.host for entry in recorded.hosts)
-        image = self._image_if_whole(recorded)
-        intention = Intention("scale", recorded.clusterfile, image, wanted=everyone, kept=everyone)
-        drivers = self._drivers(self._home(name), intention, recorded)
-        desired, image = recorded.clusterfile, intention.image
-        operation = Operation("exec", "scale", name, desired, recorded, image=image, kept=everyone)
+        return AdHocCommand(self._asked("exec", self.recorded(name)), self.events, command, hear).run(hosts)
 
-        def environment_of(host: Host) -> Mapping[str, str]:
-            host_name = operation.names.get(host.address, "")
-            return environment(operation, host, host_name, drivers.runtime.environment(operation, host))
+    def check(self, name: str, seconds: float, ssh: Ssh = NO_LOGIN) -> Health:
+        """Whether a cluster is well, now; nothing is recorded, no lock is taken.
 
-        asked = AdHocCommand(
-            operation,
-            environment_of,
-            Connections(drivers.transport_of),
-            self.events,
-            self._cancellation,
-            self.settings.parallel_hosts,
-            command,
-            hear,
-        )
-        return asked.run(hosts)
+        :param seconds: that all of it may take.
+        :param ssh: over what is recorded, where the cluster's own key does not open the hosts.
+        """
+        asked = self._asked("check", self.recorded(name), ssh)
+        at_work = working(self._home(name).lock)
+        return Checkup(asked, seconds, at_work).run(checks_of(asked, self._plugins))
+
+    def look(self, name: str, seconds: float) -> Health:
+        """What hosts and the cluster's API say of it, now; nobody else is asked."""
+        return Checkup(self._asked("look", self.recorded(name)), seconds).run(())
+
+    def _asked(self, identifier: str, recorded: Recorded, ssh: Ssh = NO_LOGIN) -> Asked:
+        everyone = tuple(_with_ssh(entry.host, ssh) for entry in recorded.hosts)
+        desired, image = recorded.clusterfile, self._image_if_whole(recorded)
+        intention = Intention("scale", desired, image, wanted=everyone, kept=everyone)
+        drivers = self._drivers(self._home(recorded.name), intention, recorded)
+        operation = Operation(identifier, "scale", recorded.name, desired, recorded, image=image, kept=everyone)
+        connections = Connections(drivers.transport_of)
+        return Asked(operation, drivers, connections, self._cancellation, self.settings.parallel_hosts)
 
     def _lacks_a_word(self, home: ClusterHome, recorded: Recorded) -> bool:
         """Whether a run was killed when all of its work was recorded, but not that it ended: its command ends it."""

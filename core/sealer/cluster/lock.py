@@ -46,6 +46,22 @@ def describe(who: dict[str, Any]) -> str:
     )
 
 
+def working(path: Path) -> str:
+    """Which sealer of this machine works on the cluster now, in words; empty: none.
+
+    Only looked at: even a try of the lock could be in the way of one that begins in that moment.
+
+    :param path: of the lock file.
+    """
+    try:
+        who = json.loads(path.read_bytes())
+        if who["machine"] == platform.node() and Path(f"/proc/{int(who['pid'])}").exists():
+            return describe(who)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return ""
+
+
 @contextlib.contextmanager
 def cluster_lock(path: Path, command: str, events: EventStream) -> Iterator[None]:
     """Hold the lock of a cluster. It ends with the process, however that ends.

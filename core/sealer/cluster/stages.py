@@ -178,7 +178,7 @@ class Composer:
         operation: Operation | None = None,
     ) -> None:
         """Add what a driver's method wants done."""
-        name = self._name(method.__self__)  # type: ignore[attr-defined]  # the method of a driver
+        name = driver_name(method.__self__)  # type: ignore[attr-defined]  # the method of a driver
         about = operation or self.operation
         builder.add(phase, name, steps_of(name, method.__name__, lambda: method(about)))
 
@@ -256,10 +256,10 @@ rmdir {root}/data 2>/dev/null
         )
         return [(transport, mine) for transport, mine in shares if mine]
 
-    @staticmethod
-    def _name(driver: object) -> str:
-        """The driver's name for people: the package it is in."""
-        return type(driver).__module__.partition(".")[0].removeprefix("sealer_plugin_").replace("_", "-")
+
+def driver_name(driver: object) -> str:
+    """The driver's name for people: the package it is in."""
+    return type(driver).__module__.partition(".")[0].removeprefix("sealer_plugin_").replace("_", "-")
 
 
 def plugin_file(document: PluginDocument) -> bytes:

@@ -79,6 +79,18 @@ def check_queries(steps: Sequence[Step]) -> None:
             raise ValueError(f"step '{step.id}' is no QUERY: nothing may be changed before all checks passed")
 
 
+def check_health(steps: Sequence[Step]) -> None:
+    """See that `steps` only read, and that each can be run whatever becomes of the others.
+
+    :raises ValueError: which one does not.
+    """
+    for step in steps:
+        if step.effect is not Effect.QUERY:
+            raise ValueError(f"step '{step.id}' is no QUERY: a check of a cluster changes nothing")
+        if step.gives or step.needs:
+            raise ValueError(f"step '{step.id}' gives or needs a fact: checks run beside one another")
+
+
 def checked_reference(answer: object) -> Mention:
     """`answer` as a reference that names an image, or says why it does not.
 

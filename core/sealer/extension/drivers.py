@@ -42,7 +42,12 @@ class Runtime(Driver):
     """What turns hosts with a rootfs into a cluster: kubeadm, standalone, k3s, ...
 
     Every method that returns steps only plans; it must not touch a host.
+
+    :cvar keeps_nodes: whether the cluster itself keeps a list of its nodes and of how they are, so that :meth:`nodes`
+        tells more than what was recorded here.
     """
+
+    keeps_nodes: ClassVar[bool] = True
 
     @abc.abstractmethod
     def install(self, operation: Operation) -> Sequence[Step]:
@@ -80,6 +85,10 @@ class Runtime(Driver):
         """On `operation.kept`, after hosts came or went or fields changed: the steps say which fields they cover."""
         return ()
 
+    def check(self, operation: Operation) -> Sequence[Step]:
+        """QUERY steps on `operation.kept`, each of which raises where something is not well; see `sealer check`."""
+        return ()
+
     def environment(self, operation: Operation, host: Host) -> Mapping[str, str]:
         """What scripts and CMDs on a host find exported, such as `KUBECONFIG`; what the user says comes before it."""
         return {}
@@ -106,6 +115,10 @@ class Registry(Driver):
 
         :raises RefusedError: it runs on one of them alone, and what it holds would be lost.
         """
+
+    def check(self, operation: Operation) -> Sequence[Step]:
+        """QUERY steps on `operation.kept`, each of which raises where something is not well; see `sealer check`."""
+        return ()
 
 
 class Provider(Driver):

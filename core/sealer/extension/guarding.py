@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from sealer.clusterfile.model import NOWHERE, PluginDocument
 from sealer.errors import PluginError, Position, SealerError
-from sealer.extension.answers import check_steps, listed
+from sealer.extension.answers import check_health, check_steps, listed
 from sealer.extension.entry_points import reason
 from sealer.extension.operation import Operation
 from sealer.extension.plugin_types import PluginType
@@ -18,14 +18,17 @@ from sealer.redaction import redactor
 T = TypeVar("T")
 
 
-def steps_of(driver: str, method: str, ask: Callable[[], object]) -> tuple[Step, ...]:
+def steps_of(driver: str, method: str, ask: Callable[[], object], *, health: bool = False) -> tuple[Step, ...]:
     """What a driver wants done, checked as the answers of hooks are.
 
+    :param health: whether the steps are to check a cluster that runs.
     :raises PluginError: it failed, or answered with something else than steps.
     """
     try:
         steps = listed(ask(), Step)
         check_steps(steps)
+        if health:
+            check_health(steps)
     except SealerError as error:
         error.add_note(f"from driver '{driver}', {method}")
         raise

@@ -147,6 +147,19 @@ def preflight_checks(operation: Operation) -> Sequence[Step]:
     raise AssertionError
 
 
+@hookspec
+def health_checks(operation: Operation) -> Sequence[Step]:
+    """QUERY steps of `sealer check`: each raises a SealerError where something is not well.
+
+    ::
+
+        @hookimpl
+        def health_checks(operation):
+            return [Step("clock", "The clock is set by NTP", ALL, check_clock, effect=Effect.QUERY)]
+    """
+    raise AssertionError
+
+
 @hookspec(firstresult=True)
 def resolve_secret(reference: str) -> Secret | None:
     """The secret that a reference like `vault:path#field` stands for; None: not one of mine.

@@ -115,6 +115,17 @@ class PluginManager:
         """
         return list(self._steps("preflight_checks", operation, answers.check_steps, answers.check_queries))
 
+    def health_checks(self, operation: Operation) -> list[tuple[str, Sequence[Step] | SealerError]]:
+        """What every plugin looks at when a cluster is checked: its name, and its QUERY steps or why it has none."""
+        found: list[tuple[str, Sequence[Step] | SealerError]] = []
+        for name, _ in self._callers_of("health_checks"):
+            try:
+                checks = (answers.check_steps, answers.check_health)
+                found += self._steps("health_checks", operation, *checks, only=name)
+            except SealerError as error:  # nobody's failure keeps another from looking
+                found.append((name, error))
+        return found
+
     def plugin_types(self) -> dict[str, PluginType[object]]:
         """Every type that Plugin documents can name, by its name; made once a manager.
 
@@ -192,7 +203,7 @@ class PluginManager:
         )
 
     def _steps(
-        self, hook: str, operation: Operation, *checks: Callable[[Sequence[Step]], None]
+        self, hook: str, operation: Operation, *checks: Callable[[Sequence[Step]], None], only: str = ""
     ) -> Iterator[tuple[str, Sequence[Step]]]:
         def checked(answered: Iterable[object]) -> tuple[Step, ...]:
             steps = tuple(step for answer in answered for step in answers.listed(answer, Step))
@@ -200,7 +211,7 @@ class PluginManager:
                 check(steps)
             return steps
 
-        return self._call(hook, checked, operation=operation)
+        return self._call(hook, checked, only=only, operation=operation)
 
     def _all_types(self) -> dict[str, tuple[str, PluginType[object]]]:
         if self._types is None:

@@ -12,6 +12,7 @@ from sealer.errors import CommandError
 from sealer.events import EventStream, Json
 from sealer.extension.context import Result
 from sealer.extension.drivers import Runtime
+from sealer.extension.guarding import steps_of
 from sealer.extension.operation import Operation
 from sealer.extension.steps import Step
 from sealer.extension.targets import REMOVED
@@ -59,6 +60,12 @@ class RuntimeContract:
         """Without that, a run that was killed could not be continued."""
         for _, plan in self._plans():
             expectations.expect_same(plan)
+
+    def test_checks_only_read(self) -> None:
+        """`check` gives QUERY steps that neither give nor need a fact: each runs whatever becomes of the others."""
+        operation = make_operation("scale", joining=0)
+        steps = steps_of("the runtime", "check", lambda: self.make().check(operation), health=True)
+        expectations.expect_sound(steps, operation)
 
     def test_a_host_that_is_gone_can_be_removed(self) -> None:
         """`clean` passes over hosts that cannot be reached, and `forget` is not on them at all."""

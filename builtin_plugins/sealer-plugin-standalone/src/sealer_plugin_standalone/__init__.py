@@ -15,6 +15,8 @@ NOT_FOUND = 127  # what a shell says of a command that is not there
 class Standalone(Runtime):
     """The image's scripts are all there is; the kernel runs them for every runtime."""
 
+    keeps_nodes = False
+
     def install(self, operation: Operation) -> Sequence[Step]:
         """Nothing beyond the image's scripts."""
         return []

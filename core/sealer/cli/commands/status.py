@@ -11,27 +11,71 @@ from sealer.cli.app import App, pass_app
 from sealer.cli.tables import some, table
 
 if TYPE_CHECKING:
+    from sealer.cluster.cancellation import Cancellation
+    from sealer.cluster.health import Health
+    from sealer.cluster.lifecycle import Lifecycle
+    from sealer.events import Json
     from sealer.extension.operation import Recorded, RecordedHost
+
+PATIENCE = 5.0  # seconds for all hosts: longer than any that is well takes, short enough to wait for
 
 
 @click.command("status")
 @options.name_option
+@click.option("--recorded", "only_recorded", is_flag=True, help="Ask no host: show only what sealer recorded.")
 @pass_app
-def command(app: App, name: str) -> None:
-    """Show the clusters of this machine, or with --name the hosts of one.
+def command(app: App, name: str, only_recorded: bool) -> None:
+    """Show the clusters of this machine, or with --name the hosts of one and how they are now.
 
-    What is shown is what sealer recorded; no host is asked.
+    Without --name no host is asked: what is shown is what sealer recorded. With it, hosts and the cluster's API have
+    five seconds to answer; 'sealer check' looks more closely.
     """
     from sealer.cli.operations import cluster_record  # noqa: PLC0415  # 100 ms that `--help` need not wait for
     from sealer.cli.requests import existing  # noqa: PLC0415
+    from sealer.cluster.cancellation import Cancellation  # noqa: PLC0415
 
-    lifecycle = existing(app)
+    cancellation = Cancellation()
+    lifecycle = existing(app, cancellation)
     if name:
         recorded = lifecycle.recorded(name)
-        app.show(cluster_record(recorded), lambda: _one(recorded))
+        health = None if only_recorded else _asked(app, lifecycle, cancellation, name)
+        app.show(_with_health(cluster_record(recorded), recorded, health), lambda: _one(recorded, health))
         return
     clusters = [lifecycle.recorded(known) for known in lifecycle.names()]
     app.show({"clusters": [cluster_record(recorded) for recorded in clusters]}, lambda: _all(clusters))
+
+
+def _asked(app: App, lifecycle: Lifecycle, cancellation: Cancellation, name: str) -> Health | None:
+    """How the cluster is; None: nobody can be asked, and what is recorded is shown all the same."""
+    from sealer.cli.interrupts import interrupts  # noqa: PLC0415
+    from sealer.errors import InterruptedRunError, SealerError  # noqa: PLC0415
+
+    try:
+        with interrupts(cancellation.request, app.events):
+            return lifecycle.look(name, PATIENCE)
+    except InterruptedRunError:
+        raise
+    except SealerError as error:  # a driver that is not installed any more, say
+        app.events.warn(f"no host was asked: {error}")
+        return None
+
+
+def _with_health(record: dict[str, Json], recorded: Recorded, health: Health | None) -> dict[str, Json]:
+    """The record of a cluster, and how it is."""
+    from sealer.cli.health import now_json, strangers  # noqa: PLC0415
+
+    record["asked"] = health is not None
+    record["api"] = None if health is None or not health.keeps_nodes else health.nodes is not None
+    hosts = record["hosts"]
+    assert isinstance(hosts, list)  # it is of our own making
+    record["hosts"] = [
+        {**host, "now": now_json(entry, health) if health else None}
+        for host, entry in zip(hosts, recorded.hosts, strict=True)
+        if isinstance(host, dict)
+    ]
+    unknown = strangers(recorded.hosts, health) if health else []
+    record["unknownNodes"] = [{"name": node.name, "address": node.address, "ready": node.ready} for node in unknown]
+    return record
 
 
 def _all(clusters: list[Recorded]) -> str:
@@ -51,14 +95,26 @@ def _all(clusters: list[Recorded]) -> str:
     return table(("name", "status", "masters", "nodes", "image", "applications"), rows)
 
 
-def _one(recorded: Recorded) -> str:
+def _one(recorded: Recorded, health: Health | None) -> str:
+    from sealer.cli.health import now_text, strangers  # noqa: PLC0415
+
     lines = [f"name:          {recorded.name}", f"status:        {recorded.status}", f"image:         {recorded.image}"]
     if recorded.applications:
         lines.append(f"applications:  {', '.join(sorted(recorded.applications))}")
     rows = [
-        (entry.host.id, ", ".join(entry.host.roles), entry.host.placeholder, _state(entry)) for entry in recorded.hosts
+        (
+            entry.host.id,
+            ", ".join(entry.host.roles),
+            entry.host.placeholder,
+            _state(entry),
+            now_text(entry, health) if health else "not asked",
+        )
+        for entry in recorded.hosts
     ]
-    return "\n".join([*lines, "", table(("host", "roles", "made as", "state"), rows)])
+    shown = [*lines, "", table(("host", "roles", "made as", "recorded as", "now"), rows)]
+    for node in strangers(recorded.hosts, health) if health else ():
+        shown.append(f"The cluster has a node {node.name} ({node.address}) that is no host of ours.")
+    return "\n".join(shown)
 
 
 def _state(entry: RecordedHost) -> str:
