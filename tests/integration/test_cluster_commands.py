@@ -193,6 +193,7 @@ def test_a_cluster_from_its_plan_to_its_end(site: Site) -> None:
     assert hosts == [{**recorded, "now": {"reached": True, "why": "", "node": None}}]
     assert site.json("status", "--name", "here", "--recorded")["hosts"] == [{**recorded, "now": None}]
     assert site.json("check")["well"] is True
+    assert site.json("timeline")["run"] == runs[0].parent.name
 
     assert site.done("exec", "echo $HostIP $Answer") == "127.0.0.1 42\n"
     answer = site.json("exec", "--", "sh", "-c", "echo out; echo err >&2")

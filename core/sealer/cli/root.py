@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "delete": ("delete", "Take hosts out of a cluster, or delete it."),
     "status": ("status", "Show the clusters, or how the hosts of one are."),
     "check": ("check", "Look whether a cluster is well, now."),
+    "timeline": ("timeline", "Show what took the time in a run on a cluster."),
     "exec": ("exec", "Run a command on the hosts of a cluster."),
     "validate": ("validate", "Check a Clusterfile without touching a host."),
     "schema": ("schema", "Print the JSON Schema of the Clusterfile."),

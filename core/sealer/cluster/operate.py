@@ -329,7 +329,7 @@ class Run:
                 title=planned.step.title,
                 phase=planned.phase,
                 plugin=planned.plugin,
-                data={"on": str(planned.step.on)},
+                data={"on": str(planned.step.on), "after": [*sorted(planned.after)]},
             )
         Executor(self._surroundings(journal), stage).run()
 

@@ -1,0 +1,54 @@
+"""`sealer timeline`."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import CompletionItem
+
+from sealer.cli import cluster_options as options
+from sealer.cli.app import App, pass_app
+from sealer.cli.typed import as_text
+
+
+def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The ids of the runs that are recorded."""
+    from sealer.cluster.home import ClusterHome  # noqa: PLC0415
+    from sealer.cluster.runs import runs_of  # noqa: PLC0415
+    from sealer.settings import Settings  # noqa: PLC0415
+
+    clusters = Settings.from_environment().clusters
+    name = str(ctx.params.get("name") or "")
+    homes = [ClusterHome(path) for path in sorted(clusters.glob(name or "*")) if ClusterHome(path).exists]
+    runs = [run for home in homes for run in runs_of(home)]
+    return [CompletionItem(run.id, help=run.summary) for run in runs if run.id.startswith(incomplete)]
+
+
+@click.command("timeline")
+@click.argument("run", default="", metavar="[RUN]", callback=as_text, shell_complete=_complete)
+@options.name_option
+@click.option("--list", "listed", is_flag=True, help="List the runs that are recorded.")
+@click.option("--hosts", is_flag=True, help="A bar for each host of a step, too.")
+@pass_app
+def command(app: App, run: str, name: str, listed: bool, hosts: bool) -> None:
+    """Show what took the time in a run on a cluster: the last one, or RUN.
+
+    Each step from its start to its end, and the critical path: the chain of steps that the run waited for, whose bars
+    are full. A run that continues another's work is a run of its own. No host is asked.
+    """
+    from sealer.cli.requests import chosen_cluster, existing  # noqa: PLC0415  # `--help` need not wait for them
+    from sealer.cli.timelines import as_json, as_text, run_as_json, runs_as_text  # noqa: PLC0415
+    from sealer.cluster.home import ClusterHome  # noqa: PLC0415
+    from sealer.cluster.runs import events_of, events_path, run_of, runs_of  # noqa: PLC0415
+    from sealer.cluster.timeline import timeline  # noqa: PLC0415
+
+    lifecycle = existing(app)
+    cluster = chosen_cluster(lifecycle, name)
+    lifecycle.recorded(cluster)  # one that there is
+    home = ClusterHome.of(lifecycle.settings.clusters, cluster)
+    if listed:
+        runs = runs_of(home)
+        app.show({"cluster": cluster, "runs": [run_as_json(one) for one in runs]}, lambda: runs_as_text(runs))
+        return
+    chosen = run_of(home, run)
+    found = timeline(chosen, events_of(events_path(home, chosen.id)))
+    app.show(as_json(cluster, found), lambda: as_text(found, hosts=hosts))
