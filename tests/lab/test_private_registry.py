@@ -184,3 +184,28 @@ def test_a_killed_fill_sends_only_the_rest(site: Site, tmp_path: Path) -> None:
     site.apply()
     assert serves(site, 0, "docker.io/library/other:5")
     site.delete()
+
+
+def test_a_check_tells_of_a_registry_that_is_down_and_of_a_host_that_forgot_it(site: Site) -> None:
+    build(site, "checked:1", ["docker.io/library/web:6"])
+    site.write(image="checked:1", hosts=site.hosts[:2])
+    site.apply()
+    said = site.sealer("check", "--name", site.name)
+    assert "The private registry answers on it" in said
+    assert "It pulls from the private registry" in said
+
+    service = f"sealer-registry-{site.name}.service"
+    site.on(0, f"systemctl stop {service}")
+    said = site.sealer("check", "--name", site.name, status=1)
+    assert f"systemctl status {service}" in said
+    assert said.count("FAILED") == 1
+    site.on(0, f"systemctl start {service}")
+
+    toml = "/etc/containerd/certs.d/docker.io/hosts.toml"
+    site.on(1, f"mv {toml} /root/hosts.toml")
+    said = site.sealer("check", "--name", site.name, status=1)
+    assert f"{toml} is missing" in said
+    assert said.count("FAILED") == 1
+    site.on(1, f"mv /root/hosts.toml {toml}")
+    assert "is well" in site.sealer("check", "--name", site.name)
+    site.delete()

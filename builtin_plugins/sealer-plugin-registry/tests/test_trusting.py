@@ -132,3 +132,29 @@ def test_registries_on_several_hosts_are_asked_one_after_the_other(host: Host) -
     host.trust(SERVER, Server("198.18.0.12:5000", ca=SERVER.ca))
     text = host.hosts_toml("docker.io").read_text()
     assert text.index("sea.hub:5000/v2/docker.io") < text.index("198.18.0.12:5000/v2/docker.io")
+
+
+def test_what_was_changed_since_is_named(host: Host) -> None:
+    def wrong() -> list[str]:
+        content = trusting.files("c", DOMAINS, (SERVER,))
+        ca = f"{host.data}/registry-ca.crt"
+        script = trusting.check_script("c", host.data, content, "198.18.0.11", "sea.hub", ca=ca)
+        return host.run(script).splitlines()
+
+    host.trust()
+    Path(host.data).mkdir(exist_ok=True)
+    (Path(host.data) / "registry-ca.crt").write_text("a certificate")
+    before = host.files()
+    assert wrong() == []
+    host.hosts_toml("docker.io").write_text("mine")
+    host.hosts_toml("sea.hub:5000").unlink()
+    (host.root / "etc/hosts").write_text("127.0.0.1 localhost\n")
+    (Path(host.data) / "registry-ca.crt").unlink()
+    changed = host.files()
+    assert wrong() == [
+        f"{DIRECTORY}/docker.io/hosts.toml is not what sealer wrote",
+        f"{DIRECTORY}/sea.hub:5000/hosts.toml is missing",
+        f"{host.data}/registry-ca.crt is missing",
+        "/etc/hosts does not say that sea.hub is 198.18.0.11",
+    ]
+    assert host.files() == changed != before  # it only looked

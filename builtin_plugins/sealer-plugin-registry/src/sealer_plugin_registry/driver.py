@@ -3,32 +3,44 @@
 from __future__ import annotations
 
 import secrets
-import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from sealer.errors import ImageNotFoundError, InputError, PluginError, RefusedError, RegistryError
-from sealer.events import Event, Json, State
-from sealer.extension import ADDED, ALL, OPERATOR, REMOVED, Addresses, Operation, Registry, Retry, Step, StepContext
+from sealer.errors import HostError, ImageNotFoundError, InputError, PluginError, RefusedError, RegistryError
+from sealer.events import Json
+from sealer.extension import (
+    ADDED,
+    ALL,
+    OPERATOR,
+    REMOVED,
+    Addresses,
+    Effect,
+    Operation,
+    Registry,
+    Retry,
+    Step,
+    StepContext,
+)
 from sealer.hosts import Host
 from sealer.image.model import ContainerImage
 from sealer.image.registry.client import Client
 from sealer.image.registry.configuration import Configuration, RegistrySettings, read_configuration
 from sealer.image.registry.credentials import AuthFiles, Credential
+from sealer.image.registry.limits import Limits
 from sealer.image.registry.registries import Registries
 from sealer.image.store import Store
 from sealer.redaction import Secret
 from sealer_plugin_registry import names, serving, trusting
 from sealer_plugin_registry.certificates import Authority, keep
-from sealer_plugin_registry.filling import Filling, Pinned, contents
+from sealer_plugin_registry.filling import Filling, contents, link_script, telling
 from sealer_plugin_registry.seats import seats
 from sealer_plugin_registry.trusting import Login, Server
 
 PUBLISH_TIMEOUT = 4 * 3600.0  # seconds: images of gigabytes over a slow line
-READY_TIMEOUT = 60.0
+AT_ONCE = Limits(attempts=1, connect_timeout=5, silence=10)  # of one that runs, and is only asked how it is
 _LOCAL_NAMES = ("localhost",)
 _LOCAL_ADDRESSES = ("127.0.0.1", "::1")
 
@@ -150,6 +162,22 @@ class PrivateRegistry(Registry):
         inputs: dict[str, Json] = {"cluster": cluster}
         return [Step("remove", "Forget the private registry", REMOVED, remove, inputs, unreachable="skip")]
 
+    def check(self, operation: Operation) -> Sequence[Step]:
+        """It answers where it runs, and hosts ask it as they were told to."""
+        running = frozenset(host.address for host in seats(operation).before)
+        recorded = operation.recorded.hosts if operation.recorded else ()
+        members = frozenset(entry.host.address for entry in recorded if entry.member)
+        domains = self._domains(operation)
+
+        def trusted(context: StepContext) -> None:
+            self._trusted(context, domains)
+
+        answers = Step(
+            "answers", "The private registry answers on it", Addresses(running), self._answers, effect=Effect.QUERY
+        )
+        asked = Step("trusted", "It pulls from the private registry", Addresses(members), trusted, effect=Effect.QUERY)
+        return [*([answers] if running else []), *([asked] if members else [])]
+
     # -- what the steps do ---------------------------------------------------------------------------------------
 
     def _prepare(self, operation: Operation, hosts: Sequence[Host]) -> None:
@@ -202,12 +230,38 @@ class PrivateRegistry(Registry):
         with self._reached(context) as (registries, client), registries.pool(), client.call("GET", "/v2/"):
             return
 
+    def _answers(self, context: StepContext) -> None:
+        try:
+            with self._reached(context, AT_ONCE) as (registries, client), registries.pool(), client.call("GET", "/v2/"):
+                return
+        except RegistryError as error:
+            raise HostError(
+                "The private registry does not answer as it should",
+                where=context.host.id,
+                why=error.why or error.what,  # the address is that of the way to the host
+                remedy=f"See `systemctl status {serving.unit_name(context.operation.cluster)}` on it.",
+            ) from error
+
+    def _trusted(self, context: StepContext, domains: Sequence[str]) -> None:
+        operation, paths = context.operation, _paths(context.operation)
+        local = operation.spec.registry.local
+        content, first = self._told(context, domains)
+        ca = paths.ca if first and not local.insecure else ""
+        script = trusting.check_script(operation.cluster, paths.data, content, first, local.domain, ca=ca)
+        if wrong := context.query(script).stdout.splitlines():
+            raise HostError(
+                "The host is not set up any more to pull from the private registry",
+                where=context.host.id,
+                why="; ".join(wrong),
+                remedy="Put that back, or take the host out of the cluster and add it again.",
+            )
+
     def _publish(self, context: StepContext, images: Sequence[ContainerImage]) -> None:
         paths = _paths(context.operation)
         with self._reached(context) as (registries, client):
             left = self._filling(context, registries, client).fill(contents(self._store, images))
         for pinned in left:
-            context.query(_link_script(paths.storage, pinned))
+            context.query(link_script(paths.storage, pinned))
 
     def _publish_external(self, context: StepContext, images: Sequence[ContainerImage]) -> None:
         external = context.operation.spec.registry.external
@@ -225,19 +279,23 @@ class PrivateRegistry(Registry):
             )
 
     def _filling(self, context: StepContext, registries: Registries, client: Client) -> Filling:
-        return Filling(self._store, registries, client, self._directory / "uploads", _telling(context))
+        return Filling(self._store, registries, client, self._directory / "uploads", telling(context))
 
     def _trust(self, context: StepContext, domains: Sequence[str]) -> None:
         operation, paths = context.operation, _paths(context.operation)
         local = operation.spec.registry.local
-        where = [host.address for host in seats(operation).after]
+        content, first = self._told(context, domains)
+        if first and not local.insecure:
+            context.write(paths.ca, Authority(self._directory).certificate.read_bytes(), 0o644)
+        context.sh(trusting.trust_script(operation.cluster, paths.data, content, first, local.domain))
+
+    def _told(self, context: StepContext, domains: Sequence[str]) -> tuple[Mapping[str, str], str]:
+        """The files that a host has for it, and the address of the registry that it asks first; empty: none of ours."""
+        where = [host.address for host in seats(context.operation).after]
         # A host that has a registry of its own asks that one.
         first = context.host.address if context.host.address in where else next(iter(where), "")
-        if where and not local.insecure:
-            context.write(paths.ca, Authority(self._directory).certificate.read_bytes(), 0o644)
-        servers = self._servers(operation, first)
-        content = trusting.files(operation.cluster, domains, servers)
-        context.sh(trusting.trust_script(operation.cluster, paths.data, content, first, local.domain))
+        servers = self._servers(context.operation, first)
+        return trusting.files(context.operation.cluster, domains, servers), first
 
     # -- what they know ------------------------------------------------------------------------------------------
 
@@ -321,14 +379,15 @@ class PrivateRegistry(Registry):
         return Login(username, Secret(path.read_text()).reveal() if path.exists() else "")
 
     @contextmanager
-    def _reached(self, context: StepContext) -> Iterator[tuple[Registries, Client]]:
+    def _reached(self, context: StepContext, limits: Limits = Limits()) -> Iterator[tuple[Registries, Client]]:  # noqa: B008  # frozen
         """The registry on a step's host, through the connection to that host."""
         local = context.operation.spec.registry.local
         host, port = context.forward(local.port)
         address = f"{_bracketed(host)}:{port}"
         ca = None if local.insecure else Authority(self._directory).certificate
         settings = RegistrySettings(plain_http=local.insecure, ca=ca)
-        registries = Registries(Configuration(registries={address: settings}), AuthFiles(()), certificates=())
+        configuration = Configuration(registries={address: settings})
+        registries = Registries(configuration, AuthFiles(()), limits=limits, certificates=())
         try:
             yield registries, registries.client(address, _credential(self._login(context.operation)))
         except RegistryError:
@@ -347,36 +406,3 @@ def _credential(login: Login) -> Credential | None:
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _telling(context: StepContext) -> Callable[[Event], None]:
-    """Events of a transfer, told as the step's."""
-
-    def tell(event: Event) -> None:
-        if event.state is State.PROGRESS:
-            done, total = event.data["done"], event.data["total"]
-            if isinstance(done, int) and isinstance(total, int):
-                context.progress(done, total)
-        else:
-            context.log(event.message)
-
-    return tell
-
-
-def _link_script(storage: str, pinned: Pinned) -> str:
-    """Lets the registry serve an index whose bytes it has as a blob.
-
-    https://github.com/distribution/distribution/blob/v2.8.3/registry/storage/paths.go
-    """
-    kind, _, value = pinned.index.digest.partition(":")
-    manifests = f"{storage}/docker/registry/v2/repositories/{pinned.repository}/_manifests"
-    links = [f"{manifests}/revisions/{kind}/{value}/link"]
-    if pinned.tag:
-        tag = f"{manifests}/tags/{pinned.tag}"
-        links += [f"{tag}/index/{kind}/{value}/link", f"{tag}/current/link"]
-    lines = [
-        f"mkdir -p {shlex.quote(link.rpartition('/')[0])} && printf %s {shlex.quote(pinned.index.digest)} "
-        f">{shlex.quote(link)}.new && mv -f {shlex.quote(link)}.new {shlex.quote(link)} || exit 1"
-        for link in links
-    ]
-    return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from sealer.errors import RegistryError
 from sealer.events import Event, EventStream, Json, State
+from sealer.extension import StepContext
 from sealer.image.model import ContainerImage
 from sealer.image.oci import INDEX, Descriptor, encode
 from sealer.image.reference import Reference
@@ -201,3 +203,36 @@ def _one(documents: Mapping[str, Document]) -> Document:
 
 def _read(store: Store, descriptor: Descriptor) -> Document:
     return document_of(store.read(descriptor), descriptor.media_type, descriptor.digest, descriptor)
+
+
+def telling(context: StepContext) -> Callable[[Event], None]:
+    """Events of a transfer, told as the step's."""
+
+    def tell(event: Event) -> None:
+        if event.state is State.PROGRESS:
+            done, total = event.data["done"], event.data["total"]
+            if isinstance(done, int) and isinstance(total, int):
+                context.progress(done, total)
+        else:
+            context.log(event.message)
+
+    return tell
+
+
+def link_script(storage: str, pinned: Pinned) -> str:
+    """Lets the registry serve an index whose bytes it has as a blob.
+
+    https://github.com/distribution/distribution/blob/v2.8.3/registry/storage/paths.go
+    """
+    kind, _, value = pinned.index.digest.partition(":")
+    manifests = f"{storage}/docker/registry/v2/repositories/{pinned.repository}/_manifests"
+    links = [f"{manifests}/revisions/{kind}/{value}/link"]
+    if pinned.tag:
+        tag = f"{manifests}/tags/{pinned.tag}"
+        links += [f"{tag}/index/{kind}/{value}/link", f"{tag}/current/link"]
+    lines = [
+        f"mkdir -p {shlex.quote(link.rpartition('/')[0])} && printf %s {shlex.quote(pinned.index.digest)} "
+        f">{shlex.quote(link)}.new && mv -f {shlex.quote(link)}.new {shlex.quote(link)} || exit 1"
+        for link in links
+    ]
+    return "\n".join(lines)

@@ -75,3 +75,18 @@ forget_directories() {
     sort -r -u "$made" | while IFS= read -r path; do rmdir "$path" 2>/dev/null; done
     rm -f "$made"
 }
+
+# $1: a path, $2: its content. Says what is wrong with it.
+look() {
+    path="${ROOT:-}$1"
+    if [ ! -e "$path" ]; then
+        echo "$1 is missing"
+    elif [ "$(cat "$path"; echo x)" != "$2x" ]; then
+        echo "$1 is not what sealer wrote"
+    fi
+}
+
+# $1: an address; $2: the registry's name.
+look_up() {
+    grep -q -x -F -- "$1 $2 $line_mark" "$hosts_file" || echo "/etc/hosts does not say that $2 is $1"
+}

@@ -93,6 +93,19 @@ def trust_script(cluster: str, data: str, content: Mapping[str, str], address: s
     return "\n".join(lines) + "\n"
 
 
+def check_script(cluster: str, data: str, content: Mapping[str, str], address: str, domain: str, *, ca: str) -> str:
+    """Prints a line for all that is not as :func:`trust_script` left it.
+
+    :param ca: path of the CA's certificate; empty: none is needed.
+    """
+    lines = [_setup(cluster, data)]
+    lines += [f"look {shlex.quote(path)} {shlex.quote(text)}" for path, text in sorted(content.items())]
+    lines += [f"[ -s {shlex.quote(ca)} ] || echo {shlex.quote(f'{ca} is missing')}"] if ca else []
+    if address and not _is_address(domain):
+        lines.append(f"look_up {shlex.quote(address)} {shlex.quote(domain)}")
+    return "\n".join(lines) + "\ntrue\n"
+
+
 def untrust_script(cluster: str, data: str) -> str:
     """Takes away what :func:`trust_script` did."""
     return f"{_setup(cluster, data)}\nkeep_only || exit 1\nname_registry '' '' || exit 1\nforget_directories\n"
