@@ -125,9 +125,9 @@ class ClusterImage:
     containers: tuple[ContainerImage, ...] = ()
 
     def on(self, architecture: str) -> Rootfs | None:
-        """The rootfs for hosts of an OCI architecture (`amd64`, `arm64`), or None."""
+        """The rootfs for hosts of an OCI architecture (`amd64`, `arm64`), or None. Hosts run Linux."""
         for rootfs in self.rootfs:
-            if rootfs.platform.split("/")[1:2] == [architecture]:
+            if rootfs.platform.split("/")[:2] == ["linux", architecture]:
                 return rootfs
         return None
 
