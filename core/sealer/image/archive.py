@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO, Literal, get_args
 
@@ -59,45 +59,48 @@ def save(
     return tuple(found)
 
 
-def load(store: Store, source: Path | BinaryIO) -> tuple[tuple[str, str], ...]:
+def load(
+    store: Store, source: Path | BinaryIO, warn: Callable[[str], None] = lambda _: None
+) -> tuple[tuple[str, str], ...]:
     """Take the images of an archive into the store, all of them or none. Every digest is checked.
 
     An image that is no cluster image becomes one: its files are the rootfs.
 
     :param source: a file, the directory of an OCI layout, or a stream, which is first copied beside the store.
+    :param warn: is told of what of an image that sealer did not build cannot come along.
     :returns: name (empty: none) and digest of each image.
     :raises ImageError: it is no such archive, is damaged, or holds what no image may; the store is as before.
     """
     if not isinstance(source, Path):
-        return _load_stream(store, source, STANDARD_INPUT)
+        return _load_stream(store, source, STANDARD_INPUT, warn)
     if source.is_fifo() or source.is_char_device():  # `-i <(ssh site cat x.tar)`: it can be read once
         with source.open("rb") as stream:
-            return _load_stream(store, stream, str(source))
-    return _load(store, source, "")
+            return _load_stream(store, stream, str(source), warn)
+    return _load(store, source, "", warn)
 
 
-def _load_stream(store: Store, stream: BinaryIO, name: str) -> tuple[tuple[str, str], ...]:
+def _load_stream(store: Store, stream: BinaryIO, name: str, warn: Callable[[str], None]) -> tuple[tuple[str, str], ...]:
     with store.stage() as staging:
         copy = staging.directory / "archive"
         with storage_errors("the archive could not be copied into the store", copy), copy.open("xb") as file:
             while chunk := stream.read(CHUNK):
                 file.write(chunk)
-        return _load(store, copy, name)
+        return _load(store, copy, name, warn)
 
 
-def _load(store: Store, source: Path, name: str) -> tuple[tuple[str, str], ...]:
+def _load(store: Store, source: Path, name: str, warn: Callable[[str], None]) -> tuple[tuple[str, str], ...]:
     try:
         if not source.is_dir():
             return load_cluster_images(store, source, name)
     except ForeignArchiveError:
         from sealer.image.gathering.foreign_loading import load_foreign  # noqa: PLC0415  # most archives are our own
 
-        if loaded := load_foreign(store, source, name):
+        if loaded := load_foreign(store, source, name, warn):
             return loaded
         raise
     from sealer.image.gathering.foreign_loading import load_foreign  # noqa: PLC0415
 
-    if loaded := load_foreign(store, source, name):
+    if loaded := load_foreign(store, source, name, warn):
         return loaded
     raise ImageError(
         "not an image archive",

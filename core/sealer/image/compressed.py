@@ -23,22 +23,24 @@ _XZ_MEMORY = 128 * 1024 * 1024  # bytes; `xz -9` needs half of it, and a header 
 
 
 @contextmanager
-def opened(source: Path, disk: Path | None = None) -> Iterator[Readable]:
+def opened(source: Path, disk: Path | None = None, *, what: str = "archive") -> Iterator[Readable]:
     """The bytes of an archive, whatever it is compressed with.
 
     :param disk: where they are written, if they are; see :class:`~sealer.image.expansion.Bounded`.
+    :param what: it is called in errors.
     :raises ImageError: it cannot be read, is damaged, or unpacks to too much.
     """
+    again = f"copy or make the {what} again"
     try:
         opener = _opener(source)
         with cast(IO[bytes], (opener or open_file)(source)) as file:
             yield Bounded(file, source, disk) if opener else file
     except (*damage(), _zstd().ZstdError) as error:
-        raise ImageError("the archive is damaged", where=str(source), why=str(error), remedy=_AGAIN) from error
+        raise ImageError(f"the {what} is damaged", where=str(source), why=str(error), remedy=again) from error
     except OSError as error:
         why = error.strerror or str(error)
-        remedy = "check its name and its permissions" if error.errno else _AGAIN
-        raise ImageError("the archive cannot be read", where=str(source), why=why, remedy=remedy) from error
+        remedy = "check its name and its permissions" if error.errno else again
+        raise ImageError(f"the {what} cannot be read", where=str(source), why=why, remedy=remedy) from error
 
 
 def is_compressed(head: bytes) -> bool:
@@ -46,7 +48,7 @@ def is_compressed(head: bytes) -> bool:
     return head.startswith(tuple(_OPENERS))
 
 
-_AGAIN = "copy or make the archive again"
+_AGAIN = "copy or make the archive again"  # that it lies in
 
 
 def _opener(source: Path) -> Callable[[Path], object] | None:

@@ -18,13 +18,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from io import RawIOBase
 from pathlib import Path
+from types import TracebackType
 
 from sealer.errors import ImageError
 from sealer.image.expansion import require_sane
 from sealer.image.oci import LAYER, Descriptor
 from sealer.image.staging import BlobWriter, Staging
 from sealer.image.storage import shown, storage_errors
-from sealer.image.tarstream import BLOCK, CHUNK, DEEPEST, Kind
+from sealer.image.tarstream import BLOCK, CHUNK, DEEPEST, Kind, Member
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
@@ -146,6 +147,42 @@ def write_layer(
         diff_id = tar.finish()
         require_sane(tar.size, writer.size)
         return Descriptor(LAYER, writer.finish(), writer.size), diff_id
+
+
+class LayerWriter:
+    """A layer whose members come one after the other, from a tar that is read; use it in a `with`."""
+
+    def __init__(self, staging: Staging) -> None:
+        self._writer = BlobWriter(staging.blobs)
+        self._thread = ThreadPoolExecutor(1)
+
+    def __enter__(self) -> LayerWriter:
+        self._writer.__enter__()
+        self._tar = _Compressor(self._writer, self._thread, lambda _: None)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._thread.shutdown(cancel_futures=True)
+        self._writer.__exit__(kind, error, trace)
+
+    def add(self, member: Member, chunks: Iterable[bytes]) -> None:
+        """Append a member with its content."""
+        self._tar.write(_header(Entry(member.path, member.kind, member.mode, link=member.link), member.size))
+        for chunk in chunks:
+            self._tar.write(chunk)
+        self._tar.write(bytes(-member.size % BLOCK))
+
+    def finish(self) -> tuple[Descriptor, str]:
+        """The layer's descriptor and its diff id.
+
+        :raises ImageError: the layer is one that none of us would unpack.
+        """
+        self._tar.write(bytes(2 * BLOCK))
+        diff_id = self._tar.finish()
+        require_sane(self._tar.size, self._writer.size)
+        return Descriptor(LAYER, self._writer.finish(), self._writer.size), diff_id
 
 
 class _Compressor:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sealer.errors import ImageError
 from sealer.events import Json
@@ -31,6 +31,7 @@ REF_NAME = "org.opencontainers.image.ref.name"
 CREATED = "org.opencontainers.image.created"
 CONTAINER_REFERENCE = "io.sealer.image.reference"  # a container image's full original name
 CONTAINER_PLATFORM = "io.sealer.image.platform"
+SOURCE = "io.sealer.image.source"  # in `index.json`: registry/repository@digest that an image was had from
 
 DEEPEST_INDEX = 3  # an index in an index in an index
 LARGEST_DOCUMENT = 16 * 1024 * 1024
@@ -133,6 +134,12 @@ def children(media_type: str, document: Mapping[str, Json], where: str) -> Itera
             yield Descriptor.from_json(document["config"], where)
         for entry in items(document.get("layers")):
             yield Descriptor.from_json(entry, where)
+
+
+def undated(entry: Descriptor) -> Descriptor:
+    """An entry of `index.json` without what is true in one store alone: when the image came, and where from."""
+    kept = {key: text for key, text in entry.annotations.items() if key not in (CREATED, SOURCE)}
+    return replace(entry, annotations=kept)
 
 
 def platform_text(platform: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ from sealer.image.archive_errors import ForeignArchiveError, blamed
 from sealer.image.compressed import opened
 from sealer.image.expansion import Readable
 from sealer.image.files import lay_over
-from sealer.image.oci import LARGEST_DOCUMENT, REF_NAME, Descriptor, decode, items
+from sealer.image.oci import LARGEST_DOCUMENT, REF_NAME, Descriptor, decode, items, undated
 from sealer.image.oci_image import NoClusterImageError, read_cluster_image
 from sealer.image.reference import Reference
 from sealer.image.staged import StagedStore
@@ -44,7 +44,8 @@ def load_cluster_images(store: Store, source: Path, name: str = "") -> tuple[tup
             except NoClusterImageError as error:
                 raise ForeignArchiveError(error.what, where=error.where, why=error.why, remedy=error.remedy) from error
         names = [name_of(entry) for entry in entries]
-        store.commit_all(staging, [(entry, [name] if name else []) for entry, name in zip(entries, names, strict=True)])
+        pairs = zip(entries, names, strict=True)
+        store.commit_all(staging, [(undated(entry), [name] if name else []) for entry, name in pairs])
     return tuple((name, entry.digest) for entry, name in zip(entries, names, strict=True))
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import platform
 import re
+from collections.abc import Mapping
 
 from sealer.errors import InputError
+from sealer.events import Json
+from sealer.image.oci import texts
 
 _ARCHITECTURES = {
     "x86_64": "amd64",
@@ -38,3 +41,10 @@ def platform_object(text: str) -> dict[str, str]:
     if len(parts) > 2:
         value["variant"] = parts[2]
     return value
+
+
+def config_platform(config: Mapping[str, Json]) -> dict[str, str]:
+    """The platform object that an image's config tells; the original sealer's earlier configs have it in `spec`."""
+    spec = config.get("spec")
+    told = texts(spec.get("platform") if isinstance(spec, dict) and "os" not in config else dict(config))
+    return {key: told[key] for key in ("os", "architecture", "variant") if told.get(key)}

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from sealer.errors import ImageError
 from sealer.events import Json
-from sealer.image.oci import CREATED, INDEX, REF_NAME, Descriptor, encode
+from sealer.image.oci import INDEX, REF_NAME, Descriptor, encode, undated
 from sealer.image.storage import storage_errors, sync_directory
 from sealer.image.store import LAYOUT, Store
 from sealer.image.tarstream import CHUNK
@@ -86,10 +85,5 @@ def _write(path: Path, chunks: Sequence[bytes] | Iterator[bytes]) -> None:
 
 
 def _index(found: Sequence[Descriptor]) -> dict[str, Json]:
-    entries = {(entry.annotations.get(REF_NAME, ""), entry.digest): entry for entry in map(_undated, found)}
+    entries = {(entry.annotations.get(REF_NAME, ""), entry.digest): entry for entry in map(undated, found)}
     return {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entries[key].as_json() for key in sorted(entries)]}
-
-
-def _undated(entry: Descriptor) -> Descriptor:
-    kept = {key: text for key, text in entry.annotations.items() if key != CREATED}
-    return replace(entry, annotations=kept)

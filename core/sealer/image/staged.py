@@ -30,3 +30,10 @@ class StagedStore(Store):
             path = self.path(digest)
             if not path.is_file() or path.stat().st_size != descriptor.size:
                 raise ImageError("the archive is not complete", where=digest, why="this blob is missing or cut off")
+
+    def drop_others(self, *entries: Descriptor) -> None:
+        """Remove what none of these images leads to, as what they were made from: the store must not get it."""
+        needed = {digest.removeprefix("sha256:") for digest in self.closure(*entries)}
+        for blob in self._staged.glob("[0-9a-f]*"):
+            if blob.name not in needed:
+                blob.unlink()

@@ -27,6 +27,7 @@ from sealer.image.oci import (
     LARGEST_DOCUMENT,
     MANIFESTS,
     REF_NAME,
+    SOURCE,
     Descriptor,
     children,
     decode,
@@ -230,10 +231,7 @@ class Store:
     def commit_all(self, staging: Staging, images: Sequence[tuple[Descriptor, Sequence[str]]]) -> None:
         """The same for several images: all of them are named, or none."""
         created = {CREATED: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
-        added = [
-            (replace(image, annotations=created), [Reference.parse(name).tagged for name in names])
-            for image, names in images
-        ]
+        added = [(_noted(image, created), [Reference.parse(name).tagged for name in names]) for image, names in images]
         with self._locked():
             catalogue = self.catalogue()
             with storage_errors("the image could not be stored", self.root):
@@ -426,3 +424,9 @@ class Store:
             sync_directory(self.blobs)
             trim(self.root)
         return tuple(deleted)
+
+
+def _noted(image: Descriptor, created: Mapping[str, str]) -> Descriptor:
+    """The entry of an image: when it came, and where from, if a registry gave it."""
+    source = {SOURCE: image.annotations[SOURCE]} if SOURCE in image.annotations else {}
+    return replace(image, annotations={**created, **source})

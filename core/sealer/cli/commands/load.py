@@ -30,13 +30,15 @@ def command(app: App, source: str) -> None:
     """Read images from an archive, or from standard input.
 
     It may be what `sealer save` wrote, an OCI archive or layout of skopeo, buildah or podman, or a docker-archive, also
-    compressed with gzip, bzip2, xz or zstd. A container image becomes a cluster image, whose rootfs are its files: a
-    base for FROM.
+    compressed with gzip, bzip2, xz or zstd. An image that sealer did not build becomes a cluster image, whose rootfs
+    are its files: a base for FROM.
     """
     from sealer.image.archive import load  # noqa: PLC0415  # only save and load need it
     from sealer.image.store import Store  # noqa: PLC0415
 
-    loaded = load(Store(app.settings.images), Path(source) if source != _STDIN else _standard_input())
+    with app.watch(plugins=False):
+        place = Path(source) if source != _STDIN else _standard_input()
+        loaded = load(Store(app.settings.images), place, app.events.warn)
     records: list[Json] = [{"name": name, "digest": digest} for name, digest in loaded]
     app.show({"images": records}, lambda: "\n".join(f"loaded {name or '<none>'} {digest}" for name, digest in loaded))
 

@@ -23,8 +23,8 @@ from sealer.image.oci import (
     decode,
     digest_of,
     items,
-    texts,
 )
+from sealer.image.platforms import config_platform
 from sealer.image.reference import Reference
 from sealer.image.registry.documents import (
     LARGEST_MANIFEST,
@@ -115,8 +115,11 @@ class OciForm:
         if not root.is_index:
             own = next((entry.platform for entry in self.entries if entry.digest == root.descriptor.digest), {})
             return [(root, dict(own) or self._platform_of(root.children()[0]))]
-        here = [part for part in self._flat(root).manifests if self._has(part)]
-        return [(self.document(part), dict(part.platform)) for part in choose(here, ())]
+        found: dict[str, tuple[Document, dict[str, str]]] = {}
+        for part in self._flat(root).manifests:
+            if self._has(part) and part.platform.get("os") != "unknown":  # as attestations have it
+                found.setdefault(part.digest, self._with_platform(part))
+        return list(found.values())
 
     def stage(self, document: Document, staging: Staging) -> Descriptor:
         """Stage a document, and the config and layers of a manifest.
@@ -135,6 +138,11 @@ class OciForm:
         if not self._has(part):
             raise ImageError("the archive is not complete", where=part.digest, why="this blob is missing")
         return self._bundle.chunks(_path(part.digest))
+
+    def _with_platform(self, part: Descriptor) -> tuple[Document, dict[str, str]]:
+        """A manifest of an index, and what it is for: where the index does not say, its config does."""
+        document = self.document(part)
+        return document, dict(part.platform) or self._platform_of(document.children()[0])
 
     def _docker_tags(self) -> dict[str, Sequence[str]]:
         """Names by the digest of the config, as a `manifest.json` beside the index has them."""
@@ -180,7 +188,7 @@ class OciForm:
         content = read(self._bundle, _path(config.digest), LARGEST_CONFIG) or b""
         if digest_of(content) != config.digest:
             raise ImageError("a blob is not what it should be", where=config.digest, why=f"it is {digest_of(content)}")
-        return _platform(decode(content, config.digest))
+        return config_platform(decode(content, config.digest))
 
     def _flat(self, index: Document) -> Flattened:
         return flatten(index, lambda part: self.document(part) if self._has(part) else None)
@@ -225,7 +233,7 @@ class DockerForm:
         if reference.digest:
             return None
         for entry in self._names.get(reference.tagged, ()):
-            if offers(Descriptor("", "", 0, platform=_platform(self._config(entry)[1])), [platform]):
+            if offers(Descriptor("", "", 0, platform=config_platform(self._config(entry)[1])), [platform]):
                 manifest = replace(self.convert(entry, staging), platform={})
                 return ContainerImage(str(reference), platform, manifest, converted=DOCKER_ARCHIVE)
         return None
@@ -248,7 +256,7 @@ class DockerForm:
             "config": staging.add([content], DOCKER_CONFIG).as_json(),
             "layers": [layer.as_json() for layer, _ in layers],
         }
-        return replace(staging.add_document(document, DOCKER_MANIFEST), platform=_platform(config))
+        return replace(staging.add_document(document, DOCKER_MANIFEST), platform=config_platform(config))
 
     def _config(self, entry: dict[str, Json]) -> tuple[bytes, dict[str, Json]]:
         path = str(entry.get("Config", ""))
@@ -290,11 +298,6 @@ def _key(text: str) -> str:
 
 def _path(digest: str) -> str:
     return f"blobs/sha256/{digest.removeprefix('sha256:')}"
-
-
-def _platform(config: object) -> dict[str, str]:
-    value = texts(config if isinstance(config, dict) else {})
-    return {key: value[key] for key in ("os", "architecture", "variant") if value.get(key)}
 
 
 def _staged(staging: Staging, document: Document) -> Descriptor:

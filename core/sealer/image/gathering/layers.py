@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-from sealer.image.compressed import GZIP, ZSTD, unzstd
-from sealer.image.expansion import require_sane
+from sealer.image.compressed import GZIP, ZSTD, opened, unzstd
+from sealer.image.expansion import Readable, require_sane
 from sealer.image.oci import DOCKER_LAYER, Descriptor
 from sealer.image.staging import BlobWriter, Staging
+from sealer.image.storage import storage_errors
 from sealer.image.tarstream import CHUNK, gunzip
 
 _FASTEST = 1
@@ -44,6 +47,39 @@ def stage_layer(chunks: Iterator[bytes], staging: Staging) -> tuple[Descriptor, 
             require_sane(count, writer.size)
         writer.write(gzip.flush())
         return Descriptor(DOCKER_LAYER, writer.finish(), writer.size), f"sha256:{plain.hexdigest()}"
+
+
+def is_gzipped(layer: Path) -> bool:
+    """Whether a layer is compressed as every host can unpack it."""
+    return _head(layer).startswith(GZIP)
+
+
+@contextmanager
+def unpacked(layer: Path) -> Iterator[Readable]:
+    """The tar of a layer, plain or compressed with gzip or zstd.
+
+    :raises ImageError: it cannot be read, is damaged, or unpacks to too much.
+    """
+    if is_gzipped(layer):
+        with gunzip(layer) as stream:
+            yield stream
+    elif _head(layer).startswith(ZSTD):
+        with opened(layer, what="layer") as stream:
+            yield stream
+    else:
+        with storage_errors("a layer cannot be read", layer), layer.open("rb") as file:
+            yield file
+
+
+def pieces(stream: Readable) -> Iterator[bytes]:
+    """The bytes of a stream, 1 MiB at a time."""
+    while chunk := stream.read(CHUNK):
+        yield chunk
+
+
+def _head(layer: Path) -> bytes:
+    with storage_errors("a layer cannot be read", layer), layer.open("rb") as file:
+        return file.read(len(ZSTD))
 
 
 def _again(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

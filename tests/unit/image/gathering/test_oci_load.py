@@ -83,7 +83,7 @@ def test_layers_that_are_not_gzipped_are_made_so(store: Store, tmp_path: Path, k
     found = store.find("web:1")
     assert RootfsFiles(found.first).read("file") == b"a"
     entry = json.loads(store.path(digest).read_bytes())["manifests"][0]
-    assert entry["annotations"] == {"io.sealer.image.converted": "oci-archive"}
+    assert entry["annotations"] == {"io.sealer.image.converted": "image"}
 
 
 def test_a_layer_that_is_another_than_the_config_says(store: Store, tmp_path: Path) -> None:

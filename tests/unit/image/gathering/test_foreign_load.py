@@ -1,4 +1,4 @@
-"""`sealer load` of what `docker save` writes."""
+"""`sealer load` of images that sealer did not build, as `docker save` and others write them."""
 
 from __future__ import annotations
 
@@ -74,6 +74,52 @@ def test_what_no_layer_may_hold_is_refused(store: Store, tmp_path: Path) -> None
     assert caught.value.where == str(archive)
     assert store.list() == ()
     assert not list(store.blobs.iterdir())
+
+
+def test_an_oci_archive_of_any_image(store: Store, tmp_path: Path, build_image: Build) -> None:
+    both = oci_image("web", ["amd64", "arm64"])
+    archive = write_tar(tmp_path / "x.tar", oci_members([(both, {"org.opencontainers.image.ref.name": "web:1"})]))
+    ((name, digest),) = load(store, archive)
+    assert name == "web:1"
+    image = store.find("web:1")
+    assert image.digest == digest
+    assert {rootfs.platform: rootfs.digest for rootfs in image.rootfs} == {
+        f"linux/{architecture}": manifest for architecture, manifest in both.manifests.items()
+    }
+    built = build_image("FROM web:1", platform="linux/arm64")
+    assert RootfsFiles(built.first).read("file") == b"web for arm64"
+    assert both.root[7:] not in {path.name for path in store.blobs.iterdir()}
+
+
+def test_links_lead_where_they_lead_in_a_container(store: Store, tmp_path: Path, build_image: Build) -> None:
+    with tarfile.open(tmp_path / "layer", "w") as tar:
+        for path, target in [("bin/sh", "/bin/busybox"), ("a/b/c", "../../../../x"), ("top", "/"), ("etc", "usr/etc")]:
+            info = tarfile.TarInfo(path)
+            info.type, info.linkname = tarfile.SYMTYPE, target
+            tar.addfile(info)
+        info = tarfile.TarInfo("etc/link")  # it lies in usr/etc
+        info.type, info.linkname = tarfile.SYMTYPE, "/usr/etc/file"
+        tar.addfile(info)
+    layers = [(tmp_path / "layer").read_bytes(), LAYERS[0]]
+    load(store, write_tar(tmp_path / "x.tar", docker_members(["web:1"], layers)))
+    tree = RootfsFiles(build_image("FROM web:1").first).tree
+    found = {path: tree.readlink(path) for path in ("bin/sh", "a/b/c", "top", "etc", "usr/etc/link")}
+    assert found == {"bin/sh": "busybox", "a/b/c": "../../x", "top": ".", "etc": "usr/etc", "usr/etc/link": "file"}
+    (kept,) = {layer.digest for layer in store.find("web:1").first.layers} & {
+        f"sha256:{path.name}" for path in store.blobs.iterdir()
+    } - {store.find("web:1").first.layers[0].digest}
+    assert kept  # the layer without links is as it was
+
+
+def test_an_image_for_windows_alone(store: Store, tmp_path: Path) -> None:
+    members = docker_members(["web:1"], [LAYERS[0]])
+    changed = [
+        (name, content.replace(b'"linux"', b'"windows"') if isinstance(content, bytes) else content)
+        for name, content in members
+    ]
+    with pytest.raises(ImageError, match="an image of the archive has nothing for Linux"):
+        load(store, write_tar(tmp_path / "x.tar", changed))
+    assert store.list() == ()
 
 
 def test_a_config_without_a_platform(store: Store, tmp_path: Path) -> None:
