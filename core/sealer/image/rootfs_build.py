@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import sealer
-from sealer.errors import BuildError, ImageError, InputError, Position, SealerError
+from sealer.errors import BuildError, ImageError, InputError, Position, RegistryError, SealerError
 from sealer.events import EventStream, Json
 from sealer.image.application_build import ApplicationBuild, chart_installs
 from sealer.image.applications import DIRECTORY, SUPPORTED_VERSIONS_LABEL, Applications, is_own_label
+from sealer.image.bases import Bases
 from sealer.image.cache import BuildCache
 from sealer.image.copy import Context, CopyPlan, SourceError
 from sealer.image.emulation import prepare_run
@@ -79,6 +80,7 @@ class RootfsBuild:
         several: bool,
         kubefile: Kubefile,
         cache: BuildCache,
+        bases: Bases,
         images: Gathering,
         events: EventStream,
     ) -> None:
@@ -86,6 +88,7 @@ class RootfsBuild:
         self._staging = staging
         self._request = request
         self._kubefile = kubefile
+        self._bases = bases
         self._images = images
         self._events = events
         self._platform = platform
@@ -152,7 +155,10 @@ class RootfsBuild:
     def _from(self, base: From) -> None:
         platform = self._variables.expand_global(base.platform) if base.platform else self._platform
         if platform != self._platform:
-            raise BuildError(f"this build is for {self._platform}, not for {platform}")
+            raise BuildError(
+                f"this build is for {self._platform}, not for {platform}",
+                remedy="without --platform the image gets the platform that FROM names",
+            )
         name = self._variables.expand_global(base.image)
         if not name:
             raise BuildError("the name of the base is empty", remedy="give the ARG in it a default, or use --build-arg")
@@ -172,14 +178,10 @@ class RootfsBuild:
             self._labels, self._cmds, self._history, self._inherited = {}, [], [], Applications()
 
     def _base(self, name: str) -> Rootfs:
-        image = self._store.use(self._staging, name)
-        for rootfs in image.rootfs:
-            if f"{rootfs.platform}/".startswith(f"{self._platform}/"):  # linux/arm64/v8 will do for linux/arm64
-                if self._request.base:
-                    self._images.inherit(image.containers, self._platform)
-                return rootfs
-        have = ", ".join(rootfs.platform for rootfs in image.rootfs)
-        raise BuildError(f"'{name}' has no rootfs for {self._platform}", why=f"it has {have}")
+        image, rootfs = self._bases.find(name, self._platform)
+        if self._request.base:
+            self._images.inherit(image.containers, self._platform)
+        return rootfs
 
     def _do(self, instruction: Instruction, progress: Progress) -> bool:
         """Whether its layer was known."""
@@ -310,13 +312,12 @@ def is_settled(label: str) -> bool:
 def _placed(error: SealerError, position: Position, title: str) -> SealerError:
     """The error with the instruction's place, where it has none yet."""
     if isinstance(error, InputError):
-        return error
-    kind = BuildError if isinstance(error, BuildError) or not isinstance(error, ImageError) else type(error)
+        if error.problems or error.where:
+            return error
+        return InputError(error.what, where=str(position), why=error.why, remedy=error.remedy)
+    what = f"{title}: {error.what}" if len(title) <= 80 else f"{title[:79]}…: {error.what}"
     why = ": ".join(part for part in (error.where, error.why) if part)
-    return kind(
-        f"{title}: {error.what}" if len(title) <= 80 else f"{title[:79]}…: {error.what}",
-        where=str(position),
-        why=why,
-        remedy=error.remedy,
-        output=error.output,
-    )
+    if isinstance(error, RegistryError):
+        return RegistryError(what, status=error.status, where=str(position), why=why, remedy=error.remedy)
+    kind = BuildError if isinstance(error, BuildError) or not isinstance(error, ImageError) else type(error)
+    return kind(what, where=str(position), why=why, remedy=error.remedy, output=error.output)

@@ -169,7 +169,7 @@ def test_cached_steps_are_shown(sealer: Shell, tmp_path: Path) -> None:
         (["build", "-t", "app", "--build-arg", "V"], 2, "NAME=VALUE"),
         (["build", "-t", "app", "--platform", "x"], 2, "no platform"),
         (["build", "-t", "app", "-m", "cloud"], 2, "lite"),
-        (["build", "-t", "app", "--pull", "."], 2, "ifnewer"),
+        (["build", "-t", "app", "--pull=sometimes", "."], 2, "ifnewer"),
         (["build", "-t", "app", "--platform", "linux/amd64,x"], 2, "no platform"),
         (["build", "-t", "app", "--secret", "id=a"], 2, "id=NAME,src=FILE or id=NAME,env=VARIABLE"),
         (["build", "-t", "app", "--secret", "id=a,src=none"], 2, "No such file"),

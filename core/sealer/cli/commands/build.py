@@ -10,16 +10,28 @@ import click
 
 from sealer.cli.app import App, pass_app
 from sealer.cli.build_images import ImageOptions, image_options, image_record, image_request, image_table
+from sealer.cli.registry_options import registries
 from sealer.errors import InputError
 from sealer.events import Json
 from sealer.redaction import Secret
 
 _PATH = click.Path(path_type=Path)
 _MODE = click.Choice(["lite", "all"])
-_PULL = click.Choice(["true", "false", "always", "ifnewer", "missing", "never"])
+PULL = ("always", "true", "ifnewer", "newer", "missing", "ifnotpresent", "ifmissing", "false", "never")
 
 
-@click.command("build")
+class _BuildCommand(click.Command):
+    """`--pull` may stand alone, and then takes no value from the word that follows."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        end = args.index("--") if "--" in args else len(args)
+        for number, word in enumerate(args[:end]):
+            if word == "--pull" and args[number + 1 : number + 2] not in ([policy] for policy in PULL):
+                args = [*args[:number], "--pull=always", *args[number + 1 :]]
+        return super().parse_args(ctx, args)
+
+
+@click.command("build", cls=_BuildCommand)
 @click.argument("context", default=".", type=_PATH)
 @click.option(
     "-t", "--tag", "--imageName", "tags", multiple=True, required=True, metavar="NAME", help="The image's name."
@@ -36,7 +48,10 @@ _PULL = click.Choice(["true", "false", "always", "ifnewer", "missing", "never"])
 @click.option(
     "-m", "--build-mode", "--mode", "mode", type=click.Choice(["lite", "all"]), default="lite", help="As one."
 )
-@click.option("--pull", "pull", type=_PULL, default="ifnewer", help="Accepted; the base is taken from the local store.")
+@click.option(
+    "--pull", "policy", type=click.Choice(PULL), default="missing", metavar="[POLICY]",
+    help="When a registry is asked for FROM and container images: always, ifnewer, missing (the default), never.",
+)  # fmt: skip
 @click.option("--no-cache", is_flag=True, help="Execute every instruction, also where nothing changed.")
 @click.option("--network", type=click.Choice(["host", "none"]), default="host", help="Network of every RUN.")
 @click.option("--run-timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="End of every RUN.")
@@ -56,7 +71,7 @@ def command(
     kind: str | None,
     base: bool,
     mode: str,
-    pull: str,
+    policy: str,
     no_cache: bool,
     network: str,
     run_timeout: float | None,
@@ -68,17 +83,21 @@ def command(
     RUN executes with the programs of this machine, with the image's files as working directory and their bin first on
     PATH; what it does to the machine is thrown away. An instruction whose input did not change is not executed again.
 
-    -m is accepted as both generations of sealer know it: there is one way to build. So is --pull: a base is looked for
-    in the local store alone, whatever the policy.
+    -m is accepted as both generations of sealer know it: there is one way to build.
+
+    --pull alone is always: what a tag means is asked again, and a registry that does not say it ends the build. With
+    ifnewer what is here will do then. missing fetches what is not here, never asks no registry.
 
     At the end the container images are gathered that the image's files mention: from --image-archive, from the base
     and other images of the store, and from registries, in this order. They become part of the image.
     """
     from sealer.image.build import BuildRequest, build  # noqa: PLC0415  # only this command builds
     from sealer.image.gathering.gather import Gathered  # noqa: PLC0415
+    from sealer.image.pull_policy import WORDS  # noqa: PLC0415
     from sealer.image.store import Store  # noqa: PLC0415
 
     gathered: list[Gathered] = []
+    images = image_request(app, context, options, gathered.append, remembering=not no_cache)
     request = BuildRequest(
         context=context,
         kubefile=_kubefile(context, kubefile),
@@ -93,7 +112,9 @@ def command(
         network=network,
         run_timeout=run_timeout,
         secrets=dict(map(_secret, secrets)),
-        images=image_request(app, context, options, gathered.append, remembering=not no_cache),
+        pull=WORDS[policy],
+        registries=images.registries if images else lambda: registries(app, options),
+        images=images,
     )
     with app.watch():
         image = build(Store(app.settings.images), request, app.events)

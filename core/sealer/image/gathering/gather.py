@@ -19,6 +19,7 @@ from sealer.image.gathering.remembered import RememberedDiscoveries, key_of
 from sealer.image.gathering.stored import StoredContainers
 from sealer.image.model import ContainerImage, Layer
 from sealer.image.oci import INDEXES, Descriptor, children, decode, platform_text
+from sealer.image.pull_policy import PullPolicy
 from sealer.image.reference import Reference
 from sealer.image.staging import Staging
 from sealer.image.store import Store
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 BASE, ARCHIVE, STORE, REGISTRY = "base", "archive", "store", "registry"
 PRIVATE_REGISTRY = "sea.hub"  # of the clusters: it serves what the image brings, and has nothing of its own
 _PRIVATE = "the clusters' own registry serves only what the image brings: name it by the registry it comes from"
+_NEVER = "--pull=never asks no registry"
 MOST_WARNINGS = 20
 MOST_REASONS = 19  # with the line that counts the others, as many lines as are shown of an error
 STEP = "build/images"
@@ -88,13 +90,23 @@ class Gathering:
     """Takes in what each platform's rootfs mentions, then gets all of it at once.
 
     :param request: None: nothing is looked for; what the base has comes along.
+    :param pull: when registries are asked.
     """
 
-    def __init__(self, store: Store, staging: Staging, request: ImageRequest | None, events: EventStream) -> None:
+    def __init__(
+        self,
+        store: Store,
+        staging: Staging,
+        request: ImageRequest | None,
+        events: EventStream,
+        pull: PullPolicy = PullPolicy.MISSING,
+    ) -> None:
         self._store = store
         self._staging = staging
         self._request = request
         self._events = events
+        self._pull = pull
+        self._here: dict[tuple[str, str], GatheredImage] = {}
         self._inherited: dict[tuple[str, str], ContainerImage] = {}
         self._wanted: dict[tuple[str, str], FoundImage] = {}
         self._unresolved: set[Unresolved] = set()
@@ -186,26 +198,66 @@ class Gathering:
         images: dict[tuple[str, str], GatheredImage] = {}
         missing: list[tuple[str, str]] = []
         for key, found in sorted(self._wanted.items()):
-            container, source = archives.find(*key), ARCHIVE
-            if container is None:
-                container, source = self._inherited.get(key), BASE
-            if container is None:
-                container, source = stored.find(*key), STORE
-            if container is not None:
-                images[key] = GatheredImage(container, source, found.found, found.guess)
-            elif Reference.parse(found.image).domain.partition(":")[0] == PRIVATE_REGISTRY:
+            archived = archives.find(*key)
+            own = self._is_private(found)
+            if archived is not None:
+                images[key] = GatheredImage(archived, ARCHIVE, found.found, found.guess)
+                continue
+            if here := self._nearest(key, found, stored):
+                if own or not self._pull.asks_again or Reference.parse(found.image).digest:
+                    images[key] = here
+                    continue
+                self._here[key] = here
+            if own:
                 self._leave_out(found, _PRIVATE)
             else:
                 missing.append(key)
+        if self._pull is PullPolicy.NEVER:
+            self._do_without(missing)
+            missing = []
         self._warn()
         for key, container in self._fetch(request, missing).items():
             found = self._wanted[key]
             images[key] = GatheredImage(container, REGISTRY, found.found, found.guess)
+        images = {**{key: self._here[key] for key in missing if key in self._here}, **images}
         self._drop_indexes([*images.values(), *(GatheredImage(one, BASE, ()) for one in self._inherited.values())])
         self._warn()
         if request.strict:
             Discovery(unresolved=tuple(sorted(self._unresolved))).require_resolved()
         return images
+
+    def _nearest(self, key: tuple[str, str], found: FoundImage, stored: StoredContainers) -> GatheredImage | None:
+        """An image of the base or of the store."""
+        if base := self._inherited.get(key):
+            return GatheredImage(base, BASE, found.found, found.guess)
+        held = stored.find(*key)
+        return GatheredImage(held, STORE, found.found, found.guess) if held else None
+
+    @staticmethod
+    def _is_private(found: FoundImage) -> bool:
+        return Reference.parse(found.image).domain.partition(":")[0] == PRIVATE_REGISTRY
+
+    def _do_without(self, missing: Sequence[tuple[str, str]]) -> None:
+        """No registry may be asked.
+
+        :raises ImageError: an image is needed.
+        """
+        needed = []
+        for key in missing:
+            if self._wanted[key].guess:
+                self._leave_out(self._wanted[key], _NEVER)
+            else:
+                needed.append(key)
+        if needed:
+            places = {reference: self._wanted[reference, platform].found for reference, platform in needed}
+            count = len(places)
+            raise ImageError(
+                "a container image is not here" if count == 1 else f"{count} container images are not here",
+                why=f"{_NEVER}, and no archive and no image of the store has {', '.join(places)}",
+                remedy="give them with --image-archive FILE, leave them out with --ignored-image-list FILE, "
+                "or build with --pull=missing",
+                output=[f"{name}: mentioned in {', '.join(map(str, found[:3]))}" for name, found in places.items()],
+            )
 
     def _fetch(
         self, request: ImageRequest, missing: Sequence[tuple[str, str]]
@@ -233,6 +285,11 @@ class Gathering:
 
         def forgive(name: str, error: SealerError) -> bool:
             found = self._wanted[name, platforms[0]]
+            if all((name, platform) in self._here for platform in platforms) and (
+                self._pull is PullPolicy.NEWER or (found.guess and _is_not_there(error))
+            ):
+                self._events.warn(f"{name} is taken as it is here: {error}")
+                return True
             if found.guess and _is_not_there(error):
                 self._leave_out(found, str(error))
                 return True

@@ -108,17 +108,21 @@ def _attempt(
         sources = (source, *(other for other in sources if other is not source))
         if not root.is_index:
             return _Plan(name, place, root, (root.descriptor,), (root,), sources)
-        flat = _flat(intake, root, sources)
-        chosen = choose(flat.manifests, platforms)
+        here = flat(intake, root, sources)
+        chosen = choose(here.manifests, platforms)
         if not chosen:
             raise ImageError("the image is not there for the platform", where=str(place), why=", ".join(platforms))
         manifests = tuple(intake.document(part, sources) for part in chosen)
-        return _Plan(name, place, root, chosen, manifests, sources, flat.inner)
+        return _Plan(name, place, root, chosen, manifests, sources, here.inner)
     except SealerError as error:
         return _Failure(name, error)
 
 
-def _flat(intake: Intake, index: Document, sources: tuple[Repository, ...]) -> Flattened:
+def flat(intake: Intake, index: Document, sources: tuple[Repository, ...]) -> Flattened:
+    """The manifests of an index, and the indexes in it.
+
+    :raises ImageError: there are too many, or they lie too deep.
+    """
     return flatten(index, lambda part: intake.document(part, sources))
 
 

@@ -12,6 +12,7 @@ from sealer.image.oci import (
     CONTAINER_PLATFORM,
     INDEX,
     INDEXES,
+    SOURCE,
     Descriptor,
     decode,
     digest_of,
@@ -74,7 +75,7 @@ def pull(store: Store, registries: Registries, events: EventStream, name: str, p
         sources = registries.sources(place)
         document, source = intake.resolve(place, sources)
         sources = (source, *(other for other in sources if other is not source))
-        index = _narrowed(staging, _cluster_index(document, str(place)), platforms, str(place))
+        index = narrowed(staging, _cluster_index(document, str(place)), platforms, str(place))
         manifests = pool.map(lambda part: intake.document(part, sources), index.children())
         wanted = Wanted()
         for manifest in manifests:
@@ -83,7 +84,8 @@ def pull(store: Store, registries: Registries, events: EventStream, name: str, p
         missing = intake.missing(wanted)
         progress.expect((blob for blob, _ in missing), owners(index.children(), manifests))
         pool.map(intake.blob, missing)
-        entry = replace(index.descriptor, artifact_type=CLUSTER_IMAGE)
+        noted = {SOURCE: f"{place.name}@{document.descriptor.digest}"}
+        entry = replace(index.descriptor, artifact_type=CLUSTER_IMAGE, annotations=noted)
         read_cluster_image(StagedStore(store, staging), str(place), entry)
         before = store.catalogue().is_named(stored, entry.digest)
         store.commit(staging, entry, [stored] if stored else [])
@@ -108,8 +110,11 @@ def _cluster_index(document: Document, where: str) -> Document:
     return document
 
 
-def _narrowed(staging: Staging, index: Document, platforms: Sequence[str], where: str) -> Document:
-    """The index with what the wanted platforms need; the same bytes where that is all of it."""
+def narrowed(staging: Staging, index: Document, platforms: Sequence[str], where: str) -> Document:
+    """The index with what the wanted platforms need, staged; the same bytes where that is all of it.
+
+    :raises InputError: it has no rootfs for one of them.
+    """
     if not platforms:
         return index
     parts = index.children()

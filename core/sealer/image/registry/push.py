@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sealer.errors import ImageError, InputError
 from sealer.events import EventStream
-from sealer.image.oci import CONTAINER_REFERENCE, INDEXES, REF_NAME, Descriptor
+from sealer.image.oci import CONTAINER_REFERENCE, INDEXES, REF_NAME, SOURCE, Descriptor
 from sealer.image.registry.documents import LARGEST_MANIFEST, Document, document_of
 from sealer.image.registry.names import Place, complete, complete_container
 from sealer.image.registry.progress import Progress, owners
@@ -110,8 +110,9 @@ class _Origins:
     def _found(self) -> Iterator[tuple[str, str]]:
         for entry in self._store.catalogue().sorted():
             try:
-                if name := entry.annotations.get(REF_NAME, ""):
-                    yield from self._in(complete(name, self._default), entry)
+                for name in (entry.annotations.get(REF_NAME, ""), entry.annotations.get(SOURCE, "")):
+                    if name:
+                        yield from self._in(complete(name, self._default), entry)
                 if entry.media_type in INDEXES:
                     yield from self._of_containers(entry)
             except (ImageError, InputError):
