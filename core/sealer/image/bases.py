@@ -9,6 +9,7 @@ from sealer.errors import BuildError, ImageError, ImageNotFoundError
 from sealer.events import EventStream
 from sealer.image.model import ClusterImage, Rootfs
 from sealer.image.oci import SOURCE, Descriptor
+from sealer.image.platforms import serves
 from sealer.image.pull_policy import PullPolicy
 from sealer.image.reference import Reference
 from sealer.image.staging import Staging
@@ -68,10 +69,10 @@ class Bases:
         return image, rootfs
 
     def _image(self, name: str, platform: str) -> ClusterImage:
-        entry = self._entry(name)
+        entry, moving = self._entry(name)
         image = self._store.use(self._staging, entry.digest) if entry else None
         complete = _for(image, platform) is not None
-        if entry and image and not self._has_to_ask(name, entry, complete=complete):
+        if entry and image and not self._has_to_ask(entry, moving=moving, complete=complete):
             return image
         if self._registries is None or self._policy is PullPolicy.NEVER:
             raise self._not_here(name)
@@ -85,29 +86,33 @@ class Bases:
             self._events.warn(f"the base is taken as it is in the local store: {error}")
             return image
 
-    def _has_to_ask(self, name: str, entry: Descriptor, *, complete: bool) -> bool:
+    def _has_to_ask(self, entry: Descriptor, *, moving: bool, complete: bool) -> bool:
         """Whether its registry is asked for a base that is here.
 
+        :param moving: whether the name may mean something else there.
         :param complete: whether it has what this platform needs; an image that was built here is all there is of it.
         """
         if self._registries is None or self._policy is PullPolicy.NEVER:
             return False
-        moving = self._store.catalogue().is_name(name) and not Reference.parse(name).digest
         return (self._policy.asks_again and moving) or (not complete and SOURCE in entry.annotations)
 
-    def _entry(self, name: str) -> Descriptor | None:
-        """What the store has under the name, under its full one, or from there under its digest."""
+    def _entry(self, name: str) -> tuple[Descriptor | None, bool]:
+        """What the store has under the name, under its full one, or from there under its digest.
+
+        :returns: with it whether it was found by a tag, which may move.
+        """
         catalogue = self._store.catalogue()
         try:
-            return catalogue.find(name)
+            found = catalogue.find(name)
+            return found, catalogue.is_name(name) and not Reference.parse(name).digest
         except ImageNotFoundError:
             if self._registries is None:
-                return None
+                return None, False
         place = self._registries().complete(name)
         if catalogue.is_name(str(place)):
-            return catalogue.find(str(place))
+            return catalogue.find(str(place)), not place.digest
         source = f"{place.name}@{place.digest}"
-        return next((one for one in catalogue.sorted() if one.annotations.get(SOURCE) == source), None)
+        return next((one for one in catalogue.sorted() if one.annotations.get(SOURCE) == source), None), False
 
     def _fetch(
         self, registries: Registries, name: str, entry: Descriptor | None, image: ClusterImage | None
@@ -133,7 +138,7 @@ class Bases:
 
 def _for(image: ClusterImage | None, platform: str) -> Rootfs | None:
     for rootfs in image.rootfs if image else ():
-        if f"{rootfs.platform}/".startswith(f"{platform}/"):  # linux/arm64/v8 will do for linux/arm64
+        if serves(rootfs.platform, platform):
             return rootfs
     return None
 

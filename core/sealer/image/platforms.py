@@ -20,6 +20,7 @@ _ARCHITECTURES = {
     "riscv64": "riscv64",
     "s390x": "s390x",
 }
+_USUAL_VARIANTS = {"amd64": "v1", "arm": "v7", "arm64": "v8"}
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9]+(/[a-z0-9]+)?")
 
 
@@ -41,6 +42,17 @@ def platform_object(text: str) -> dict[str, str]:
     if len(parts) > 2:
         value["variant"] = parts[2]
     return value
+
+
+def serves(have: str, wanted: str) -> bool:
+    """Whether what is made for one platform is what another asks for.
+
+    `linux/arm64` takes `linux/arm64/v8`; and that variant is the usual one, so that what names none has it.
+    """
+    if f"{have}/".startswith(f"{wanted}/"):
+        return True
+    usual, _, variant = wanted.rpartition("/")
+    return have == usual and _USUAL_VARIANTS.get(usual.partition("/")[2]) == variant
 
 
 def config_platform(config: Mapping[str, Json]) -> dict[str, str]:

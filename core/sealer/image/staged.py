@@ -31,9 +31,13 @@ class StagedStore(Store):
             if not path.is_file() or path.stat().st_size != descriptor.size:
                 raise ImageError("the archive is not complete", where=digest, why="this blob is missing or cut off")
 
-    def drop_others(self, *entries: Descriptor) -> None:
-        """Remove what none of these images leads to, as what they were made from: the store must not get it."""
+    def drop_others(self, *entries: Descriptor) -> list[str]:
+        """Remove what none of these images leads to, as what they were made from: the store must not get it.
+
+        :returns: the hexadecimal digests of what was removed.
+        """
         needed = {digest.removeprefix("sha256:") for digest in self.closure(*entries)}
-        for blob in self._staged.glob("[0-9a-f]*"):
-            if blob.name not in needed:
-                blob.unlink()
+        others = [blob for blob in self._staged.glob("[0-9a-f]*") if blob.name not in needed]
+        for blob in others:
+            blob.unlink()
+        return [blob.name for blob in others]

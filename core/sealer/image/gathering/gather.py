@@ -19,6 +19,7 @@ from sealer.image.gathering.remembered import RememberedDiscoveries, key_of
 from sealer.image.gathering.stored import StoredContainers
 from sealer.image.model import ContainerImage, Layer
 from sealer.image.oci import INDEXES, Descriptor, children, decode, platform_text
+from sealer.image.platforms import serves
 from sealer.image.pull_policy import PullPolicy
 from sealer.image.reference import Reference
 from sealer.image.staging import Staging
@@ -117,7 +118,7 @@ class Gathering:
     def inherit(self, containers: Iterable[ContainerImage], platform: str) -> None:
         """Take over what a base has for a platform."""
         for one in containers:
-            if f"{one.platform}/".startswith(f"{platform}/"):
+            if serves(one.platform, platform):
                 self._inherited[one.reference, platform] = one
 
     def look_through(
@@ -346,9 +347,7 @@ class Gathering:
 
 
 def _for(fetched: FetchedImage, platform: str) -> Descriptor | None:
-    return next(
-        (one for one in fetched.manifests if f"{platform_text(one.platform)}/".startswith(f"{platform}/")), None
-    )
+    return next((one for one in fetched.manifests if serves(platform_text(one.platform), platform)), None)
 
 
 def _container(fetched: FetchedImage, platform: str) -> ContainerImage:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sealer.errors import ImageError, ImageNotFoundError
+from sealer.errors import ImageNotFoundError
 from sealer.events import EventStream
 from sealer.image.adoption.adopt import adopt, read_config
+from sealer.image.downloads import Downloads
 from sealer.image.model import ClusterImage
 from sealer.image.oci import CLUSTER_IMAGE, SOURCE, Descriptor, decode, platform_text
 from sealer.image.oci_image import read_cluster_image
-from sealer.image.platforms import config_platform
+from sealer.image.platforms import config_platform, serves
 from sealer.image.reference import Reference
 from sealer.image.registry.documents import Document, choose, offers
 from sealer.image.registry.fetch import flat
@@ -42,7 +43,7 @@ class Known:
 
     def has(self, platform: str) -> bool:
         """Whether it has a rootfs for hosts of a platform."""
-        return any(f"{own}/".startswith(f"{platform}/") for own in self.platforms)
+        return any(serves(own, platform) for own in self.platforms)
 
     def is_of(self, place: Place, digest: str) -> bool:
         """Whether it came from what a registry has under a digest."""
@@ -71,31 +72,29 @@ def fetch_base(
     """
     place = registries.complete(name)
     reference = Reference.parse(name)
-    stored = [reference.tagged] if reference.tag else []
     with registries.pool() as pool, store.stage() as staging, Progress(events, STEP, f"Pull {place}") as progress:
         registries.patience.notify = progress.retrying
         fetching = _Fetching(Intake(store, staging, progress), pool, staging, progress)
         document = fetching.resolve(place, registries.sources(place))
-        parts = fetching.parts(document)
-        wanted = list(dict.fromkeys((*platforms, *(known.platforms if known else ()))))
-        have = [text for text in wanted if any(offers(part, [text]) for part in parts)]
-        if not any(text in have for text in platforms):
-            raise _lacking(place, platforms, parts)
-        if known and known.is_of(place, document.descriptor.digest) and all(map(known.has, have)):
+        same = known if known and known.is_of(place, document.descriptor.digest) else None
+        entry = same.entry if same and not document.is_index else None  # it has one platform, which is here
+        if entry is None:
+            parts = fetching.parts(document)
+            have = _offered(parts, platforms, known, place)
+            entry = same.entry if same and all(map(same.has, have)) else None
+        if entry:
             progress.message = "nothing changed"
-            return store.use(user, known.entry.digest)
-        if _is_cluster_image(document):
-            entry = fetching.cluster_image(document, have, place)
-        else:
-            entry = fetching.image(choose(parts, have))
-        source = f"{place.name}@{document.descriptor.digest}"
+            return store.use(user, entry.digest)
+        made = fetching.cluster_image(document, have, place) if _is_cluster_image(document) else None
+        made = made or fetching.image(choose(parts, have))
         staged = StagedStore(store, staging)
-        read_cluster_image(staged, str(place), entry)
-        staged.drop_others(entry)
-        entry = replace(entry, annotations={SOURCE: source})
-        store.commit(staging, entry, stored)
-        progress.message = entry.digest
-        return store.use(user, entry.digest)
+        read_cluster_image(staged, str(place), made)
+        left = staged.drop_others(made)
+        made = replace(made, annotations={SOURCE: f"{place.name}@{document.descriptor.digest}"})
+        store.commit(staging, made, [reference.tagged] if reference.tag else [])
+        Downloads(store.downloads).forget(left)  # only now: a process that dies before goes on with them
+        progress.message = made.digest
+        return store.use(user, made.digest)
 
 
 class _Fetching:
@@ -130,8 +129,9 @@ class _Fetching:
 
     def image(self, manifests: Sequence[Descriptor]) -> Descriptor:
         """A cluster image of an image that is none."""
-        self._manifests(manifests)
-        return adopt(self._staging, manifests, self._progress.warn)
+        once = list({manifest.digest: manifest for manifest in manifests}.values())  # linux/arm64 and linux/arm64/v8
+        self._manifests(once)
+        return adopt(self._staging, once, self._progress.warn)
 
     def _manifests(self, parts: Sequence[Descriptor]) -> None:
         documents = self._pool.map(lambda part: self._intake.document(part, self._sources), parts)
@@ -151,11 +151,19 @@ def _is_cluster_image(document: Document) -> bool:
     return document.is_index and found.get("artifactType") == CLUSTER_IMAGE
 
 
-def _lacking(place: Place, platforms: Sequence[str], parts: Sequence[Descriptor]) -> ImageError:
+def _offered(parts: Sequence[Descriptor], platforms: Sequence[str], known: Known | None, place: Place) -> list[str]:
+    """Which of the platforms there are: those of the build, and those that the store has.
+
+    :raises ImageNotFoundError: none of those of the build.
+    """
+    wanted = dict.fromkeys((*platforms, *(known.platforms if known else ())))
+    have = [text for text in wanted if any(offers(part, [text]) for part in parts)]
+    if any(text in have for text in platforms):
+        return have
     texts = dict.fromkeys(platform_text(part.platform) for part in parts)
-    have = ", ".join(text for text in texts if text != "unknown/unknown")
-    return ImageNotFoundError(
+    found = ", ".join(text for text in texts if text != "unknown/unknown")
+    raise ImageNotFoundError(
         f"'{place}' has no rootfs for {', '.join(platforms)}",
-        why=f"it has {have or 'none for any platform'}",
+        why=f"it has {found or 'none for any platform'}",
         remedy="choose another base, or another --platform",
     )

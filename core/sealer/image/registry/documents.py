@@ -21,6 +21,7 @@ from sealer.image.oci import (
     items,
     platform_text,
 )
+from sealer.image.platforms import serves
 
 LARGEST_MANIFEST = 4 * 1024 * 1024  # docker-registry accepts no larger ones
 MOST_MANIFESTS = 1000  # of one image
@@ -148,7 +149,7 @@ def flatten(index: Document, read: Callable[[Descriptor], Document | None]) -> F
 def offers(descriptor: Descriptor, wanted: Iterable[str]) -> str:
     """Which of the wanted platforms a manifest of an index is for; empty: none. `linux/arm64` takes its variants."""
     have = platform_text(descriptor.platform)
-    return next((platform for platform in wanted if f"{have}/".startswith(f"{platform}/")), "")
+    return next((platform for platform in wanted if serves(have, platform)), "")
 
 
 def choose(manifests: Sequence[Descriptor], wanted: Sequence[str]) -> tuple[Descriptor, ...]:
@@ -160,6 +161,8 @@ def choose(manifests: Sequence[Descriptor], wanted: Sequence[str]) -> tuple[Desc
         return tuple(part for part in manifests if platform_text(part.platform) not in ("", "unknown/unknown"))
     best: dict[str, Descriptor] = {}
     for part in manifests:
-        if (platform := offers(part, wanted)) and platform not in best:
-            best[platform] = part
+        for platform in wanted:
+            exact = platform_text(part.platform) == platform  # a variant may ask more of a host
+            if exact or (platform not in best and offers(part, [platform])):
+                best[platform] = part
     return tuple(best[platform] for platform in wanted if platform in best)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from sealer.errors import ImageError, SealerError
 from sealer.events import EventStream
 from sealer.image.oci import Descriptor, decode, platform_text, texts
+from sealer.image.platforms import serves
 from sealer.image.registry.documents import Document, Flattened, choose, flatten
 from sealer.image.registry.intake import Intake, Wanted
 from sealer.image.registry.names import Place, complete_container
@@ -143,7 +144,7 @@ def _image(plan: _Plan, staging: Staging, platforms: Sequence[str]) -> FetchedIm
         config = plan.root.children()[0]
         manifests = (replace(plan.root.descriptor, platform=_platform_of(config, staging)),)
     have = [platform_text(part.platform) for part in manifests]
-    missing = [text for text in platforms if not any(f"{own}/".startswith(f"{text}/") for own in have)]
+    missing = [text for text in platforms if not any(serves(own, text) for own in have)]
     return FetchedImage(plan.name, plan.place, plan.root, manifests, tuple(missing), plan.inner)
 
 

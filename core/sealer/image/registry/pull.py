@@ -20,7 +20,7 @@ from sealer.image.oci import (
     platform_text,
 )
 from sealer.image.oci_image import read_cluster_image
-from sealer.image.platforms import platform_object
+from sealer.image.platforms import platform_object, serves
 from sealer.image.reference import Reference
 from sealer.image.registry.documents import Document, offers
 from sealer.image.registry.intake import Intake, Wanted
@@ -140,4 +140,4 @@ def _needed(part: Descriptor, platforms: Sequence[str]) -> bool:
     if part.platform:
         return bool(offers(part, platforms))
     text = part.annotations.get(CONTAINER_PLATFORM, "")
-    return not text or any(f"{text}/".startswith(f"{platform}/") for platform in platforms)
+    return not text or any(serves(text, platform) for platform in platforms)
