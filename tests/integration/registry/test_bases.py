@@ -343,7 +343,9 @@ class TestAnyImage:
         image = build_image(f"FROM {name}", platform="linux/arm64", pull=PullPolicy.ALWAYS)
         assert files(image) == {"a": "new", "b": "linux"}
         assert [rootfs.platform for rootfs in store.find(name).rootfs] == ["linux/arm64/v8", "linux/amd64"]
-        with pytest.raises(ImageNotFoundError, match=r"has no rootfs for linux/s390x: it has windows/amd64, linux/arm64/v8"):
+        with pytest.raises(
+            ImageNotFoundError, match=r"has no rootfs for linux/s390x: it has windows/amd64, linux/arm64/v8"
+        ):
             build_image(f"FROM {name}", platform="linux/s390x")
 
     def test_a_variant_is_chosen_only_where_nothing_fits_better(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,8 @@ from pathlib import Path
 import pytest
 from docker_registry import DockerRegistry
 from faulty_proxy import FaultyProxy
-from sample_images import MakeRegistries, blobs_of, cluster_image
+from foreign_images import Variant, tar_of, write_layout
+from sample_images import MakeRegistries, blobs_of, cluster_image, noise, skopeo
 
 from sealer.events import EventStream
 from sealer.image.registry.pull import pull
@@ -62,6 +64,51 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 def kept(store: Store) -> int:
     return sum(path.stat().st_size for path in store.downloads.iterdir())
+
+
+@pytest.mark.skipif(not shutil.which("skopeo"), reason="skopeo is not installed (apt-get install skopeo)")
+class TestBase:
+    """Of any image, of which the files are looked through when all of it is here."""
+
+    @pytest.fixture
+    def base(self, registry: DockerRegistry, proxy: FaultyProxy, tmp_path: Path) -> str:
+        layers = [
+            tar_of((f"file{number}", noise(10 * MB, number)), f"link{number} -> /file{number}") for number in (1, 2)
+        ]
+        write_layout(tmp_path / "layout", [Variant(layers)])
+        target = f"docker://{registry.address}/base:1"
+        skopeo("copy", "--preserve-digests", "--dest-tls-verify=false", f"oci:{tmp_path / 'layout'}:x:1", target)
+        (tmp_path / "context").mkdir()
+        (tmp_path / "context" / "Kubefile").write_text(f"FROM {proxy.address}/base:1\n")
+        return f"{proxy.address}/base:1"
+
+    def test_a_killed_build_goes_on(self, base: str, proxy: FaultyProxy, tmp_path: Path) -> None:
+        home, context = tmp_path / "home", str(tmp_path / "context")
+        store = Store(home / "images")
+        proxy.gate = 10 * MB
+        process = sealer(home, "build", "-t", "app", context)
+        assert proxy.reached.wait(BOUND)
+        until(lambda: kept(store) >= 9.5 * MB)
+        kill(process)
+        assert not store.catalogue().entries
+        proxy.open_gate()
+        proxy.down = 0
+        assert sealer(home, "build", "-t", "app", context).wait(timeout=BOUND) == 0
+        assert proxy.down <= 11 * MB
+        assert {one.reference for one in store.list()} == {"app:latest", base}
+        assert blobs_of(store) == {
+            digest[7:] for name in ("app", base) for digest in store.closure(store.descriptor(name))
+        }
+        assert not list(store.downloads.iterdir())
+        assert not list((store.root / "tmp").iterdir())
+
+    def test_two_builds_at_once(self, base: str, tmp_path: Path) -> None:
+        home, context = tmp_path / "home", str(tmp_path / "context")
+        builds = [sealer(home, "build", "-t", name, context) for name in ("one", "two")]
+        assert [build.wait(timeout=BOUND) for build in builds] == [0, 0]
+        store = Store(home / "images")
+        assert store.find("one").digest == store.find("two").digest
+        assert store.find(base).first.layers == store.find("one").first.layers
 
 
 @pytest.mark.parametrize("sizes", [[40 * MB], [10 * MB] * 4])
