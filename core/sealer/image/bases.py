@@ -81,7 +81,7 @@ class Bases:
             return self._fetch(self._registries(), name, entry, image)
         except ImageError as error:
             if image is None or not complete or self._policy is PullPolicy.ALWAYS:
-                _explain(name, error)
+                self._explain(name, error, here=image is not None)
                 raise
             self._events.warn(f"the base is taken as it is in the local store: {error}")
             return image
@@ -122,6 +122,19 @@ class Bases:
         known = Known(entry, tuple(rootfs.platform for rootfs in image.rootfs)) if entry and image else None
         return fetch_base(self._store, registries, self._events, name, self._platforms, user=self._staging, known=known)
 
+    def _explain(self, name: str, error: ImageError, *, here: bool) -> None:
+        """Say what else may be meant: a name of the store, and by a short name what others mean by it."""
+        hints = [error.remedy]
+        if not here:
+            advice = self._store.catalogue().advice(name)
+            hints += [f"in the local store, {advice}"] if advice.startswith("did you mean") else []
+        if isinstance(error, ImageNotFoundError) and not Reference.parse(name).domain:
+            library = "" if "/" in name else "library/"
+            hints.append(
+                f"an image of Docker Hub's is docker.io/{library}{name}; `defaultRepository` says what short ones mean"
+            )
+        error.remedy = "; ".join(filter(None, hints))
+
     def _not_here(self, name: str) -> ImageNotFoundError:
         try:
             self._store.descriptor(name)
@@ -141,11 +154,3 @@ def _for(image: ClusterImage | None, platform: str) -> Rootfs | None:
         if serves(rootfs.platform, platform):
             return rootfs
     return None
-
-
-def _explain(name: str, error: ImageError) -> None:
-    """Say what a short name means: others complete it otherwise."""
-    if isinstance(error, ImageNotFoundError) and not Reference.parse(name).domain:
-        library = "" if "/" in name else "library/"
-        hint = f"an image of Docker Hub's is docker.io/{library}{name}; `defaultRepository` says what short names mean"
-        error.remedy = "; ".join(filter(None, (error.remedy, hint)))

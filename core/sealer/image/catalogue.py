@@ -78,7 +78,7 @@ class Catalogue:
         """
         found = self._by_name(reference) or self._by_digest(reference)
         if found is None:
-            raise ImageNotFoundError(f"no image '{reference}' in the local store", remedy=self._advice(reference))
+            raise ImageNotFoundError(f"no image '{reference}' in the local store", remedy=self.advice(reference))
         return found
 
     def with_image(self, image: Descriptor, names: Sequence[str]) -> Catalogue:
@@ -128,7 +128,8 @@ class Catalogue:
         names = self.names(entry.digest)
         return entry if not names or any(Reference.parse(other).name == repository for other in names) else None
 
-    def _advice(self, reference: str) -> str:
+    def advice(self, reference: str) -> str:
+        """What to do where there is no image of a name: the nearest names."""
         names = [_name(entry) for entry in self.sorted() if _name(entry)]
         if not names:
             return "the store is empty: `sealer build` or `sealer load` an image first"

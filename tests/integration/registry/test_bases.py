@@ -215,6 +215,9 @@ class TestClusterImage:
             build_image("FROM nothing:v1", registries=short)
         assert caught.value.where.endswith("Kubefile:1:1")
         assert "docker.io/library/nothing:v1" in caught.value.remedy
+        with pytest.raises(ImageNotFoundError) as caught:
+            build_image("FROM kubernetes:v2", registries=short)
+        assert f"in the local store, did you mean {base}?" in caught.value.remedy
 
 
 class TestErrors:
