@@ -172,8 +172,8 @@ class RootfsBuild:
         self._cmds = list(rootfs.own_cmds)
         self._inherited = rootfs.applications
         self._history = list(read_history(self._store, rootfs.digest))
-        self._base_env = rootfs.env
-        self._variables.enter_stage(rootfs.env)
+        self._base_env = _env_of(rootfs)
+        self._variables.enter_stage(self._base_env)
         if not self._request.base:
             self._labels, self._cmds, self._history, self._inherited = {}, [], [], Applications()
 
@@ -302,6 +302,15 @@ class RootfsBuild:
             annotations=self._request.annotations,
         )
         return stage_rootfs(self._staging, parts)
+
+
+def _env_of(rootfs: Rootfs) -> Mapping[str, str]:
+    """What a base's ENV means to the programs of this machine and of the hosts.
+
+    A container's PATH leads to the container's programs, and RUN and CMD would find none of theirs.
+    """
+    own = VERSION_LABEL in rootfs.labels
+    return {name: value for name, value in rootfs.env.items() if own or name != "PATH"}
 
 
 def is_settled(label: str) -> bool:
