@@ -59,6 +59,7 @@ class Variant:
     :param zipped: False: the layers are not compressed.
     :param config: in place of the usual one.
     :param config_type: its media type.
+    :param untold: the index does not say which platform it is for.
     """
 
     layers: Sequence[bytes]
@@ -68,6 +69,7 @@ class Variant:
     zipped: bool = True
     config: Mapping[str, object] | None = None
     config_type: str = CONFIG
+    untold: bool = False
 
 
 def write_layout(directory: Path, variants: Sequence[Variant], *, indexed: bool = False) -> tuple[str, list[str]]:
@@ -96,7 +98,8 @@ def write_layout(directory: Path, variants: Sequence[Variant], *, indexed: bool 
         }
         if one.annotations:
             document["annotations"] = dict(one.annotations)
-        entries.append({**blob(json.dumps(document, indent=2).encode(), MANIFEST), "platform": dict(one.platform)})
+        entry = blob(json.dumps(document, indent=2).encode(), MANIFEST)
+        entries.append(entry if one.untold else {**entry, "platform": dict(one.platform)})
     manifests = [str(entry["digest"]) for entry in entries]
     root = {key: value for key, value in entries[0].items() if key != "platform"}
     if indexed or len(variants) > 1:

@@ -264,7 +264,7 @@ class TestErrors:
         self, registry: DockerRegistry, publish: Callable[..., tuple[str, list[str]]], build_image: Build
     ) -> None:
         chart = "application/vnd.cncf.helm.config.v1+json"
-        digest, _ = publish("chart:1", [Variant([tar_of("a=1")], config_type=chart)])
+        digest, _ = publish("chart:1", [Variant([tar_of("a=1")], config={"name": "web"}, config_type=chart)])
         with pytest.raises(ImageError, match=re.escape(f"not an image of files: {digest}: its config is '{chart}'")):
             build_image(f"FROM {registry.address}/chart:1")
 
@@ -360,6 +360,14 @@ class TestAnyImage:
         publish("plain:1", [Variant([tar_of("a=arm")], {"os": "linux", "architecture": "arm64"})], indexed=True)
         image = build_image(f"FROM {registry.address}/plain:1", platform="linux/arm64/v8")
         assert (files(image), image.first.platform) == ({"a": "arm"}, "linux/arm64/v8")
+
+    def test_an_index_that_tells_no_platforms(
+        self, registry: DockerRegistry, publish: Callable[..., object], build_image: Build
+    ) -> None:
+        variants = [Variant([tar_of(f"a={one['architecture']}")], one, untold=True) for one in (ARM, AMD)]
+        publish("untold:1", variants)
+        image = build_image(f"FROM {registry.address}/untold:1")
+        assert (files(image), image.first.platform) == ({"a": "amd64"}, "linux/amd64")
 
     def test_only_windows(self, registry: DockerRegistry, publish: Callable[..., object], build_image: Build) -> None:
         publish("windows:1", [Variant([tar_of("a=1")], WINDOWS)])

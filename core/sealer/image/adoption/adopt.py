@@ -18,13 +18,12 @@ from sealer.image.discovery.model import FoundImage
 from sealer.image.discovery.readers import Readers
 from sealer.image.gathering.layers import pieces, stage_layer, unpacked
 from sealer.image.model import ContainerImage, Layer
-from sealer.image.oci import CONFIG, LAYER, LAYERS, Descriptor, decode, items, platform_text, texts
+from sealer.image.oci import CONFIG, DOCKER_CONFIG, LAYER, LAYERS, Descriptor, decode, items, platform_text, texts
 from sealer.image.oci_image import RootfsParts, stage_index, stage_rootfs
 from sealer.image.registry.documents import Document, document_of
 from sealer.image.staging import Staging
 from sealer.image.tarstream import Content, Member
 
-DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 ADOPTED = "image"  # the manifest was made from another image's
 LARGEST_CONFIG = 8 * 1024 * 1024
 
@@ -159,14 +158,22 @@ class _Adoption:
         return document_of(content, self._manifest.media_type, self._manifest.digest, self._manifest)
 
     def _read_config(self, config: Descriptor) -> dict[str, Json]:
-        if config.media_type not in (CONFIG, DOCKER_CONFIG):
-            raise ImageError(
-                "not an image of files", where=self._manifest.digest, why=f"its config is {config.media_type!r:.80}"
-            )
+        require_files(self._document)
         return read_config(self._staging, config)
 
     def _path(self, blob: Descriptor) -> Path:
         return self._staging.blobs / blob.digest.removeprefix("sha256:")
+
+
+def require_files(manifest: Document) -> None:
+    """Refuse what is an artifact of another kind, as a Helm chart is.
+
+    :raises ImageError: it is.
+    """
+    kind = manifest.children()[0].media_type
+    if kind not in (CONFIG, DOCKER_CONFIG):
+        where = manifest.descriptor.digest
+        raise ImageError("not an image of files", where=where, why=f"its config is {kind!r:.80}")
 
 
 def read_config(staging: Staging, config: Descriptor) -> dict[str, Json]:

@@ -14,6 +14,7 @@ from sealer.image.gathering.bundles import Bundle, read
 from sealer.image.gathering.layers import stage_layer
 from sealer.image.model import ContainerImage
 from sealer.image.oci import (
+    DOCKER_CONFIG,
     DOCKER_MANIFEST,
     INDEX,
     MANIFEST,
@@ -38,7 +39,6 @@ from sealer.image.registry.documents import (
 from sealer.image.staging import Staging
 
 CONTAINERD_NAME = "io.containerd.image.name"
-DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_ARCHIVE = "docker-archive"
 LARGEST_CONFIG = 8 * 1024 * 1024
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sealer.errors import ImageNotFoundError
 from sealer.events import EventStream
-from sealer.image.adoption.adopt import adopt, read_config
+from sealer.image.adoption.adopt import adopt, read_config, require_files
 from sealer.image.downloads import Downloads
 from sealer.image.model import ClusterImage
 from sealer.image.oci import CLUSTER_IMAGE, SOURCE, Descriptor, decode, platform_text
@@ -28,6 +28,7 @@ from sealer.image.staging import Staging
 from sealer.image.store import Store
 
 STEP = "build/base"
+MOST_UNTOLD = 20  # manifests of an index that says of none which platform it is for
 
 
 @dataclass(frozen=True)
@@ -114,12 +115,19 @@ class _Fetching:
         return document
 
     def parts(self, document: Document) -> list[Descriptor]:
-        """The manifests that have a platform; of an image that stands alone, its config says which."""
-        if document.is_index:
-            return [part for part in flat(self._intake, document, self._sources).manifests if part.platform]
-        config = document.children()[0]
+        """The manifests that have a platform. Where no index says which, the config does."""
+        if not document.is_index:
+            return [self._with_platform(document)]
+        parts = flat(self._intake, document, self._sources).manifests
+        if any(part.platform for part in parts) or _is_cluster_image(document):
+            return [part for part in parts if part.platform]
+        return [self._with_platform(self._intake.document(part, self._sources)) for part in parts[:MOST_UNTOLD]]
+
+    def _with_platform(self, manifest: Document) -> Descriptor:
+        config = manifest.children()[0]
+        require_files(manifest)
         self._blobs([config], {})
-        return [replace(document.descriptor, platform=config_platform(read_config(self._staging, config)))]
+        return replace(manifest.descriptor, platform=config_platform(read_config(self._staging, config)))
 
     def cluster_image(self, document: Document, platforms: Sequence[str], place: Place) -> Descriptor:
         """All that the platforms need of a cluster image."""
