@@ -27,6 +27,9 @@ from sealer.image.store import Store
 
 pytestmark = pytest.mark.skipif(not shutil.which("skopeo"), reason="skopeo is not installed (apt-get install skopeo)")
 
+Build = Callable[..., ClusterImage]
+Publish = Callable[..., str]
+
 NGINX, PAUSE, CALICO = oci_image("nginx", ["amd64", "arm64"]), oci_image("pause"), oci_image("calico")
 TOOL, LONELY, ODD = oci_image("tool", ["amd64", "arm64"]), oci_image("lonely"), oci_image("odd")
 
@@ -88,16 +91,20 @@ def build_image(
     return run
 
 
-Build = Callable[..., ClusterImage]
-
-
 @pytest.fixture
-def publish(tmp_path: Path, registry: DockerRegistry) -> Callable[[str, Variant], str]:
-    def run(name: str, variant: Variant) -> str:
+def publish(tmp_path: Path, registry: DockerRegistry) -> Publish:
+    def run(name: str, *variants: Variant) -> str:
         directory = tmp_path / name.partition(":")[0]
-        write_layout(directory, [variant])
+        write_layout(directory, variants)
         target = f"{registry.address}/sealerio/{name}"
-        skopeo("copy", "--preserve-digests", "--dest-tls-verify=false", f"oci:{directory}:x:1", f"docker://{target}")
+        skopeo(
+            "copy",
+            "--all",
+            "--preserve-digests",
+            "--dest-tls-verify=false",
+            f"oci:{directory}:x:1",
+            f"docker://{target}",
+        )
         return target
 
     return run
@@ -105,7 +112,7 @@ def publish(tmp_path: Path, registry: DockerRegistry) -> Callable[[str, Variant]
 
 class TestItsRegistry:
     @pytest.fixture
-    def base(self, original: Path, publish: Callable[[str, Variant], str]) -> str:
+    def base(self, original: Path, publish: Publish) -> str:
         return publish("kubernetes:v1.22.15", Variant(layers(original)))
 
     def test_its_container_images_come_along(
@@ -153,6 +160,16 @@ class TestItsRegistry:
         assert {one.source for one in reports[0].images} == {"base"}
         assert len(reports[0].images) == 5
 
+    def test_each_platform_has_its_own(self, original: Path, publish: Publish, build_image: Build) -> None:
+        arm = {"os": "linux", "architecture": "arm64"}
+        base = publish("both:1", Variant(layers(original)), Variant(layers(original), arm))
+        image = build_image(f"FROM {base}", platform="linux/amd64,linux/arm64")
+        found = {(one.reference, one.platform): one.manifest.digest for one in image.containers}
+        for architecture in ("amd64", "arm64"):
+            name = ("docker.io/library/nginx:1", f"linux/{architecture}")
+            assert found[name] == NGINX.manifests[architecture]
+            assert found["k8s.gcr.io/pause:3.9", f"linux/{architecture}"] == PAUSE.root  # its hosts are served it, too
+
     def test_an_unchanged_base_is_not_made_again(self, base: str, store: Store, build_image: Build) -> None:
         first = build_image(f"FROM {base}")
         before = blobs_of(store)
@@ -160,7 +177,7 @@ class TestItsRegistry:
         assert blobs_of(store) == before
 
     def test_a_blob_that_is_not_what_its_name_says(
-        self, original: Path, publish: Callable[[str, Variant], str], store: Store, build_image: Build
+        self, original: Path, publish: Publish, store: Store, build_image: Build
     ) -> None:
         blob = next((original / "docker/registry/v2/blobs/sha256").glob(f"*/{CALICO.root[7:]}/data"))
         blob.write_bytes(blob.read_bytes() + b" ")
@@ -172,9 +189,7 @@ class TestItsRegistry:
 
 
 class TestWhatItSays:
-    def test_the_later_generation(
-        self, original: Path, publish: Callable[[str, Variant], str], build_image: Build
-    ) -> None:
+    def test_the_later_generation(self, original: Path, publish: Publish, build_image: Build) -> None:
         extension = {
             "schemaVersion": "v1alpha1", "type": "kube-installer", "env": {"A": "1"}, "labels": {"x": "y"},
             "applications": [{"name": "web", "type": "kube", "files": ["a.yaml"], "version": "v1"}],
@@ -197,9 +212,7 @@ class TestWhatItSays:
         assert image.first.type == "kube-installer"
         assert "ghcr.io/team/tool:1" in {one.reference for one in image.containers}
 
-    def test_the_earlier_generation(
-        self, original: Path, publish: Callable[[str, Variant], str], build_image: Build
-    ) -> None:
+    def test_the_earlier_generation(self, original: Path, publish: Publish, build_image: Build) -> None:
         config = {
             "kind": "Image",
             "spec": {
@@ -223,9 +236,7 @@ class TestWhatItSays:
         assert image.first.labels["x"] == "y"
         assert len(image.containers) == 5
 
-    def test_an_annotation_that_nobody_can_read(
-        self, publish: Callable[[str, Variant], str], build_image: Build
-    ) -> None:
+    def test_an_annotation_that_nobody_can_read(self, publish: Publish, build_image: Build) -> None:
         base = publish("odd:1", Variant([tar_of("a=1")], annotations={"sealer.image.extension": "{"}))
         with pytest.raises(ImageError, match=r"the annotation sealer\.image\.extension is not as the original"):
             build_image(f"FROM {base}")

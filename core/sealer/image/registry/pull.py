@@ -102,7 +102,7 @@ def _cluster_index(document: Document, where: str) -> Document:
             "not a cluster image",
             where=where,
             why=f"its artifactType is not {CLUSTER_IMAGE}",
-            remedy="sealer runs images made by `sealer build`; container images belong into one",
+            remedy="sealer runs images made by `sealer build`, whose base any image may be (FROM)",
         )
     for part in document.children():
         if part.media_type in INDEXES:
