@@ -4,7 +4,8 @@
 what else decides about its layer but the content of files. It lists the layers that were made, each with a digest of
 that content. The layers are blobs as all others: a removal takes those that no image leads to, and a record whose blob
 is gone, or that cannot be read, is a miss. `cache/members` has the names in each layer, so that a COPY need not read
-the layers below to know what its destination is; `cache/capabilities` those of the programs that lost theirs in it.
+the layers below to know what its destination is; `cache/capabilities` those of the programs that lost theirs in it;
+`cache/silent` names the layers in which no file may mention an image.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ DIRECTORY = "cache"
 _LAYERS = "layers"
 _MEMBERS = "members"
 _CAPABILITIES = "capabilities"
+_SILENT = "silent"
 _PARTIAL = ".partial-"
 _LONGEST_WRITE = 3600.0  # seconds; what is unfinished for longer was left by a build that died
 _MOST_LAYERS = 8  # a key
@@ -50,6 +52,7 @@ class BuildCache:
         self._records = root / DIRECTORY / _LAYERS
         self._members = root / DIRECTORY / _MEMBERS
         self._capabilities = root / DIRECTORY / _CAPABILITIES
+        self._silent = root / DIRECTORY / _SILENT
         self._blobs = root / "blobs" / "sha256"
         self._staged = staged
         self._reading = reading
@@ -118,8 +121,8 @@ class BuildCache:
         tree.end()
         self._keep_members(layer, rows)
 
-    def keep_members(self, layer: Layer, entries: Iterable[Entry]) -> None:
-        """Remember what is in a layer that was just made."""
+    def keep_members(self, layer: Layer, entries: Iterable[Entry | Member]) -> None:
+        """Remember what is in a layer that was just made, or read."""
         self._keep_members(layer, [_row(entry.path, entry.kind, entry.mode, entry.link) for entry in entries])
 
     def keep_capabilities(self, layer: Layer, paths: Sequence[str]) -> None:
@@ -137,6 +140,19 @@ class BuildCache:
             return [str(path) for path in items(document["paths"])]
         except (OSError, ImageError, KeyError):
             return []
+
+    def keep_silent(self, layer: Layer, found: Iterable[Member]) -> None:
+        """Remember that a layer has these members, and none of them is a file that a reader could understand."""
+        self.keep_members(layer, found)
+        replace_file(self._silent / layer.digest.removeprefix("sha256:"), sealer.__version__.encode())
+
+    def is_silent(self, layer: Layer) -> bool:
+        """Whether it is known that a layer has no such file; what is one may change with sealer's version."""
+        try:
+            known = (self._silent / layer.digest.removeprefix("sha256:")).read_bytes()
+        except OSError:
+            return False
+        return self._reading and known == sealer.__version__.encode()
 
     def _keep_members(self, layer: Layer, rows: list[Json]) -> None:
         # Escaped: names need not be UTF-8.

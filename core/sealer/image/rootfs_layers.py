@@ -167,5 +167,5 @@ class RootfsLayers:
         :param base: False: of what the base brought, none.
         """
         if self._unpacked is None or not base:
-            return stage(self.own(base=base), self._work / "discovered")
+            return stage(self.own(base=base), self._work / "discovered", self._cache)
         return DirectoryFiles(self.unpack())

@@ -6,14 +6,17 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sealer.errors import ImageError
 from sealer.image.files import LARGEST_FILE
 from sealer.image.model import Layer
-from sealer.image.storage import storage_errors
+from sealer.image.storage import remove_tree, storage_errors
 from sealer.image.tarstream import Kind, Member, gunzip, members
 from sealer.image.tree import Tree
+
+if TYPE_CHECKING:
+    from sealer.image.cache import BuildCache
 
 HEAD = 8192
 HELM = "bin/helm"  # of an image that brings its own
@@ -119,49 +122,84 @@ def head(files: Files, path: str) -> bytes:
     return files.head(path) if isinstance(files, DirectoryFiles) else files.read(path)[:HEAD]
 
 
-def stage(layers: Sequence[Layer], directory: Path) -> DirectoryFiles:
+def stage(layers: Sequence[Layer], directory: Path, cache: BuildCache | None = None) -> DirectoryFiles:
     """Lay layers over each other, and write the files that a reader may want into a directory.
 
-    Each layer is read twice, whatever the number of files: once for the names, once for the content. Binary files and
+    Each layer is read once, and one in which there was nothing for a reader the last time not at all. Binary files and
     those larger than 16 MiB are not written, but for `bin/helm`, which can be executed there.
 
     :param directory: is made.
+    :param cache: remembers what is in the layers.
     :raises ImageError: a layer is damaged, or the disk failed.
     """
     tree = Tree()
-    for layer in layers:
-        tree.lay(layer)
-    wanted: dict[tuple[int, Member], list[str]] = {}
-    for path, node in tree.files():
-        if node.origin[1].size <= LARGEST_FILE or path == HELM:
-            wanted.setdefault(node.origin, []).append(path)
+    aside = directory.with_name(f"{directory.name}-members")
     with storage_errors("the files of the rootfs could not be looked through", directory):
         directory.mkdir(parents=True)
+        aside.mkdir()
+        written: dict[tuple[int, Member], Path] = {}
         for number, layer in enumerate(layers):
-            with gunzip(layer.path) as stream:
-                for member, content in members(stream):
-                    if member.kind is Kind.FILE and (number, member) in wanted:
-                        _write(directory, wanted[number, member], content.chunks())
+            if cache and cache.is_silent(layer):
+                cache.lay(tree, layer)
+                continue
+            before = len(written)
+            found = _lay(tree, number, layer, aside, written)
+            if cache and len(written) == before:
+                cache.keep_silent(layer, found)
+        helm = tree.get(HELM)
+        if helm and helm.member.kind is Kind.HARDLINK and helm.origin not in written:
+            number, member = helm.origin
+            _write_alone(layers[number], member.path, written.setdefault(helm.origin, aside / "helm"))
+        _name(tree, written, directory)
+        remove_tree(aside)
     return DirectoryFiles(directory)
 
 
-def _write(directory: Path, paths: Sequence[str], chunks: Iterator[bytes]) -> None:
-    first = next(chunks, b"")
-    if is_binary(first[:HEAD]) and HELM not in paths:
-        return  # the stream goes on to the next member by itself
-    target = directory / paths[0]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)  # the last of that name counts, as for tar
+def _lay(tree: Tree, number: int, layer: Layer, aside: Path, written: dict[tuple[int, Member], Path]) -> list[Member]:
+    """Lay a layer over a tree, and write what a reader may want of it, whether an upper layer hides it or not.
+
+    :returns: the layer's members.
+    """
+    found = []
+    tree.begin()
+    with gunzip(layer.path) as stream:
+        for member, content in members(stream):
+            path = tree.add(member)
+            found.append(member)
+            if member.kind is Kind.FILE and (member.size <= LARGEST_FILE or path == HELM):
+                chunks = content.chunks()
+                first = next(chunks, b"")
+                if path == HELM or not is_binary(first[:HEAD]):  # else the stream goes on to the next by itself
+                    target = written.setdefault((number, member), aside / str(len(written)))
+                    _write(target, first, chunks)  # the last of that name counts, as for tar
+    tree.end()
+    return found
+
+
+def _write_alone(layer: Layer, path: str, target: Path) -> None:
+    """A file of a layer that was passed over, and is needed for another name that it has."""
+    with gunzip(layer.path) as stream:
+        for member, content in members(stream):
+            if member.kind is Kind.FILE and member.path == path:
+                _write(target, b"", content.chunks())
+
+
+def _write(target: Path, first: bytes, chunks: Iterator[bytes]) -> None:
     with target.open("wb") as file:
         file.write(first)
         for chunk in chunks:
             file.write(chunk)
-    target.chmod(0o700 if HELM in paths else 0o600)
-    for path in paths[1:]:
-        other = directory / path
-        other.parent.mkdir(parents=True, exist_ok=True)
-        other.unlink(missing_ok=True)
-        other.hardlink_to(target)
+
+
+def _name(tree: Tree, written: dict[tuple[int, Member], Path], directory: Path) -> None:
+    """Give what was written the names that it has in the finished tree."""
+    for path, node in tree.files():
+        if source := written.get(node.origin):
+            target = directory / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.hardlink_to(source)
+            if path == HELM:
+                target.chmod(0o700)
 
 
 GZIP = b"\x1f\x8b"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sealer.errors import ImageError
+from sealer.image.cache import BuildCache
 from sealer.image.discovery.discover import DiscoveryRequest, discover, own_ignore
 from sealer.image.discovery.files import DirectoryFiles, Files, ReadFiles, stage
 from sealer.image.discovery.model import Discovery, ImageReference, Mention, Place, UnresolvedReference
@@ -156,6 +157,31 @@ def test_the_helm_of_a_rootfs_is_staged(tmp_path: Path, make_layer: Callable[...
     staged = stage(layers, tmp_path / "staged")
     assert brings_helm(staged.root)
     assert list(staged.paths()) == ["bin/helm", "x"]
+
+
+def test_a_layer_without_anything_to_read_is_read_once(tmp_path: Path, make_layer: Callable[..., Layer]) -> None:
+    cache = BuildCache(tmp_path / "store", tmp_path)
+    silent = make_layer("tool=\x7fELF\0", "bin/other=\0", "link -> tool")
+    layers = [silent, make_layer("a.yaml=image: a/x:1", "tool=image: b/x:1", "same => bin/other")]
+    first = stage(layers, tmp_path / "first", cache)
+    assert list(first.paths()) == ["a.yaml", "tool"]
+    silent.path.unlink()
+    again = stage(layers, tmp_path / "again", cache)
+    assert [(path, again.read(path)) for path in again.paths()] == [(path, first.read(path)) for path in first.paths()]
+    with pytest.raises(ImageError, match="a layer cannot be read"):
+        stage(layers, tmp_path / "uncached", BuildCache(tmp_path / "store", tmp_path, reading=False))
+
+
+def test_a_layer_without_anything_to_read_may_have_the_helm_of_another(
+    tmp_path: Path, make_layer: Callable[..., Layer]
+) -> None:
+    cache = BuildCache(tmp_path / "store", tmp_path)
+    layers = [make_layer("tools/helm=\0one", "tools/helm=\0two"), make_layer("bin/helm => tools/helm", "a=x")]
+    for name in ("first", "again"):
+        staged = stage(layers, tmp_path / name, cache)
+        assert list(staged.paths()) == ["a", "bin/helm", "tools/helm"]
+        assert staged.read("bin/helm") == b"\0two"
+        assert os.access(staged.root / "bin" / "helm", os.X_OK)
 
 
 def test_templates_of_a_rootfs_see_the_environment_of_the_image() -> None:
