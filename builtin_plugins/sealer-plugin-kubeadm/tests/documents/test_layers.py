@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+import yaml
 
 from sealer.clusterfile.model import KubeadmDocument
 from sealer.clusterfile.reading import read_kubeadm
@@ -14,6 +15,7 @@ from sealer.redaction import Secret
 from sealer_plugin_kubeadm.documents import (
     ClusterNeeds,
     Discovery,
+    FileDiscovery,
     InitSecrets,
     NodeNeeds,
     init_documents,
@@ -217,3 +219,11 @@ def test_the_same_input_gives_the_same_text() -> None:
         for it in (user, other)
     }
     assert len(texts) == 1
+
+
+@pytest.mark.parametrize("version", ["v1.14.0", "v1.20.2", "v1.28.0", "v1.31.0"])
+def test_a_host_may_find_the_cluster_by_a_kubeconfig_that_it_has(version: str) -> None:
+    prepared = prepare((), (), dataclasses.replace(NEEDS, kubernetes_version=version))
+    text = join_documents(prepared, NODE, FileDiscovery("/etc/kubernetes/it.conf"), master=False).text
+    (found,) = yaml.safe_load_all(text)
+    assert found["discovery"] == {"file": {"kubeConfigPath": "/etc/kubernetes/it.conf"}}

@@ -12,7 +12,14 @@ from sealer.redaction import Secret
 from sealer_plugin_kubeadm.documents import conversion, needs, networks
 from sealer_plugin_kubeadm.documents.findings import Findings
 from sealer_plugin_kubeadm.documents.layers import Layers
-from sealer_plugin_kubeadm.documents.needs import NO_SECRETS, ClusterNeeds, Discovery, InitSecrets, NodeNeeds
+from sealer_plugin_kubeadm.documents.needs import (
+    NO_SECRETS,
+    ClusterNeeds,
+    Discovery,
+    FileDiscovery,
+    InitSecrets,
+    NodeNeeds,
+)
 from sealer_plugin_kubeadm.documents.trees import (
     CLUSTER,
     INIT,
@@ -118,7 +125,9 @@ def init_documents(prepared: Prepared, node: NodeNeeds, secrets: InitSecrets = N
     return _rendered(prepared, _INIT_ORDER, trees, {INIT: secret})
 
 
-def join_documents(prepared: Prepared, node: NodeNeeds, discovery: Discovery, *, master: bool) -> Rendered:
+def join_documents(
+    prepared: Prepared, node: NodeNeeds, discovery: Discovery | FileDiscovery, *, master: bool
+) -> Rendered:
     """The document of `kubeadm join` on a further master or on a node.
 
     :raises InputError: a secret that this version's kubeadm could only be told on its command line.
@@ -132,6 +141,9 @@ def join_documents(prepared: Prepared, node: NodeNeeds, discovery: Discovery, *,
     trees = merged(prepared._below, {JOIN: own}, *prepared._users)
     if not master:
         trees[JOIN].pop("controlPlane", None)
+    if isinstance(discovery, FileDiscovery):
+        put(trees[JOIN], "discovery.file.kubeConfigPath", discovery.path)
+        return _rendered(prepared, (JOIN,), trees, {})
     token: Tree = {
         "apiServerEndpoint": discovery.endpoint,
         "caCertHashes": list(discovery.ca_cert_hashes),

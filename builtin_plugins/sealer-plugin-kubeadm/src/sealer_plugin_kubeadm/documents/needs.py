@@ -110,6 +110,16 @@ class Discovery:
     certificate_key: Secret | None = None
 
 
+@dataclass(frozen=True)
+class FileDiscovery:
+    """A host that joins finds the cluster, and shows who it is, by a kubeconfig that it has already.
+
+    :param path: of the kubeconfig, on the host.
+    """
+
+    path: str
+
+
 def defaults(needs: ClusterNeeds) -> Trees:
     """The lowest layer: what holds where nobody says anything."""
     cluster: Tree = {"networking": {"podSubnet": DEFAULT_PODS, "serviceSubnet": DEFAULT_SERVICES}}
