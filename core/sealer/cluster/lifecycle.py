@@ -35,6 +35,7 @@ from sealer.events import EventStream
 from sealer.extension.loading import load_driver
 from sealer.extension.manager import PluginManager
 from sealer.extension.operation import Operation, Recorded
+from sealer.extension.transport import Connection
 from sealer.hosts import Host, Ssh
 from sealer.image.model import APP_INSTALLER, ClusterImage
 from sealer.image.store import Store
@@ -233,6 +234,21 @@ class Lifecycle:
         operation = Operation(identifier, "scale", recorded.name, desired, recorded, image=image, kept=everyone)
         connections = Connections(drivers.transport_of)
         return Asked(operation, drivers, connections, self._cancellation, self.settings.parallel_hosts)
+
+    @contextmanager
+    def connected(self, name: str, host: Host) -> Iterator[Connection]:
+        """A way to a host of a cluster beside all operations: nothing is recorded, no lock is taken.
+
+        :raises HostError: no connection could be made.
+        """
+        recorded = self.recorded(name)
+        everyone = tuple(entry.host for entry in recorded.hosts)
+        intention = Intention("scale", recorded.clusterfile, self._image_of(recorded), wanted=everyone, kept=everyone)
+        connection = self._drivers(self._home(name), intention, recorded).transport_of(host).connect(host)
+        try:
+            yield connection
+        finally:
+            connection.close()
 
     def _lacks_a_word(self, home: ClusterHome, recorded: Recorded) -> bool:
         """Whether a run was killed when all of its work was recorded, but not that it ended: its command ends it."""

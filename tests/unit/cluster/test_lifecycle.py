@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pytest
 
 from sealer.cluster import state
-from sealer.errors import InputError, OperationFailedError, PluginError, RefusedError, SealerError
+from sealer.errors import HostUnreachableError, InputError, OperationFailedError, PluginError, RefusedError, SealerError
 from sealer.extension import ALL, Fact, Operation, Step, hookimpl
 
 Site = Any  # the fixture's class lives in conftest.py, which cannot be imported
@@ -293,3 +293,19 @@ def test_steps_in_a_circle_are_named(ready: Site) -> None:
         ready.lifecycle().create(ready.desired())
     assert not ran(ready)
     assert not ready.home.exists
+
+
+def test_a_way_to_a_host_beside_all_operations(ready: Site) -> None:
+    """Nothing is recorded for it, and it is closed at the end."""
+    ready.lifecycle().create(ready.desired())
+    before = {path: path.read_bytes() for path in ready.home.directory.rglob("*") if path.is_file()}
+    lifecycle = ready.lifecycle()
+    (member,) = lifecycle.recorded("here").hosts
+    printed = bytearray()
+    with lifecycle.connected("here", member.host) as connection:
+        assert connection.execute("cat /etc/machine-id", stdout=printed.extend).status == 0
+    assert printed.decode() == f"{1:032x}\n"
+    assert {path: path.read_bytes() for path in ready.home.directory.rglob("*") if path.is_file()} == before
+    (ready.machine(1) / "off").touch()
+    with pytest.raises(HostUnreachableError), lifecycle.connected("here", member.host):
+        raise AssertionError
