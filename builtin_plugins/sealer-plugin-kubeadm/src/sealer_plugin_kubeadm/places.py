@@ -1,0 +1,33 @@
+"""Where things lie on a host that kubeadm sets up, and what they are called."""
+
+from __future__ import annotations
+
+from sealer.extension import HostPaths
+
+KUBERNETES = "/etc/kubernetes"
+PKI = f"{KUBERNETES}/pki"
+MANIFESTS = f"{KUBERNETES}/manifests"
+ADMIN = f"{KUBERNETES}/admin.conf"
+KUBELET = f"{KUBERNETES}/kubelet.conf"
+# Ours; they go when the directory does.
+SEALER = f"{KUBERNETES}/sealer"
+DISCOVERY = f"{SEALER}/discovery.conf"  # how a host that joins finds the cluster: gone when it has
+DOCUMENTS = f"{SEALER}/kubeadm.yaml"
+JOINED = f"{SEALER}/joined"  # the last thing that init and join do
+BALANCER_CONFIGURATION = f"{SEALER}/balancer.cfg"
+BALANCER_MANIFEST = f"{MANIFESTS}/sealer-balancer.yaml"
+
+KUBELET_DROP_IN = "/etc/systemd/system/kubelet.service.d/20-sealer.conf"
+
+NAME = "apiserver.cluster.local"
+PORT = 6443
+
+
+def program(paths: HostPaths, name: str) -> str:
+    """A program of the cluster's image, also while an application's rootfs lies beside it."""
+    return f"{paths.data}/rootfs/bin/{name}"
+
+
+def server(host: str, port: int = PORT) -> str:
+    """The URL of an API server."""
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
