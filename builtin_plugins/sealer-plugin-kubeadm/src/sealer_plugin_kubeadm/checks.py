@@ -1,0 +1,155 @@
+"""What must be so before anything is changed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sealer.errors import HostError, RefusedError
+from sealer.extension import ADDED, FIRST_MASTER, OPERATOR, Effect, Fact, Operation, Step, StepContext
+from sealer.image.applications import SUPPORTED_VERSIONS_LABEL
+from sealer_plugin_kubeadm.constraints import satisfies
+from sealer_plugin_kubeadm.places import JOINED, program
+from sealer_plugin_kubeadm.scripts import script
+
+CHECKED: Fact[dict[str, Any]] = Fact("kubeadm.checked", dict, per_host=True)  # what `check.sh` prints, by key
+LARGEST_SKEW = 60  # seconds between the clocks of two hosts
+LEAST_MEMORY = {True: 1700, False: 700}  # MiB, of a master and of a node: what kubeadm asks for
+LEAST_PROCESSORS = 2  # of a master
+
+
+def hosts(operation: Operation) -> Sequence[Step]:
+    """Each host that comes by itself, then all of them beside each other."""
+    if not operation.added:
+        return []
+
+    def look(context: StepContext) -> None:
+        master = context.host.is_master
+        ports = "10250 6443 2379 2380 10257 10259" if master else "10250"
+        env = {"SEALER_PORTS": ports, "SEALER_JOINED": JOINED, "SEALER_DATA": context.operation.paths.data}
+        began = time.time()
+        printed = context.query(script("check"), env=env).stdout
+        found = dict(line.partition("=")[::2] for line in printed.splitlines())
+        # Compared with the middle of the exchange: half of what it took is the error.
+        found["skew"] = str(_number(found.get("clock", "")) - (began + time.time()) / 2)
+        context.give(CHECKED, found)
+        if "ours" in found:
+            return  # an earlier run came this far
+        if found.get("node"):
+            raise HostError(
+                "This host is a node of a cluster already",
+                where=context.host.id,
+                why=found["node"],
+                remedy="`kubeadm reset` takes it out of that one; or name another host.",
+            )
+        if found.get("busy"):
+            raise HostError(
+                f"Port {found['busy'].split()[0]} of this host is taken",
+                where=context.host.id,
+                why=f"something listens on {', '.join(found['busy'].split())}, which Kubernetes needs",
+                remedy="`ss -ltnp` on the host shows who does; stop it, or name another host.",
+            )
+        _warn_of_size(context, found)
+
+    def compare(context: StepContext) -> None:
+        refuse_same_names(
+            {host.id: str(context.get(CHECKED, host).get("name", "")) for host in operation.added}, operation
+        )
+        clocks = {host.id: _number(context.get(CHECKED, host).get("skew", "")) for host in operation.added}
+        refuse_skew(clocks)
+
+    return [
+        Step(
+            "hosts",
+            "See that hosts can become nodes",
+            ADDED,
+            look,
+            effect=Effect.QUERY,
+            gives=frozenset({CHECKED}),
+            timeout=60,
+        ),
+        Step("compare", "Compare names and clocks", OPERATOR, compare, effect=Effect.QUERY, needs=frozenset({CHECKED})),
+    ]
+
+
+def application(operation: Operation) -> Sequence[Step]:
+    """KUBEVERSION of an application's image, against the cluster's version."""
+    wanted = operation.image.first.labels.get(SUPPORTED_VERSIONS_LABEL, "") if operation.image else ""
+    if not wanted:
+        return []
+
+    def compare(context: StepContext) -> None:
+        version = _version(context)
+        if version and not satisfies(version, wanted):
+            raise RefusedError(
+                f"{operation.application} is not for this cluster's Kubernetes",
+                where=context.host.id,
+                why=f"it needs {wanted}, and the cluster is {version}",
+                remedy="Take a version of the application that supports it.",
+            )
+
+    return [
+        Step("version", "See that the application is for this Kubernetes", FIRST_MASTER, compare, effect=Effect.QUERY)
+    ]
+
+
+def refuse_same_names(names: Mapping[str, str], operation: Operation) -> None:
+    """See that no two hosts would be one node.
+
+    :param names: what hosts are called now, by id.
+    :raises HostError: two are called the same, and nothing gives them other names.
+    """
+    seen: dict[str, str] = {}
+    given = {host.id: operation.names.get(host.address) or names[host.id] for host in operation.added}
+    for host, name in given.items():
+        other = seen.setdefault(name.lower(), host)
+        if name and other != host:
+            raise HostError(
+                f"The hosts {other} and {host} are both called {name}",
+                why="a node is known by the name of its host",
+                remedy="Give them names of their own, with a Plugin document of type HOSTNAME, say.",
+            )
+
+
+def refuse_skew(clocks: Mapping[str, float]) -> None:
+    """See that clocks go alike: certificates, leases and etcd depend on it.
+
+    :param clocks: seconds that each host's clock is ahead of this machine's.
+    :raises HostError: two differ by more than a minute.
+    """
+    if not clocks:
+        return
+    behind, ahead = min(clocks, key=clocks.__getitem__), max(clocks, key=clocks.__getitem__)
+    apart = clocks[ahead] - clocks[behind]
+    if apart > LARGEST_SKEW:
+        raise HostError(
+            f"The clock of {ahead} is {apart:.0f} s ahead of that of {behind}",
+            why=f"certificates and etcd need clocks that are at most {LARGEST_SKEW} s apart",
+            remedy="Set the clocks, with chrony or systemd-timesyncd, say.",
+        )
+
+
+def _warn_of_size(context: StepContext, found: Mapping[str, str]) -> None:
+    master = context.host.is_master
+    memory, processors = _number(found.get("memory", "")) / 1024, _number(found.get("processors", ""))
+    if memory and memory < LEAST_MEMORY[master]:
+        context.warn(f"{memory:.0f} MiB of memory: kubeadm wants {LEAST_MEMORY[master]} MiB")
+    if master and processors and processors < LEAST_PROCESSORS:
+        context.warn(f"{processors:.0f} processor: kubeadm wants {LEAST_PROCESSORS} on a master")
+
+
+def _version(context: StepContext) -> str:
+    kubectl = program(context.operation.paths, "kubectl")
+    printed = context.query(
+        f"[ -e {kubectl} ] || exit 0; KUBECONFIG=/etc/kubernetes/admin.conf {kubectl} get --raw /version"
+    ).stdout
+    return str(json.loads(printed)["gitVersion"]) if printed else ""
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,63 @@
+"""`apiserver.cluster.local`: where each host finds the control plane, and the user's own names of hosts."""
+
+from __future__ import annotations
+
+from sealer.events import Json
+from sealer.extension import Operation, Step, StepContext, Targets
+from sealer.hosts import Host
+from sealer_plugin_kubeadm import balancer
+from sealer_plugin_kubeadm.delivery import deliver, fetch
+from sealer_plugin_kubeadm.places import NAME
+from sealer_plugin_kubeadm.scripts import script
+
+LOOPBACK = "127.0.0.1"
+COVERS = frozenset({"spec.hostAliases"})
+
+
+def address(operation: Operation, host: Host) -> str:
+    """What a host takes for the control plane.
+
+    A master itself, also while it joins: pods on the host's network keep the hosts file that they were started with, so
+    it is never to change. Another host its balancer; where the image has none, the first master.
+    """
+    if host.is_master:
+        return host.address
+    if balancer.image(operation):
+        return LOOPBACK
+    first = operation.first_master
+    assert first is not None  # the kernel refuses a cluster without master
+    return first.address
+
+
+def lines(operation: Operation, host: Host) -> list[str]:
+    """The cluster's lines of a host's hosts file."""
+    aliases = [f"{alias.ip} {' '.join(alias.hostnames)}" for alias in operation.spec.host_aliases]
+    return [f"{address(operation, host)} {NAME}", *aliases]
+
+
+def settle(identifier: str, title: str, operation: Operation, on: Targets) -> Step:
+    """The step that lets hosts find the control plane."""
+    inputs: dict[str, Json] = {
+        "masters": [*sorted(host.id for host in operation.masters)],
+        "aliases": [f"{alias.ip} {' '.join(alias.hostnames)}" for alias in operation.spec.host_aliases],
+        "balancer": balancer.image(operation),
+    }
+
+    def run(context: StepContext) -> None:
+        operation = context.operation
+        write_lines(context, lines(operation, context.host))
+        of = balancer.image(operation)
+        if context.host.is_master or not of:
+            return
+        wanted = balancer.files(of, operation.masters)
+        present = fetch(context, wanted)
+        # The configuration first: the manifest makes the kubelet read it.
+        deliver(context, {path: content for path, content in wanted.items() if present.get(path) != content})
+
+    return Step(identifier, title, on, run, inputs, timeout=60, covers=COVERS)
+
+
+def write_lines(context: StepContext, wanted: list[str]) -> None:
+    """Make these, and no others, the cluster's lines of the host's hosts file."""
+    env = {"SEALER_CLUSTER": context.operation.cluster, "SEALER_LINES": "\n".join(wanted)}
+    context.query(script("hosts"), env=env)

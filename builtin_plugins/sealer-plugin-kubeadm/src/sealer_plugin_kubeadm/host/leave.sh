@@ -1,0 +1,9 @@
+# Kubernetes ends on this host. An image whose scripts do not undo what they did gets kubeadm's own reset.
+systemctl stop kubelet 2>/dev/null
+rm -rf /etc/systemd/system/kubelet.service.d/20-sealer.conf /etc/kubernetes/sealer /etc/kubernetes/manifests/sealer-balancer.yaml
+if [ ! -e "$SEALER_ROOTFS/scripts/clean.sh" ] && [ -x "$SEALER_ROOTFS/bin/kubeadm" ]; then
+    # The member of etcd has left already.
+    "$SEALER_ROOTFS/bin/kubeadm" reset --force --skip-phases=remove-etcd-member,update-cluster-status 2>/dev/null ||
+        "$SEALER_ROOTFS/bin/kubeadm" reset --force
+fi
+exit 0

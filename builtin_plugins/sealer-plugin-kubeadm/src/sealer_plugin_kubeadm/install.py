@@ -1,0 +1,193 @@
+"""The first master, further masters, and nodes: kubeadm is called on each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sealer.events import Json
+from sealer.extension import OPERATOR, Addresses, Operation, Step, StepContext
+from sealer.hosts import Host
+from sealer_plugin_kubeadm.configuration import Configuration, Given, configure, without_coredns
+from sealer_plugin_kubeadm.delivery import deliver, fetch
+from sealer_plugin_kubeadm.options import Options
+from sealer_plugin_kubeadm.pki import authorities
+from sealer_plugin_kubeadm.pki.bundle import NAMED, Issuer, Recipient
+from sealer_plugin_kubeadm.places import DISCOVERY, DOCUMENTS, JOINED, KUBELET_DROP_IN, NAME, PKI, server
+from sealer_plugin_kubeadm.probing import HOST, facts_of
+from sealer_plugin_kubeadm.scripts import script
+
+INIT_TIMEOUT = 900.0  # seconds; kubeadm gives up after half of it
+_LAST_PHASES = ((22, "mark-control-plane"), (0, "update-status mark-control-plane"))
+NEEDS = frozenset({HOST})
+_NO_METADATA = b"""# By sealer: no cloud answers here, and a kubelet that asks one waits for it whenever it starts.
+[Service]
+Environment=AWS_EC2_METADATA_DISABLED=true
+"""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """How hosts get into the cluster of an operation.
+
+    :param credentials: the cluster's own keys on this machine.
+    """
+
+    operation: Operation
+    options: Options
+    credentials: Path
+
+    @property
+    def inputs(self) -> Mapping[str, Json]:
+        """What decides how kubeadm is called."""
+        image = self.operation.image
+        return {
+            "image": image.digest if image else "",
+            "masters": [host.address for host in self.operation.masters],
+            "validity": self.options.validity_duration,
+            "skip": list(self.options.skip_phases),
+            "ignore": list(self.options.ignore_preflight_errors),
+        }
+
+    # -- steps ---------------------------------------------------------------------------------------------------
+
+    def keys(self) -> Step:
+        """The cluster's authorities are on this machine."""
+
+        def run(context: StepContext) -> None:
+            authorities.make(self.credentials, self.options.validity)
+
+        return Step("authorities", "Make the keys that certificates are signed with", OPERATOR, run, self.inputs)
+
+    def certificates(self, hosts: Sequence[Host]) -> Step:
+        """Hosts that come have their certificates and kubeconfigs."""
+
+        def run(context: StepContext) -> None:
+            paths = [JOINED, *(f"{PKI}/{name}.crt" for name in NAMED)]
+            present = fetch(context, paths)
+            issuer, recipient = self._issuer(context), self._recipient(context)
+            if JOINED in present:
+                files = issuer.named_files(recipient, present) if context.host.is_master else {}
+            elif context.host.is_master:
+                files = issuer.master_files(recipient)
+            else:
+                files = issuer.node_files(recipient)
+            if JOINED not in present and facts_of(context).no_metadata:
+                files = {**files, KUBELET_DROP_IN: _NO_METADATA}
+            deliver(context, files)
+
+        on = _on(hosts)
+        return Step("certificates", "Give hosts their certificates", on, run, self.inputs, needs=NEEDS, timeout=60)
+
+    def init(self, first: Host) -> Step:
+        """The first master is up."""
+
+        def run(context: StepContext) -> None:
+            if without_coredns(self.operation):
+                context.warn("the image brings no CoreDNS: names of services are not resolved until something does it")
+            given = self._configuration(context).init(context.host, facts_of(context))
+            self._kubeadm(context, given, "init")
+            context.query(f"rm -f {DISCOVERY} {DOCUMENTS}")
+
+        return Step(
+            "init", "Set up the first master", _on([first]), run, self.inputs, needs=NEEDS, timeout=INIT_TIMEOUT
+        )
+
+    def masters(self, hosts: Sequence[Host], after: frozenset[str]) -> Step:
+        """Further masters are up, one after the other: etcd takes in one member at a time."""
+
+        def run(context: StepContext) -> None:
+            given = self._configuration(context).join(context.host, facts_of(context))
+            self._kubeadm(context, given, "join-master")
+            deliver(context, self._issuer(context).joined_files(self._recipient(context)))
+            context.query(script("settle-master"), env=_SETTLING)
+
+        return Step(
+            "masters",
+            "Set up further masters",
+            _on(hosts),
+            run,
+            self.inputs,
+            needs=NEEDS,
+            after=after,
+            order="serial",
+            timeout=INIT_TIMEOUT,
+        )
+
+    def nodes(self, hosts: Sequence[Host], after: frozenset[str]) -> Step:
+        """The other hosts are in the cluster."""
+
+        def run(context: StepContext) -> None:
+            given = self._configuration(context).join(context.host, facts_of(context))
+            self._kubeadm(context, given, "join-node")
+            context.query(f"rm -f {DOCUMENTS}")
+
+        return Step(
+            "nodes",
+            "Let nodes join",
+            _on(hosts),
+            run,
+            self.inputs,
+            needs=NEEDS,
+            after=after,
+            timeout=INIT_TIMEOUT,
+        )
+
+    def names(self, hosts: Sequence[Host]) -> Step:
+        """Masters that stay have certificates with all names."""
+
+        def run(context: StepContext) -> None:
+            present = fetch(context, [f"{PKI}/{name}.crt" for name in NAMED])
+            deliver(context, self._issuer(context).named_files(self._recipient(context), present))
+
+        inputs: dict[str, Json] = {**self.inputs, "names": list(self.operation.spec.cert_sans)}
+        covers = frozenset({"spec.certSANS"})
+        title = "Renew certificates that lack a name"
+        return Step("names", title, _on(hosts, "kept"), run, inputs, needs=NEEDS, timeout=60, covers=covers)
+
+    # -- what they share -----------------------------------------------------------------------------------------
+
+    def _configuration(self, context: StepContext) -> Configuration:
+        own = facts_of(context)
+        return configure(self.operation, self.options, facts_of(context, self.operation.first_master), own)
+
+    def _issuer(self, context: StepContext) -> Issuer:
+        known = authorities.load(self.credentials)
+        return self._configuration(context).issuer(known, self.options, self.operation.masters)
+
+    def _recipient(self, context: StepContext) -> Recipient:
+        operation, host = self.operation, context.host
+        first = operation.first_master
+        assert first is not None  # the kernel refuses a cluster without master
+        joins = host in operation.added and host.address != first.address
+        entrance = server(first.address) if joins else server(NAME)
+        return Recipient(facts_of(context).name, host.address, server(NAME), entrance)
+
+    def _kubeadm(self, context: StepContext, given: Given, name: str) -> None:
+        facts = facts_of(context)
+        context.write(DOCUMENTS, given.text.encode())
+        env = {
+            "SEALER_NODE": facts.name,
+            "SEALER_CONFIG": DOCUMENTS,
+            "SEALER_ARGUMENTS": " ".join(given.arguments),
+            "SEALER_JOINED": JOINED,
+            "SEALER_DISCOVERY": DISCOVERY,
+            "SEALER_SOCKET": facts.cri_socket,
+            "SEALER_SERVER": server(context.host.address),
+            "SEALER_PEER": f"{server(context.host.address, 2380)}",
+            "SEALER_LAST_PHASES": next(phases for since, phases in _LAST_PHASES if _minor(facts.version) >= since),
+        }
+        context.sh(script("common", name), env=env)
+
+
+_SETTLING = {"SEALER_JOINED": JOINED, "SEALER_LEFT": f"{DISCOVERY} {DOCUMENTS}"}
+
+
+def _minor(version: str) -> int:
+    parts = version.split(".")
+    return int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else 0
+
+
+def _on(hosts: Sequence[Host], within: str = "added") -> Addresses:
+    return Addresses(frozenset(host.id for host in hosts), within)  # type: ignore[arg-type]  # one of its words

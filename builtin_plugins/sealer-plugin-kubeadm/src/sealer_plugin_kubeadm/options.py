@@ -1,0 +1,79 @@
+"""The fields of `spec.runtime` beside its name."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from sealer.events import Json
+
+_UNITS = {"h": 1, "d": 24, "y": 24 * 365}
+DEFAULT_VALIDITY = "100y"
+
+SCHEMA: Mapping[str, Json] = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "skipPhases": {
+            "type": "array",
+            "items": {"type": "string", "minLength": 1},
+            "description": "Phases of kubeadm init and join to leave out, beside those the image cannot have.",
+            "examples": [["addon/kube-proxy"]],
+        },
+        "ignorePreflightErrors": {
+            "type": "array",
+            "items": {"type": "string", "minLength": 1},
+            "description": "Checks of kubeadm's own preflight that may fail.",
+            "examples": [["Swap", "NumCPU"]],
+        },
+        "certificateValidity": {
+            "type": "string",
+            "pattern": "^[1-9][0-9]{0,5}[hdy]$",
+            "default": DEFAULT_VALIDITY,
+            "description": "How long certificates are valid, authorities and what they sign: hours, days or years.",
+            "examples": ["100y", "365d", "8760h"],
+        },
+        "kubeconfig": {
+            "type": "string",
+            "enum": ["auto", "merge", "never"],
+            "default": "auto",
+            "description": "Whether the cluster comes into the user's own kubeconfig: auto is, if there is none yet.",
+        },
+    },
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """`spec.runtime`, understood.
+
+    :param validity: of certificates.
+    :param kubeconfig: whether the user's own kubeconfig is told of the cluster.
+    """
+
+    skip_phases: tuple[str, ...] = ()
+    ignore_preflight_errors: tuple[str, ...] = ()
+    validity: datetime.timedelta = datetime.timedelta(0)
+    kubeconfig: Literal["auto", "merge", "never"] = "auto"
+
+    @classmethod
+    def of(cls, options: Mapping[str, Json]) -> Options:
+        """Fields that the schema found right."""
+        validity = str(options.get("certificateValidity", DEFAULT_VALIDITY))
+        return cls(
+            _texts(options.get("skipPhases")),
+            _texts(options.get("ignorePreflightErrors")),
+            datetime.timedelta(hours=int(validity[:-1]) * _UNITS[validity[-1]]),
+            cast("Literal['auto', 'merge', 'never']", options.get("kubeconfig", "auto")),
+        )
+
+    @property
+    def validity_duration(self) -> str:
+        """The validity as Kubernetes writes durations."""
+        return f"{int(self.validity.total_seconds()) // 3600}h0m0s"
+
+
+def _texts(value: Json) -> tuple[str, ...]:
+    return tuple(str(item) for item in value) if isinstance(value, list) else ()

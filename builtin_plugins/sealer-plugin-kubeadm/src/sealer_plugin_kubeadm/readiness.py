@@ -1,0 +1,41 @@
+"""When hosts have joined: all of them are ready."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sealer.errors import HostError
+from sealer.events import Json
+from sealer.extension import FIRST_MASTER, Effect, Operation, Step, StepContext
+from sealer.hosts import Host
+from sealer_plugin_kubeadm import network
+from sealer_plugin_kubeadm.cluster_api import by_address, is_ready, kubectl, node_objects, nodes
+
+PATIENCE = 180  # seconds
+
+
+def steps(operation: Operation, hosts: Sequence[Host]) -> Sequence[Step]:
+    """Wait until `hosts` are ready: where the image brings a network, without which no node gets ready."""
+    if not network.brought(operation):
+        return []
+
+    def wait(context: StepContext) -> None:
+        known = by_address(node_objects(context))
+        late = [known[host.address] for host in hosts if host.address in known and not is_ready(known[host.address])]
+        if not late:
+            return
+        names = [f"node/{item['metadata']['name']}" for item in late]
+        waited = kubectl(context, "wait", "--for=condition=Ready", f"--timeout={PATIENCE}s", *names, check=False)
+        if waited.ok:
+            return
+        reasons = [f"{node.name}: {node.reason}" for node in nodes(context) if not node.ready]
+        raise HostError(
+            f"Not ready after {PATIENCE} s: {'; '.join(reasons)}",
+            where=context.host.id,
+            remedy="`journalctl -u kubelet` on that host says more; the same command goes on waiting.",
+        )
+
+    inputs: dict[str, Json] = {"hosts": [host.address for host in hosts]}
+    return [
+        Step("ready", "Wait for the nodes", FIRST_MASTER, wait, inputs, effect=Effect.CONVERGE, timeout=PATIENCE + 60)
+    ]

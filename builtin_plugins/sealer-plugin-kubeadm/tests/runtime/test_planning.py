@@ -1,0 +1,188 @@
+"""Which steps there are, on whom, and what comes after what."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sealer.clusterfile.model import Cluster, HostAlias
+from sealer.errors import HostError, InputError, RefusedError
+from sealer.events import EventStream
+from sealer.extension import Operation
+from sealer.hosts import Host
+from sealer.image.applications import SUPPORTED_VERSIONS_LABEL
+from sealer.image.model import KUBERNETES_VERSION_LABEL, RUNTIME_LABEL, ContainerImage
+from sealer.image.oci import Descriptor
+from sealer.settings import Settings
+from sealer.testing import Answers, Reply, make_host, make_operation, run_steps
+from sealer_plugin_kubeadm import balancer, endpoint, hooks, places
+from sealer_plugin_kubeadm.checks import refuse_skew
+from sealer_plugin_kubeadm.runtime import Kubeadm
+
+HAPROXY = "docker.io/library/haproxy:2.6"
+
+
+def runtime(**options: object) -> Kubeadm:
+    return Kubeadm(Settings(home=Path("/nonexistent")), EventStream(), options)  # type: ignore[arg-type]  # JSON
+
+
+def with_labels(operation: Operation, *containers: str, **labels: str) -> Operation:
+    """The operation with an image that has labels (`__` for what a name cannot have) and container images."""
+    assert operation.image
+    rootfs = replace(operation.image.first, labels={**operation.image.first.labels, **labels})
+    found = tuple(ContainerImage(name, "linux/amd64", Descriptor("m", "sha256:" + "0" * 64, 1)) for name in containers)
+    return replace(operation, image=replace(operation.image, rootfs=(rootfs,), containers=found))
+
+
+def test_nodes_join_beside_masters_and_masters_one_by_one() -> None:
+    steps = {step.id: step for step in runtime().install(make_operation("create", masters=3, nodes=2))}
+    assert steps["masters"].after == steps["nodes"].after == {"init"}
+    assert (steps["masters"].order, steps["nodes"].order) == ("serial", "parallel")
+    assert steps["pods"].after == {"masters", "nodes"}
+
+
+def test_a_single_master_needs_nobody_to_join() -> None:
+    steps = [step.id for step in runtime().install(make_operation("create", masters=1, nodes=0))]
+    assert "masters" not in steps
+    assert "nodes" not in steps
+    assert steps[-1] == "kubeconfig"
+
+
+def test_who_comes_later_does_not_touch_the_first_master() -> None:
+    steps = [step.id for step in runtime().join(make_operation("scale", joining=2))]
+    assert "init" not in steps
+    assert "nodes" in steps
+
+
+def test_an_image_without_network_is_not_waited_for() -> None:
+    operation = with_labels(make_operation("create"), **{"io.sealer.kubernetes.network": "none"})
+    assert not {"pods", "network", "ready"} & {step.id for step in runtime().install(operation)}
+
+
+def test_a_mistake_in_the_options_of_kubeadm_is_told_before_anything_is_done() -> None:
+    operation = with_labels(make_operation("create"), **{KUBERNETES_VERSION_LABEL: "v1.20.2"})
+    with pytest.raises(InputError, match="addon/corends"):
+        runtime(skipPhases=["addon/corends"]).install(operation)
+
+
+def test_a_master_finds_itself_and_a_node_its_balancer() -> None:
+    operation = with_labels(make_operation("create", masters=2, nodes=1), HAPROXY)
+    first, second, node = operation.hosts
+    assert [endpoint.address(operation, host) for host in (first, second, node)] == [
+        *(first.address, second.address, "127.0.0.1")
+    ]
+    assert endpoint.address(make_operation("create", masters=2, nodes=1), node) == first.address
+
+
+def test_the_balancers_pod_is_another_one_when_masters_change() -> None:
+    one, two = make_host(1, "master"), make_host(2, "master")
+    before, after = (balancer.files(HAPROXY, masters) for masters in ([one], [two, one]))
+    assert before[places.BALANCER_MANIFEST] != after[places.BALANCER_MANIFEST]
+    assert after == balancer.files(HAPROXY, [one, two])
+    six = balancer.files(HAPROXY, [Host("fd00::1", ("master",))])[places.BALANCER_CONFIGURATION]
+    assert b"[fd00::1]:6443" in six
+
+
+@pytest.mark.parametrize(
+    ("reference", "found"),
+    [
+        ("docker.io/library/haproxy:2.6", True),
+        ("registry.example.org:5000/infra/haproxy@sha256:" + "0" * 64, True),
+        ("docker.io/library/haproxy-exporter:1", False),
+        ("docker.io/haproxy/other:1", False),
+    ],
+)
+def test_the_balancers_image_is_known_by_its_name(reference: str, found: bool) -> None:
+    operation = with_labels(make_operation("create"), "k8s.gcr.io/pause:3.2", reference)
+    assert balancer.image(operation) == (reference if found else "")
+
+
+def test_aliases_stand_beside_the_endpoint() -> None:
+    spec = Cluster(name="c", host_aliases=(HostAlias("192.0.2.99", ("db", "db.example.org")),))
+    operation = make_operation("create", spec=spec)
+    assert operation.first_master
+    assert endpoint.lines(operation, operation.first_master)[1:] == ["192.0.2.99 db db.example.org"]
+
+
+def test_what_can_be_changed_of_a_cluster_that_runs() -> None:
+    operation = make_operation("scale", joining=0)
+    kept = replace(operation.kept[1], labels={"a": "b"})
+    operation = replace(operation, kept=(operation.kept[0], kept))
+    covered = frozenset().union(*(step.covers for step in runtime().update(operation)))
+    assert covered == {
+        "spec.certSANS",
+        "spec.hostAliases",
+        "spec.hosts.labels",
+        "spec.hosts.taints",
+        "spec.hosts.roles",
+    }
+
+
+def test_a_node_does_not_become_a_master() -> None:
+    operation = make_operation("scale", joining=0)
+    turned = tuple(replace(host, roles=("master",)) for host in operation.kept)
+    with pytest.raises(RefusedError, match="between master and node"):
+        runtime().update(replace(operation, kept=turned))
+
+
+def test_only_clusters_of_this_runtime_are_checked() -> None:
+    assert not hooks.preflight_checks(make_operation("create"))
+    ours = with_labels(make_operation("create"), **{RUNTIME_LABEL: "kubeadm"})
+    assert [step.id for step in hooks.preflight_checks(ours)] == ["hosts", "compare"]
+    removal = with_labels(
+        make_operation("scale", joining=0, removed=[make_host(9, "master")]), **{RUNTIME_LABEL: "kubeadm"}
+    )
+    assert [step.id for step in hooks.pre_clean(removal)] == ["majority"]
+
+
+def checked(operation: Operation, answers: dict[str, str]) -> None:
+    ours = with_labels(operation, **{RUNTIME_LABEL: "kubeadm"})
+    script = Answers()
+    for host, printed in answers.items():
+        script = script.on("MemTotal", Reply(printed), host=host)
+    run_steps(hooks.preflight_checks(ours), ours, answers=script)
+
+
+def test_an_application_for_another_kubernetes_is_refused() -> None:
+    operation = with_labels(make_operation("application"), **{SUPPORTED_VERSIONS_LABEL: ">= 1.22"})
+    steps = hooks.preflight_checks(operation)
+    answers = Answers().on("/version", Reply('{"gitVersion": "v1.20.2"}'))
+    with pytest.raises(RefusedError) as caught:
+        run_steps(steps, operation, answers=answers)
+    assert caught.value.why == "it needs >= 1.22, and the cluster is v1.20.2"
+    run_steps(steps, operation, answers=Answers().on("/version", Reply('{"gitVersion": "v1.24.0"}')))
+
+
+def test_a_host_whose_ports_are_taken_is_refused() -> None:
+    with pytest.raises(HostError, match=r"192\.0\.2\.12: Port 10250 of this host is taken") as caught:
+        checked(make_operation("create"), {"192.0.2.12": "name=b\nbusy=10250 6443\n"})
+    assert "10250, 6443" in caught.value.why
+
+
+def test_a_node_of_another_cluster_is_refused_and_our_own_is_not() -> None:
+    with pytest.raises(HostError, match="already"):
+        checked(make_operation("create"), {"192.0.2.11": "name=a\nnode=kubelet.service runs\n"})
+    names = {f"192.0.2.{number}": f"name=n{number}\nclock=0\nours=yes\n" for number in (11, 12, 13)}
+    checked(make_operation("create"), names)
+
+
+def test_two_hosts_of_one_name_are_refused_unless_a_plugin_names_them() -> None:
+    answers = {f"192.0.2.{number}": "name=debian\n" for number in (11, 12, 13)}
+    with pytest.raises(HostError, match="both called debian"):
+        checked(make_operation("create"), answers)
+    checked(make_operation("create", names={"192.0.2.11": "a", "192.0.2.12": "b"}), answers)
+
+
+def test_clocks_that_are_apart_are_told_with_the_two_hosts() -> None:
+    refuse_skew({"a": 0.0, "b": 59.0, "c": 30.0})
+    with pytest.raises(HostError, match="The clock of b is 61 s ahead of that of a"):
+        refuse_skew({"a": 0.0, "b": 61.0, "c": 30.0})
+
+
+def test_little_memory_is_warned_of() -> None:
+    ours = with_labels(make_operation("create", nodes=0), **{RUNTIME_LABEL: "kubeadm"})
+    answers = Answers().on("MemTotal", Reply("name=a\nmemory=1048576\nprocessors=1\n"))
+    said = run_steps(hooks.preflight_checks(ours), ours, answers=answers).messages()
+    assert said == ["1024 MiB of memory: kubeadm wants 1700 MiB", "1 processor: kubeadm wants 2 on a master"]
