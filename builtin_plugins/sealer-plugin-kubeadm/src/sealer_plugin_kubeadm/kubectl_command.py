@@ -1,0 +1,119 @@
+"""`sealer kubectl`: the cluster's own kubectl, on a master that answers."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from sealer.cli import cluster_options as options
+from sealer.cli.app import App, pass_app
+from sealer.cli.typed import as_text
+
+if TYPE_CHECKING:
+    from sealer.cluster.cancellation import Cancellation
+    from sealer.cluster.lifecycle import Lifecycle
+    from sealer.extension import Connection
+    from sealer.hosts import Host
+
+_BLOCK = 1 << 16
+_PATIENCE = 10.0  # seconds that a master may take to say that it answers
+_READS = frozenset({"-", "-i", "-it", "-ti", "--stdin", "--stdin=true"})
+
+
+@click.command("kubectl")
+@click.argument("words", nargs=-1, required=True, metavar="ARGUMENTS...", callback=as_text, type=click.UNPROCESSED)
+@options.name_option
+@options.login_options
+@pass_app
+def command(app: App, /, words: tuple[str, ...], name: str, **login: Any) -> None:
+    """Run kubectl on a master of a cluster, as its administrator.
+
+    Options of kubectl stand behind --: sealer kubectl -- get pods --all-namespaces. It runs on the master: a file of
+    this machine reaches it by standard input, as in sealer kubectl -- apply -f - < app.yaml. The exit status is its
+    own.
+    """
+    from sealer.cli.interrupts import interrupts  # noqa: PLC0415  # 100 ms that `--help` need not wait for
+    from sealer.cli.requests import chosen_cluster, existing, picked_hosts  # noqa: PLC0415
+    from sealer.cluster.cancellation import Cancellation  # noqa: PLC0415
+
+    cancellation = Cancellation()
+    lifecycle = existing(app, cancellation)
+    cluster = chosen_cluster(lifecycle, name)
+    login_given = options.ssh(app, options.login(login))
+    masters = picked_hosts(lifecycle.recorded(cluster), "master", "", login_given)
+    with interrupts(cancellation.request, app.events):
+        status = _on_one(lifecycle, cluster, masters, words, cancellation)
+    raise SystemExit(status)
+
+
+def _on_one(
+    lifecycle: Lifecycle, cluster: str, masters: Sequence[Host], words: Sequence[str], cancellation: Cancellation
+) -> int:
+    """Run it on the first master whose API server answers; on the last one even if that does not."""
+    from sealer.errors import ConnectionLostError, HostError  # noqa: PLC0415
+    from sealer_plugin_kubeadm.places import ADMIN, program  # noqa: PLC0415
+
+    recorded = lifecycle.recorded(cluster).clusterfile.cluster
+    assert recorded is not None  # it has hosts
+    from sealer.extension import HostPaths  # noqa: PLC0415
+
+    kubectl = f"KUBECONFIG={ADMIN} {shlex.quote(program(HostPaths(recorded.data_root, cluster), 'kubectl'))}"
+    for master in masters:
+        last = master is masters[-1]
+        try:
+            with lifecycle.connected(cluster, master) as connection:
+                if last or _answers(connection, kubectl):
+                    return _run(connection, f"{kubectl} {shlex.join(words)}", words, cancellation)
+        except ConnectionLostError:
+            raise
+        except HostError:
+            if last:
+                raise
+    raise AssertionError("a cluster has a master")
+
+
+def _answers(connection: Connection, kubectl: str) -> bool:
+    from sealer.errors import StepTimeoutError  # noqa: PLC0415
+
+    try:
+        return connection.execute(f"{kubectl} --request-timeout=5s get --raw /readyz", timeout=_PATIENCE).status == 0
+    except StepTimeoutError:
+        return False
+
+
+def _run(connection: Connection, line: str, words: Sequence[str], cancellation: Cancellation) -> int:
+    stdin = _blocks(sys.stdin.buffer) if _reads(words) and not sys.stdin.isatty() else None
+    ended = connection.execute(
+        line,
+        stdin=stdin,
+        stdout=_Writer(sys.stdout.buffer),
+        stderr=_Writer(sys.stderr.buffer),
+        cancelled=cancellation.stop,
+    )
+    return ended.status
+
+
+def _reads(words: Sequence[str]) -> bool:
+    """Whether kubectl would read from standard input: what it does not read stays for whoever reads next."""
+    return any(word in _READS or word.endswith("=-") for word in words)
+
+
+def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+    read = getattr(stream, "read1", stream.read)  # as it comes, not when a block is full
+    while block := read(_BLOCK):
+        yield block
+
+
+class _Writer:
+    """Passes on what kubectl prints, as it comes and byte by byte."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def __call__(self, block: bytes) -> None:
+        self._stream.write(block)
+        self._stream.flush()
