@@ -20,7 +20,7 @@ check() {
 apply() {
     check
     ours_alone /etc/kubernetes /var/lib/kubelet /var/lib/etcd /var/log/pods /var/log/containers /var/run/kubernetes \
-        /usr/libexec/kubernetes
+        /usr/libexec/kubernetes /run/xtables.lock
     # What kubeadm's pods mount of the host, there or not.
     left_empty /usr/libexec /lib/modules /etc/pki /etc/ca-certificates /usr/share/ca-certificates \
         /usr/local/share/ca-certificates
