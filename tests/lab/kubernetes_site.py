@@ -1,0 +1,84 @@
+"""A site whose image is Kubernetes, as a user works with it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+from lab_site import Site
+
+from sealer.errors import CommandError
+from sealer_plugin_nspawn.testing import on_host
+
+PATIENCE = 600.0  # seconds, of one command on a machine with two processors
+SANS = ["k8s.example.org", "198.51.100.7"]
+
+
+class Kubernetes(Site):
+    """Some hosts, the first `masters` of which are masters."""
+
+    masters: int = 3
+
+    def spec(self, *members: int, **more: object) -> None:
+        """The Clusterfile has these hosts, by number from 0."""
+        spec = {
+            "image": "kubernetes:base",
+            "ssh": {"pk": self.hosts[0].ssh.private_key},
+            "certSANS": SANS,
+            "hosts": [self.described(number) for number in members],
+            **more,
+        }
+        head = {"apiVersion": "sealer.io/v2", "kind": "Cluster", "metadata": {"name": self.name}}
+        self.clusterfile.write_text(yaml.safe_dump({**head, "spec": spec}))
+
+    def described(self, number: int) -> dict[str, object]:
+        """A host, as the Clusterfile has it; what it says beside of number 3."""
+        host = {"ips": [self.hosts[number].address], "roles": ["master" if number < self.masters else "node"]}
+        return {**host, **({"labels": {"disk": "ssd"}, "taints": ["my-key=a-b:NoSchedule"]} if number == 3 else {})}
+
+    def run(self, *words: str, status: int = 0) -> str:
+        """`sealer apply`; without words, of the Clusterfile."""
+        words = words or ("apply", "-f", str(self.clusterfile))
+        config = str(self.home / "kubeconfig")  # the user's own
+        return self.sealer(*words, "--yes", status=status, patience=PATIENCE, KUBECONFIG=config)
+
+    def kubectl(self, *words: str) -> str:
+        """`sealer kubectl`."""
+        return self.sealer("kubectl", "--name", self.name, "--", *words)
+
+    def items(self, kind: str) -> list[dict[str, Any]]:
+        """All objects of a kind."""
+        found: list[dict[str, Any]] = json.loads(self.kubectl("get", kind, "--all-namespaces", "-o", "json"))["items"]
+        return found
+
+    def ready(self) -> dict[str, bool]:
+        """Whether each node is ready, by address."""
+        found = {}
+        for item in self.items("nodes"):
+            status = item["status"]
+            address = next(it["address"] for it in status["addresses"] if it["type"] == "InternalIP")
+            found[address] = any(it["type"] == "Ready" and it["status"] == "True" for it in status["conditions"])
+        return found
+
+    def addresses(self, *members: int) -> dict[str, bool]:
+        """What :meth:`ready` gives when these are all there is, and all are well."""
+        return {self.hosts[number].address: True for number in members}
+
+    def healthy(self, number: int) -> bool:
+        """Whether a master's own API server, and with it its etcd, is well."""
+        ask = f"kubectl --kubeconfig /etc/kubernetes/admin.conf --server https://{self.hosts[number].address}:6443"
+        try:
+            return on_host(self.hosts[number], f"{ask} --request-timeout=3s get --raw /readyz") == "ok"
+        except CommandError:
+            return False
+
+
+def eventually(condition: Callable[[], bool], seconds: float) -> None:
+    """Wait for something that other processes do."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(1)
