@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem
 
 from sealer.cli import contributed
 from sealer.cli.app import App
+from sealer.cli.go_flags import without_values
 from sealer.cli.options import GLOBAL_OPTIONS, accept_global_options, version_option
 
 # Name, its module in sealer.cli.commands, and its line in `sealer --help`; the order is that of the help page.
@@ -71,7 +72,8 @@ class Root(click.Group):
         """Find the command that `args` begin with."""
         if not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
             self._unknown(ctx, args[0])
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command, without_values(command, rest) if command else rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands in the help page, without importing any."""

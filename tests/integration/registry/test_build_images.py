@@ -118,6 +118,19 @@ def test_from_a_registry(builder: Builder, names: tuple[str, str]) -> None:
     }
 
 
+def test_from_a_mirror_under_the_public_name(builder: Builder, registry: DockerRegistry, tmp_path: Path) -> None:
+    publish(tmp_path, PLAIN, f"{registry.address}/hub/library/plain:2")
+    home = tmp_path / "home"
+    home.mkdir()
+    mirrors = {"registries": {"docker.io": {"mirrors": [f"{registry.address}/hub"]}}}
+    (home / "registries.yaml").write_text(json.dumps(mirrors))
+    builder.mention("plain:2")
+    built = builder("--platform", "linux/amd64")
+    assert [(one["image"], one["digest"], one["source"]) for one in built["containerImages"]] == [
+        ("docker.io/library/plain:2", PLAIN.root, "registry")
+    ]
+
+
 def test_an_index_that_nothing_pins_is_not_kept(builder: Builder, names: tuple[str, str]) -> None:
     builder.mention(f"{names[0]}:1")
     builder()

@@ -211,3 +211,8 @@ def test_a_run_goes_on_when_its_reader_has_left(tmp_path: Path) -> None:
 def test_colours_only_where_they_are_wanted() -> None:
     assert "\x1b[" not in sealer("nonsense").stderr
     assert "\x1b[31m" in sealer("--color", "always", "nonsense").stderr
+
+
+def test_a_flag_may_have_a_value() -> None:
+    assert sealer("version", "--short=true").stdout == sealer("version", "--short").stdout
+    assert sealer("version", "--short=false").stdout == sealer("version").stdout
