@@ -6,4 +6,7 @@ if [ ! -e "$SEALER_ROOTFS/scripts/clean.sh" ] && [ -x "$SEALER_ROOTFS/bin/kubead
     "$SEALER_ROOTFS/bin/kubeadm" reset --force --skip-phases=remove-etcd-member,update-cluster-status 2>/dev/null ||
         "$SEALER_ROOTFS/bin/kubeadm" reset --force
 fi
+# What kubectl remembers of API servers, whoever called it.
+rm -rf "${HOME:-/root}/.kube/cache"
+rmdir "${HOME:-/root}/.kube" 2>/dev/null
 exit 0
