@@ -16,7 +16,7 @@ import pytest
 import yaml
 from cryptography import x509
 from host_state import differences, state_of
-from kubernetes_site import SANS, Kubernetes, eventually
+from kubernetes_site import SANS, Kubernetes, eventually, home_of_its_own
 
 from sealer.errors import CommandError
 from sealer_plugin_nspawn.machines import Machines
@@ -34,8 +34,9 @@ def machines() -> Iterator[Machines]:
 
 
 @pytest.fixture(scope="module")
-def site(machines: Machines, base_home: Path) -> Kubernetes:
-    return Kubernetes(base_home, [state.host for state in machines.list()])
+def site(machines: Machines, base_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Kubernetes:
+    home = home_of_its_own(tmp_path_factory.mktemp("clusters"), base_home)
+    return Kubernetes(home, [state.host for state in machines.list()])
 
 
 @pytest.fixture(scope="module")

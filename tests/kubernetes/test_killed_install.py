@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kubernetes_site import Kubernetes, eventually
+from kubernetes_site import Kubernetes, eventually, home_of_its_own
 
 from sealer_plugin_nspawn.machines import Machines
 from sealer_plugin_nspawn.testing import on_host, real_machines
@@ -29,8 +29,9 @@ def machines() -> Iterator[Machines]:
 
 
 @pytest.fixture
-def site(machines: Machines, base_home: Path) -> Iterator[Kubernetes]:
-    site = Kubernetes(base_home, [state.host for state in machines.list()], name="killed")
+def site(machines: Machines, base_home: Path, tmp_path: Path) -> Iterator[Kubernetes]:
+    home = home_of_its_own(tmp_path, base_home)
+    site = Kubernetes(home, [state.host for state in machines.list()], name="killed")
     site.masters = 1
     try:
         yield site

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -15,6 +16,14 @@ from sealer_plugin_nspawn.testing import on_host
 
 PATIENCE = 600.0  # seconds, of one command on a machine with two processors
 SANS = ["k8s.example.org", "198.51.100.7"]
+
+
+def home_of_its_own(directory: Path, images: Path) -> Path:
+    """A home of sealer with images that another one has: hosts of one module may have addresses of another's."""
+    home = directory / "home"
+    home.mkdir(mode=0o700)
+    (home / "images").symlink_to(images / "images")
+    return home
 
 
 class Kubernetes(Site):
