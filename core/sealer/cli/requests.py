@@ -6,8 +6,11 @@ from dataclasses import replace
 
 from sealer.cli.app import App
 from sealer.cli.clusterfiles import read_clusterfile
+from sealer.cli.fetching import Fetch
+from sealer.cluster import state
 from sealer.cluster.cancellation import Cancellation
 from sealer.cluster.desired import Flags, desired, hosts_of_flags
+from sealer.cluster.home import ClusterHome
 from sealer.cluster.lifecycle import Lifecycle
 from sealer.clusterfile.model import Cluster, Clusterfile
 from sealer.errors import InputError
@@ -26,16 +29,29 @@ def existing(app: App, cancellation: Cancellation | None = None, parallel: int |
     return Lifecycle(settings, PluginManager(settings), app.events, cancellation)
 
 
-def cluster_request(app: App, clusterfile: str, flags: Flags) -> Clusterfile:
-    """The Clusterfile, if one is named, with the command line merged in.
+def cluster_request(app: App, clusterfile: str, flags: Flags, fetch: Fetch) -> Clusterfile:
+    """The Clusterfile, if one is named, with the command line merged in; its image is in the store then.
 
+    :param fetch: brings it there.
     :raises InputError: with every mistake.
     """
     base = read_clusterfile(app, clusterfile) if clusterfile else None
-    flags = flags if base or flags.name else replace(flags, name=_only_cluster(app, flags.image))
     if base is not None and base.cluster is None and not flags.image:
         raise InputError("there is no document of kind Cluster", where=clusterfile)
-    return desired(base, flags, existing(app).makes_hosts)
+    found = desired(base, flags, existing(app).makes_hosts)
+    cluster = found.cluster or Cluster()
+    if flags.image or not _goes_on(app, cluster.name):
+        fetch(cluster.image)
+    if base or flags.name:
+        return found
+    name = _only_cluster(app, flags.image)
+    return replace(found, cluster=replace(cluster, name=name)) if name else found
+
+
+def _goes_on(app: App, name: str) -> bool:
+    """Whether a cluster is there, with an image that it keeps."""
+    recorded = state.load(ClusterHome.of(app.settings.clusters, name))
+    return recorded is not None and recorded.status != "creating"
 
 
 def _only_cluster(app: App, image: str) -> str:

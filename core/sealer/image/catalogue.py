@@ -132,7 +132,7 @@ class Catalogue:
         """What to do where there is no image of a name: the nearest names."""
         names = [_name(entry) for entry in self.sorted() if _name(entry)]
         if not names:
-            return "the store is empty: `sealer build` or `sealer load` an image first"
+            return "the store is empty: `sealer build`, `sealer load` or `sealer pull` an image first"
         import difflib  # noqa: PLC0415  # only who mistypes a name waits for it
 
         repository = reference.rpartition("/")[2].partition("@")[0].partition(":")[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pty
 import select
@@ -17,45 +16,9 @@ from certificates import Authority
 from docker_registry import DockerRegistry
 from faulty_proxy import Fault, FaultyProxy
 from sample_images import blobs_of, cluster_image
+from shell import PASSWORD, Shell
 
 from sealer.image.store import Store
-
-PASSWORD = "ein langes Geheimnis"
-
-
-class Shell:
-    """Runs sealer with a home, and with files of docker, of its own."""
-
-    def __init__(self, directory: Path) -> None:
-        self.home = directory / "home"
-        self.docker = directory / "docker"
-        self.docker.mkdir()
-        self.variables = {
-            "SEALER_HOME": str(self.home),
-            "DOCKER_CONFIG": str(self.docker),
-            "HOME": str(directory),
-            "XDG_RUNTIME_DIR": str(directory),
-        }
-
-    def __call__(self, *arguments: str, status: int = 0, stdin: str = "") -> str:
-        result = subprocess.run(
-            [sys.executable, "-m", "sealer", *arguments],
-            env={**os.environ, **self.variables},
-            check=False,
-            capture_output=True,
-            text=True,
-            input=stdin,
-        )
-        assert result.returncode == status, result.stdout + result.stderr
-        assert "Traceback" not in result.stderr
-        assert PASSWORD not in result.stdout + result.stderr
-        return result.stdout + result.stderr
-
-    def json(self, *arguments: str, stdin: str = "") -> dict[str, object]:
-        value = json.loads(self("--output", "json", *arguments, stdin=stdin).splitlines()[-1])
-        assert value["apiVersion"] == "sealer.io/cli/v1"
-        assert isinstance(value, dict)
-        return value
 
 
 @pytest.fixture

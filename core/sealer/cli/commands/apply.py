@@ -8,6 +8,7 @@ import click
 
 from sealer.cli import cluster_options as options
 from sealer.cli.app import App, pass_app
+from sealer.cli.fetching import fetch_options, fetching
 from sealer.cli.typed import as_text, filled
 
 
@@ -26,6 +27,7 @@ from sealer.cli.typed import as_text, filled
 )
 @options.login_options
 @options.run_options
+@fetch_options
 @click.option("-y", "--yes", is_flag=True, help="Remove hosts without asking.")
 @click.option("--force", is_flag=True, help="Go on past removed hosts that are out of reach or cannot be cleaned.")
 @pass_app
@@ -59,7 +61,7 @@ def command(  # noqa: PLR0917  # click passes them by name
         env=env,
         provider=provider,
     )
-    desired = cluster_request(app, clusterfile, flags)
+    desired = cluster_request(app, clusterfile, flags, fetching(app, more))
     with operation(app, cluster_name(desired), run, yes=yes, force=force) as lifecycle:
         outcome = lifecycle.apply(desired)
     show_outcome(app, outcome)

@@ -8,6 +8,7 @@ import click
 
 from sealer.cli import cluster_options as options
 from sealer.cli.app import App, pass_app
+from sealer.cli.fetching import fetch_options, fetching
 from sealer.cli.typed import as_text, filled
 
 
@@ -53,6 +54,7 @@ from sealer.cli.typed import as_text, filled
 )
 @options.login_options
 @options.run_options
+@fetch_options
 @click.option("-y", "--yes", is_flag=True, help="Ask nothing.")
 @pass_app
 def command(  # noqa: PLR0917  # click passes them by name
@@ -94,7 +96,7 @@ def command(  # noqa: PLR0917  # click passes them by name
         apps=tuple(filter(None, ",".join(apps).split(","))) if apps else None,
         cmd_args=cmd_args,
     )
-    desired = cluster_request(app, clusterfile, flags)
+    desired = cluster_request(app, clusterfile, flags, fetching(app, more))
     with operation(app, cluster_name(desired), run, yes=yes) as lifecycle:
         outcome = lifecycle.create(desired)
     show_outcome(app, outcome)
