@@ -320,7 +320,7 @@ class Lifecycle:
             raise ImageNotFoundError(
                 f"The cluster's image {recorded.image} is not in the local store",
                 why="hosts can only be added, and fields changed, with it",
-                remedy="Build or load it again.",
+                remedy="Build, load or pull it again.",
             )
         prepared = self._prepared if needed else self._prepared_for_removal
         run = prepared(home, recorded, intention)
