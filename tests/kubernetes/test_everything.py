@@ -1,0 +1,263 @@
+"""A Clusterfile with everything a user may write, on a real Kubernetes.
+
+The tests of this file are one life of one cluster, in their order.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import ssl
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cryptography import x509
+from kubernetes_site import SANS, Kubernetes, eventually, home_of_its_own
+
+from sealer_plugin_nspawn.machines import Machines
+from sealer_plugin_nspawn.testing import real_machines
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+
+NAMES = ("control-0", "worker-0", "worker-1")
+PHASES = ("PreInit", "PreJoin", "PostJoin", "PreGuest", "PostInstall", "PreClean", "PostClean")
+MARK = 'echo "$(date +%s%N) {}" >>/root/marks\n'
+PODS, SERVICES = "100.100.0.0/16", "10.200.0.0/22"
+KUBEFILE = "FROM kubernetes:base\nCOPY etc etc\nCOPY plugins plugins\nCMD " + MARK.format("CMD")
+IMAGE = {
+    "etc/docker.conf.tmpl": '{{ index . "docker-dir" }} {{ .docker_dir }} {{ .Port | default "5000" }}\n',
+    "etc/chart.yaml": "server:\n  tag: '1'\n  kind: web\nreplicas: 2\n",
+    "etc/secret.yaml": "apiVersion: v1\nkind: Secret\nmetadata:\n  name: mysql\ndata:\n  kept: a2VwdA==\n",
+    "etc/plain.yaml": "old: true\n",
+}
+
+
+def plugin(name: str, kind: str, data: str = "", **spec: str) -> dict[str, Any]:
+    head = {"apiVersion": "sealer.aliyun.com/v1alpha1", "kind": "Plugin", "metadata": {"name": name}}
+    return {**head, "spec": {"type": kind, **spec, **({"data": data} if data else {})}}
+
+
+def config(path: str, data: object, **spec: str) -> dict[str, Any]:
+    head = {"apiVersion": "sealer.aliyun.com/v1alpha1", "kind": "Config", "metadata": {"name": path.rpartition("/")[2]}}
+    return {**head, "spec": {"path": path, "data": data, **spec}}
+
+
+class Everything(Kubernetes):
+    """The site, its image and its Clusterfile."""
+
+    masters = 1
+
+    def build(self) -> None:
+        context = self.home / "everything"
+        carried = plugin("carried", "SHELL", MARK.format("carried"), action="PreGuest")
+        for path, content in {**IMAGE, "Kubefile": KUBEFILE, "plugins/carried.yaml": yaml.safe_dump(carried)}.items():
+            (context / path).parent.mkdir(parents=True, exist_ok=True)
+            (context / path).write_text(content)
+        self.sealer("build", "-t", "everything:1", str(context))
+
+    def write_all(self, *members: int) -> None:
+        a, b, c = (host.address for host in self.hosts)
+        hosts: list[dict[str, Any]] = [self.described(number) for number in members]
+        hosts[1]["env"] = {"docker-dir": "/data/docker"}
+        spec = {
+            "image": "everything:1",
+            "env": {"docker-dir": "/var/lib/docker"},
+            "ssh": {"pk": self.hosts[0].ssh.private_key},
+            "network": {"podCIDR": PODS, "svcCIDR": SERVICES},
+            "certSANS": SANS,
+            "hosts": hosts,
+        }
+        cluster = {"apiVersion": "sealer.cloud/v2", "kind": "Cluster", "metadata": {"name": self.name}, "spec": spec}
+        taints = [
+            f"{a} key1=value1:NoSchedule",
+            f"{b} key2=value2:NoSchedule-",
+            f"{a}-{b} key3:NoSchedule",
+            f"{a},{b} key4:NoSchedule",
+            f"{a} key5=:NoSchedule",
+            f"{a} key6:NoSchedule-",
+            f"{b} key7:NoSchedule-",
+            f"{b} key-8=a-b:PreferNoSchedule",
+            f"{b} key9:NoExecute",
+        ]
+        removed = [f"{a}-{b} key4:NoSchedule-", f"{b} key9-"]
+        documents = [
+            cluster,
+            plugin("hostname", "HOSTNAME", "\n".join(map(" ".join, zip((a, b, c), NAMES, strict=True)))),
+            *(plugin(phase.lower(), "SHELL", MARK.format(phase), action=phase) for phase in PHASES),
+            plugin("environment", "SHELL", "tr '\\0' '\\n' </proc/$$/environ >/root/environment\n", action="PreInit"),
+            plugin("label", "LABEL", f"{a} ssd=true\n{b} ssd=false,hdd=true\n", action="PreGuest"),
+            plugin("checkCluster", "CLUSTERCHECK", action="PreGuest"),
+            plugin("taint", "TAINT", "\n".join(taints), action="PreGuest"),
+            plugin("untaint", "TAINT", "\n".join(removed), action="PostInstall"),
+            plugin("selected", "SHELL", "pwd >/root/selected\n", action="PostInstall", on="ssd=false"),
+            plugin(
+                *("masters", "SHELL", "kubectl get nodes >/root/nodes\n"),
+                **{"action": "PostInstall", "on": "node-role.kubernetes.io/master="},
+            ),
+            config("etc/plain.yaml", {"mysql-user": "root"}),
+            config("etc/chart.yaml", {"server": {"tag": "2"}, "extra": ""}, strategy="merge"),
+            config(
+                *("etc/secret.yaml", {"user": "root", "passwd": "of a test"}),
+                **{"strategy": "merge", "process": "value|toBase64|toSecret"},
+            ),
+        ]
+        self.clusterfile.write_text(yaml.safe_dump_all(documents, sort_keys=False))
+
+    def phases(self, number: int) -> list[tuple[int, str]]:
+        lines = self.on(number, "cat /root/marks 2>/dev/null || true").splitlines()
+        return [(int(line.split()[0]), line.split()[1]) for line in lines]
+
+    def names_of_phases(self, number: int) -> list[str]:
+        return [phase for _, phase in self.phases(number)]
+
+    def rootfs(self, number: int, path: str) -> str:
+        return self.on(number, f"cat /var/lib/sealer/data/{self.name}/rootfs/{path}")
+
+    def node(self, number: int) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.kubectl("get", "node", NAMES[number], "-o", "json"))
+        return found
+
+    def not_well(self, status: int) -> list[str]:
+        """What `sealer check` says is not well."""
+        said = self.sealer("check", "--name", self.name, "--output", "json", status=status)
+        [found] = [json.loads(line) for line in said.splitlines() if '"checks"' in line]
+        return [json.dumps(one) for one in found["checks"] if one["state"] not in ("well", "warning")]
+
+
+@pytest.fixture(scope="module")
+def machines() -> Iterator[Machines]:
+    with real_machines(3, "sealer-everything") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def site(machines: Machines, base_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Everything:
+    home = home_of_its_own(tmp_path_factory.mktemp("everything"), base_home)
+    site = Everything(home, [state.host for state in machines.list()], name="everything")
+    site.build()
+    return site
+
+
+def test_phases_come_in_their_order_on_their_hosts(site: Everything) -> None:
+    site.write_all(0, 1)
+    log = site.run()
+    assert "Wait until the cluster is stable: done" in log
+    assert site.ready() == site.addresses(0, 1)
+    assert site.names_of_phases(0) == ["PreInit", "carried", "PreGuest", "CMD", "PostInstall"]
+    assert site.names_of_phases(1) == ["PreInit", "carried", "PreGuest", "PostInstall"]
+    times: dict[str, list[int]] = {}
+    for at, phase in site.phases(0) + site.phases(1):
+        times.setdefault(phase, []).append(at)
+    for first, second in pairwise(["PreInit", "PreGuest", "CMD", "PostInstall"]):
+        assert max(times[first]) < min(times[second])
+
+
+def test_nodes_have_their_names_labels_and_taints(site: Everything) -> None:
+    for number, labels in enumerate(({"ssd": "true"}, {"ssd": "false", "hdd": "true"})):
+        node = site.node(number)
+        assert labels.items() <= node["metadata"]["labels"].items()
+        assert site.on(number, "hostname") == NAMES[number]
+    taints = [
+        {(it["key"], it.get("value", ""), it["effect"]) for it in site.node(number)["spec"]["taints"]}
+        for number in (0, 1)
+    ]
+    assert taints[0] == {
+        ("node-role.kubernetes.io/master", "", "NoSchedule"),
+        ("key1", "value1", "NoSchedule"),
+        ("key3", "", "NoSchedule"),
+        ("key5", "", "NoSchedule"),
+    }
+    assert taints[1] == {("key3", "", "NoSchedule"), ("key-8", "a-b", "PreferNoSchedule")}
+
+
+def test_scripts_on_the_hosts_that_a_label_selects(site: Everything) -> None:
+    rootfs = f"/var/lib/sealer/data/{site.name}/rootfs"
+    assert site.on(0, "ls /root/selected 2>/dev/null || true") == ""
+    assert site.on(1, "cat /root/selected") == rootfs
+    assert all(name in site.on(0, "cat /root/nodes") for name in NAMES[:2])
+    assert site.on(1, "ls /root/nodes 2>/dev/null || true") == ""
+
+
+def test_environment_and_templates_by_host(site: Everything) -> None:
+    for number, directory in enumerate(("/var/lib/docker", "/data/docker")):
+        assert site.rootfs(number, "etc/docker.conf") == f"{directory} {directory} 5000"
+        lines = site.on(number, "cat /root/environment").splitlines()
+        assert {f"docker-dir={directory}", f"docker_dir={directory}"} <= set(lines)
+
+
+def test_config_documents(site: Everything) -> None:
+    for number in (0, 1):
+        assert yaml.safe_load(site.rootfs(number, "etc/plain.yaml")) == {"mysql-user": "root"}
+        assert yaml.safe_load(site.rootfs(number, "etc/chart.yaml")) == {
+            "server": {"tag": "2", "kind": "web"},
+            "replicas": 2,
+            "extra": "",
+        }
+        secret = yaml.safe_load(site.rootfs(number, "etc/secret.yaml"))["data"]
+        decoded = {key: base64.b64decode(value).decode() for key, value in secret.items()}
+        assert decoded == {"kept": "kept", "user": "root", "passwd": "of a test"}
+
+
+def test_networks_and_certificates(site: Everything) -> None:
+    for number in (0, 1):
+        assert site.node(number)["spec"]["podCIDR"].startswith("100.100.")
+    assert site.kubectl("get", "service", "kubernetes", "-o", "jsonpath={.spec.clusterIP}").strip() == "10.200.0.1"
+    served = x509.load_pem_x509_certificate(ssl.get_server_certificate((site.hosts[0].address, 6443)).encode())
+    names = served.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    addresses = {str(it) for it in names.get_values_for_type(x509.IPAddress)}
+    assert {SANS[1], "10.200.0.1"} <= addresses
+    assert SANS[0] in names.get_values_for_type(x509.DNSName)
+
+
+def test_applying_the_same_again_changes_nothing(site: Everything) -> None:
+    look = (
+        "find /etc /root /usr/local /var/lib/kubelet /var/lib/sealer -xdev -newermt @{} ! -type d"
+        " | grep -v '/pods/\\|/device-plugins/' || true"
+    )
+
+    def pods() -> dict[str, list[int]]:
+        return {
+            item["metadata"]["uid"]: [it["restartCount"] for it in item["status"].get("containerStatuses", [])]
+            for item in site.items("pods")
+        }
+
+    before, now = pods(), time.time()
+    assert "nothing to do" in site.run()
+    assert [site.on(number, look.format(now)) for number in (0, 1)] == ["", ""]
+    assert pods() == before
+
+
+def test_check_and_status_tell_of_a_kubelet_that_was_stopped(site: Everything) -> None:
+    assert site.not_well(0) == []
+    site.on(1, "systemctl stop kubelet")
+    eventually(lambda: not site.ready()[site.hosts[1].address], 90)
+    found = site.not_well(1)
+    assert found
+    assert any(NAMES[1] in line or site.hosts[1].address in line for line in found)
+    site.on(1, "systemctl start kubelet")
+    eventually(lambda: site.ready() == site.addresses(0, 1), 60)
+    assert site.not_well(0) == []
+
+
+def test_hosts_that_come_have_phases_of_their_own(site: Everything) -> None:
+    before = [site.names_of_phases(number) for number in (0, 1)]
+    site.write_all(0, 1, 2)
+    site.run()
+    assert site.ready() == site.addresses(0, 1, 2)
+    assert site.names_of_phases(2) == ["PreJoin", "PostJoin"]
+    assert [site.names_of_phases(number) for number in (0, 1)] == before
+    assert site.node(2)["metadata"]["name"] == site.on(2, "hostname") == NAMES[2]
+
+
+def test_phases_of_leaving(site: Everything) -> None:
+    before = [site.names_of_phases(number) for number in range(3)]
+    site.run("delete", "--all", "--name", site.name)
+    for number in range(3):
+        assert site.names_of_phases(number) == [*before[number], "PreClean", "PostClean"]
+    latest = max(at for number in range(3) for at, phase in site.phases(number) if phase == "PreClean")
+    assert latest < min(at for number in range(3) for at, phase in site.phases(number) if phase == "PostClean")
