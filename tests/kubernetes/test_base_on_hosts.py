@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from host_state import differences, state_of
+from network_online import never_online
 
 from sealer.errors import CommandError
 from sealer.hosts import Host
@@ -257,6 +259,35 @@ def test_after_a_reboot_all_is_there_again(prepared: list[Host], machines: Machi
     assert on_host(first, "ip -o route show proto 155").split()[:3] == ["100.64.2.0/24", "via", second.address]
     assert on_host(first, "iptables-save | grep -v '^#' | sed 's/ .[0-9:]*.$//'") == rules
     assert on_host(first, "cat /proc/sys/net/ipv4/ip_forward") == "1"
+
+
+WITHOUT_ADDRESS = """\
+set -e
+address=$(ip -4 -o address show dev eth0 | sed "s/.*inet \\([^ ]*\\).*/\\1/")
+ip address delete $address dev eth0
+systemctl restart --no-block sealer-pod-network
+sleep 2
+systemctl is-active sealer-pod-network >/root/meanwhile || true
+ip address add $address dev eth0
+"""
+
+
+def test_a_host_that_cannot_tell_whether_its_network_is_up_waits_for_nothing(prepared: list[Host]) -> None:
+    host = prepared[0]
+    with never_online(partial(on_host, host)):
+        script(host, "init.sh")
+        network(host, 1, [(2, prepared[1])])
+        on_host(host, "timeout 20 systemctl start kubelet")
+
+
+def test_routes_wait_at_boot_for_the_address_of_their_host(prepared: list[Host]) -> None:
+    first, second = prepared
+    script(first, "init.sh")
+    network(first, 1, [(2, second)])
+    on_host(first, f"systemd-run --quiet --wait --collect sh -c '{WITHOUT_ADDRESS}'")
+    assert on_host(first, "cat /root/meanwhile; rm /root/meanwhile") == "activating"
+    on_host(first, "timeout 20 sh -c 'until systemctl is-active sealer-pod-network; do sleep 0.2; done'")
+    assert on_host(first, "ip -o route show proto 155").split()[:3] == ["100.64.2.0/24", "via", second.address]
 
 
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "etcd")

@@ -6,12 +6,14 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from docker_registry import OBSTACLE, PROGRAM
 from image_archives import docker_members, layer, oci_image, oci_members, write_tar
 from lab_site import PATIENCE, Site
+from network_online import never_online
 
 from sealer.image.oci import DOCKER_LIST, DOCKER_MANIFEST, INDEX, MANIFEST
 
@@ -83,7 +85,8 @@ def test_every_image_is_served_under_its_public_name(site: Site) -> None:
     pinned = f"quay.io/ns/pinned:v1@{PINNED.root}"
     build(site, "served:1", ["docker.io/library/web:1", "other.io/library/web:1", pinned])
     site.write(image="served:1", hosts=site.hosts[:2])
-    site.apply()
+    with never_online(partial(site.on, 0)):
+        site.apply()
 
     for image in ("docker.io/library/web:1", "other.io/library/web:1"):
         assert serves(site, 1, image)

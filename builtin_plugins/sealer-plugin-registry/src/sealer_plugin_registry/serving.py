@@ -69,10 +69,14 @@ def configuration(paths: Paths, port: int, secret: str, *, tls: bool, login: boo
 
 
 def unit(cluster: str, paths: Paths) -> bytes:
-    """The service's file (systemd.service(5))."""
+    """The service's file (systemd.service(5)).
+
+    It listens on every address, those to come too, so it needs no network to start. It does not want
+    `network-online.target`: where nobody says that the network is up, systemd waits for that two minutes at each start.
+    """
     return (
-        f"[Unit]\nDescription=Private registry of sealer's cluster {cluster}\nAfter=network-online.target\n"
-        f"Wants=network-online.target\n\n[Service]\nExecStart={paths.program} serve {paths.directory}/config.yml\n"
+        f"[Unit]\nDescription=Private registry of sealer's cluster {cluster}\nAfter=network.target\n\n"
+        f"[Service]\nExecStart={paths.program} serve {paths.directory}/config.yml\n"
         "Restart=always\nRestartSec=2\n\n[Install]\nWantedBy=multi-user.target\n"
     ).encode()
 

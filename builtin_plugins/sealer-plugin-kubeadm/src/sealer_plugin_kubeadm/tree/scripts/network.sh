@@ -37,8 +37,8 @@ apply() {
     ! changed || systemctl daemon-reload
     enable_unit $UNIT
     # Always: somebody may have taken away a route, and what is there already is not touched.
-    systemctl restart $UNIT || fail "the routes to the pods of other hosts cannot be set:" \
-        "$(journalctl --unit $UNIT --lines 5 --no-pager --output cat 2>/dev/null)"
+    said=$("$PROGRAM" up 2>&1) || fail "the routes to the pods of other hosts cannot be set: $said"
+    systemctl start $UNIT || fail "$UNIT does not start: $(systemctl status $UNIT --lines 5 --no-pager 2>&1)"
     settled
 }
 

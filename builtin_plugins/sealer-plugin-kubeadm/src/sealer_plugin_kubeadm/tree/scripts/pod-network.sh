@@ -3,6 +3,7 @@
 # scripts/network.sh of the image when the members of the cluster change.
 #
 #   pod-network.sh [up]     what is listed is set, what was set before and is not listed any more goes
+#   pod-network.sh boot     the same, once this host has the addresses from which the others are reached
 #   pod-network.sh down     all of it goes
 set -eu
 
@@ -15,6 +16,13 @@ settings() { # settings -4|-6
     -4) grep -v : "$SETTINGS" || true ;;
     -6) grep : "$SETTINGS" || true ;;
     esac
+}
+
+# Longer than a host needs for its addresses; a route that cannot be set after that is an error, as ever.
+boot() {
+    tries=60
+    until "$0" up 2>/dev/null || [ $((tries = tries - 1)) -eq 0 ]; do sleep 1; done
+    up
 }
 
 up() {
