@@ -9,7 +9,8 @@ _NEVER = """\
 systemctl stop network-online.target
 mkdir -p /run/systemd/system/network-online.target.wants
 cd /run/systemd/system
-printf '[Unit]\\nBefore=network-online.target\\n[Service]\\nType=oneshot\\nExecStart=/bin/sleep 600\\n' >never-online.service
+unit='[Unit]\\nBefore=network-online.target\\n[Service]\\nType=oneshot\\nExecStart=/bin/sleep 600\\n'
+printf "$unit" >never-online.service
 ln -sf ../never-online.service network-online.target.wants/
 systemctl daemon-reload
 """
