@@ -12,7 +12,7 @@ from sealer.extension.operation import Recorded
 from sealer.hosts import MASTER, NODE, Host
 
 # Fields of Cluster that are compared host by host, or that are only ways to reach what is the same.
-_NOT_COMPARED = {"hosts", "groups", "ssh", "name", "image", "labels", "annotations", "authorize_key"}
+_NOT_COMPARED = {"hosts", "groups", "ssh", "name", "image", "labels", "annotations", "authorize_key", "positions"}
 _SPELLED = {
     "pod_cidr": "spec.network.podCIDR",
     "service_cidr": "spec.network.svcCIDR",

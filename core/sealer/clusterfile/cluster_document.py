@@ -6,6 +6,7 @@ import posixpath
 from dataclasses import dataclass
 
 from sealer.clusterfile.driver_choices import DriverCheck, DriverKind, read_choice
+from sealer.clusterfile.free_values import positions
 from sealer.clusterfile.host_sections import HostSections, read_ssh
 from sealer.clusterfile.model import (
     Cluster,
@@ -16,8 +17,10 @@ from sealer.clusterfile.model import (
     RegistrySpec,
 )
 from sealer.clusterfile.networks import Range, check_ranges, parse_cidrs, wrong_cidrs
+from sealer.clusterfile.nodes import Entries
 from sealer.clusterfile.report import Report, not_one_of
 from sealer.clusterfile.values import Value
+from sealer.errors import Position
 from sealer.hosts import MASTER, NODE, canonical_address
 from sealer.settings import DEFAULT_CLUSTER_NAME, DEFAULT_DATA_ROOT
 
@@ -79,6 +82,7 @@ class ClusterReader:
             authorize_key=self._ssh().value("authorizeKey", True),
             labels=metadata.text_map("labels"),
             annotations=metadata.text_map("annotations"),
+            positions=self._positions(),
         )
         return cluster, sections
 
@@ -106,6 +110,18 @@ class ClusterReader:
         sections.unclear |= self.recorded or bool((spec.broken | self._made.broken) & {"hosts", "masters", "nodes"})
         sections.check_masters(spec.get("hosts") or spec.get("nodes") or self._made.get("hosts") or self._whole)
         return sections
+
+    def _positions(self) -> dict[str, Position]:
+        """Where fields stand; not those of single hosts, of which there may be thousands."""
+        spec = self.document.get("spec") if self.document else None
+        if spec is None or not isinstance(spec.node, Entries):
+            return {}
+        found = {"spec": self.report.position(spec)}
+        for name, (key, node) in spec.node.entries.items():
+            if name not in ("env", "hosts", "masters", "nodes"):
+                found.update(positions(node, f"spec.{name}", self.report.file))
+                found[f"spec.{name}"] = self.report.position(key)
+        return found
 
     def _group_role(self, group: Value) -> str:
         given = [role for key in ("role", "roles") for role in group.items(key)]

@@ -104,6 +104,7 @@ class Cluster:
     :param cmd_args: over the image's ARGs.
     :param app_names: the applications that are installed; None: those of the image's LAUNCH.
     :param authorize_key: whether sealer puts a key of its own on the hosts at create.
+    :param positions: where each field that is not about single hosts stands, by its path (`spec.runtime.name`).
     """
 
     name: str = DEFAULT_CLUSTER_NAME
@@ -128,6 +129,11 @@ class Cluster:
     authorize_key: bool = True
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    positions: Mapping[str, Position] = field(default_factory=dict, compare=False, repr=False)
+
+    def at(self, path: str) -> Position:
+        """Where a field stands; where that is not known, what it stands in."""
+        return _nearest(self.positions, path, Position("Clusterfile"))
 
     @property
     def masters(self) -> tuple[Host, ...]:
@@ -203,9 +209,7 @@ class KubeadmDocument:
 
     def at(self, path: str) -> Position:
         """Where a field stands; where that is not known, what it stands in."""
-        while path and path not in self.positions:
-            path = path[: max(path.rfind("."), path.rfind("["), 0)]
-        return self.positions.get(path, self.position)
+        return _nearest(self.positions, path, self.position)
 
 
 @dataclass(frozen=True)
@@ -223,3 +227,10 @@ class Clusterfile:
     kubeadm: tuple[KubeadmDocument, ...] = ()
     warnings: tuple[Problem, ...] = ()
     text: str = field(default="", repr=False)
+
+
+def _nearest(positions: Mapping[str, Position], path: str, default: Position) -> Position:
+    """Where a field stands, or else the nearest that it stands in."""
+    while path and path not in positions:
+        path = path[: max(path.rfind("."), path.rfind("["), 0)]
+    return positions.get(path, default)

@@ -142,6 +142,9 @@ def test_the_other_fields() -> None:
     assert (made.data_root, made.cmd, made.cmd_args) == ("/data", ("kubectl get nodes",), ("A=1", "B="))
     assert (made.runtime.name, made.transport.name) == ("k3s", "ssh")
     assert made.provider == DriverChoice()
+    assert str(made.at("spec.network.svcCIDR")).endswith(":5:49")
+    assert made.at("spec.registry.driver.sizes") == made.at("spec.registry.driver")
+    assert str(made.at("spec.nothing")).endswith(":4:3")
 
 
 def test_config_data_is_text_or_a_mapping() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import yaml
 
 from sealer.clusterfile.reading import read_kubeadm
-from sealer.errors import SealerError
+from sealer.errors import InputError, Problem, SealerError
 from sealer.events import Json
 from sealer.extension import Operation
 from sealer.hosts import Host
@@ -34,6 +34,7 @@ _OURS = (
 )
 _TOKEN_LIFE = "2m0s"  # noqa: S105  # a duration
 _NO_COREDNS = "addon/coredns"
+_CONTAINER_RUNTIME = "containerd"  # what kubeadm's kubelets speak to, and what trusts the private registry
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ def planned(operation: Operation, options: Options) -> None:
 
     :raises InputError: with everything that cannot.
     """
+    _refuse_container_runtime(operation)
     version = _label(operation)
     if version and all(host.address for host in operation.hosts):  # those still to be made are not known yet
         prepare(operation.desired.kubeadm, (), _needs(operation, options, version))
@@ -153,6 +155,21 @@ def _needs(operation: Operation, options: Options, version: str) -> ClusterNeeds
         skip_phases=options.skip_phases,
         ignore_preflight_errors=(*options.ignore_preflight_errors, *_OURS),
     )
+
+
+def _refuse_container_runtime(operation: Operation) -> None:
+    """See that the container runtime that is asked for is the one that hosts get."""
+    spec = operation.spec
+    wanted = spec.container_runtime
+    if wanted.lower() in ("", _CONTAINER_RUNTIME):
+        return
+    image = operation.image.reference if operation.image else spec.image
+    message = (
+        f"{wanted} is not supported by this image, {image}, which brings {_CONTAINER_RUNTIME}; "
+        "leave the field out, or take an image of another runtime"
+    )
+    problem = Problem(spec.at("spec.containerRuntime"), "spec.containerRuntime", message)
+    raise InputError(str(problem), problems=[problem])
 
 
 def _left_out(operation: Operation, own: HostFacts) -> tuple[str, ...]:

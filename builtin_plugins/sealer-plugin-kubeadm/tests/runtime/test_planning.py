@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sealer.clusterfile.model import Cluster, HostAlias
-from sealer.errors import HostError, InputError, RefusedError
+from sealer.errors import HostError, InputError, Position, RefusedError
 from sealer.events import EventStream
 from sealer.extension import Operation
 from sealer.hosts import Host
@@ -65,6 +65,22 @@ def test_a_mistake_in_the_options_of_kubeadm_is_told_before_anything_is_done() -
     operation = with_labels(make_operation("create"), **{KUBERNETES_VERSION_LABEL: "v1.20.2"})
     with pytest.raises(InputError, match="addon/corends"):
         runtime(skipPhases=["addon/corends"]).install(operation)
+
+
+@pytest.mark.parametrize("wanted", ["docker", "cri-o"])
+def test_another_container_runtime_than_the_images_is_refused(wanted: str) -> None:
+    spec = Cluster(name="c", container_runtime=wanted, positions={"spec.containerRuntime": Position("f.yaml", 7, 3)})
+    message = rf"^f\.yaml:7:3: spec\.containerRuntime: {wanted} is not supported by this image, testing:v1, which"
+    for operation in (make_operation("create", spec=spec), make_operation("scale", spec=spec)):
+        for planned in (runtime().install, runtime().join):
+            with pytest.raises(InputError, match=message) as caught:
+                planned(operation)
+            assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize("wanted", ["", "containerd", "Containerd"])
+def test_the_images_own_container_runtime_may_be_named(wanted: str) -> None:
+    assert runtime().install(make_operation("create", spec=Cluster(name="c", container_runtime=wanted)))
 
 
 def test_a_master_finds_itself_and_a_node_its_balancer() -> None:
