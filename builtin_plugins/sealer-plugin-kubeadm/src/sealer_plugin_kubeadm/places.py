@@ -21,6 +21,7 @@ KUBELET_DROP_IN = "/etc/systemd/system/kubelet.service.d/20-sealer.conf"
 
 NAME = "apiserver.cluster.local"
 PORT = 6443
+ENDPOINT = f"{NAME}:{PORT}"
 
 
 def program(paths: HostPaths, name: str) -> str:

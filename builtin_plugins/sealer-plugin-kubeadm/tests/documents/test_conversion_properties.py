@@ -37,9 +37,9 @@ DURATIONS = st.sampled_from(["0", "5m0s", "1h30m", "1.5h", "300ms"])
 CHOSEN = {"effect": ("NoSchedule", "NoExecute"), "imagePullPolicy": ("Always", "Never"), "type": ("CoreDNS",),
           "encryptionAlgorithm": ("RSA-4096", "ECDSA-P256")}  # fmt: skip
 DECIDED = {
-    "advertiseAddress", "bootstrapToken", "caCertPath", "certificateKey", "certificatesDir", "dryRun", "external",
-    "file", "ignorePreflightErrors", "kubernetesVersion", "podSubnet", "serviceSubnet", "skipPhases",
-    "tlsBootstrapToken",
+    "advertiseAddress", "bindPort", "bootstrapToken", "caCertPath", "certificateKey", "certificatesDir",
+    "controlPlaneEndpoint", "dryRun", "external", "file", "ignorePreflightErrors", "kubernetesVersion", "podSubnet",
+    "serviceSubnet", "skipPhases", "tlsBootstrapToken",
 }  # fmt: skip
 MOVED = {"timeoutForControlPlane", "timeout"}  # given where a version has them, and moved by the other
 
@@ -121,7 +121,7 @@ def pruned(content: dict[str, Json], path: str) -> dict[str, Json]:
     return {
         name: pruned(value, f"{path}.{name}") if isinstance(value, dict) else value
         for name, value in content.items()
-        if name not in DECIDED and f"{path}.{name}" != f"{JOIN}.nodeRegistration.name"
+        if name not in DECIDED and not f"{path}.{name}".endswith(".nodeRegistration.name")
     }
 
 

@@ -65,11 +65,10 @@ def node(number: int) -> NodeNeeds:
 def rendered(written_in: int, api: int, what: str) -> Rendered:
     path = GOLDEN / f"v1beta{written_in}" / "user.yaml"
     prepared = prepare(read_kubeadm(path.read_text(encoding="utf-8"), path.name), (), needs(api))
-    assert prepared.control_plane_endpoint == "apiserver.cluster.local:7443"
     key = Secret(KEY) if api > 1 else None
     if what == "init":
         return init_documents(prepared, node(1), InitSecrets(Secret(TOKEN), certificate_key=key))
-    discovery = Discovery(Secret(TOKEN), (HASH,), "198.18.0.11:7443", key)
+    discovery = Discovery(Secret(TOKEN), (HASH,), "198.18.0.11:6443", key)
     master = what == "join-master"
     return join_documents(prepared, node(2 if master else 3), discovery, master=master)
 

@@ -107,6 +107,22 @@ MUSTS = [
     ("ClusterConfiguration", "certificatesDir: /pki", 'it is always "/etc/kubernetes/pki"'),
     ("ClusterConfiguration", "imageRepository: sea.hub:5000/k8s", "images keep their public names, also offline"),
     ("ClusterConfiguration", "dns: {imageRepository: 'sea.hub:5000'}", "images keep their public names"),
+    ("ClusterConfiguration", "controlPlaneEndpoint: lb.example.com", 'it is always "apiserver.cluster.local:6443"; '),
+    (
+        "ClusterConfiguration",
+        "controlPlaneEndpoint: lb.example.com:6443",
+        "other names of the API server go into spec.cert",
+    ),
+    (
+        "ClusterConfiguration",
+        "controlPlaneEndpoint: apiserver.cluster.local:7443",
+        "hosts file and balancer lead there",
+    ),
+    ("ClusterConfiguration", "apiServer: {extraArgs: {secure-port: 7443}}", 'it is always "6443"'),
+    ("InitConfiguration", "localAPIEndpoint: {bindPort: 7443}", "it is always 6443; hosts, their balancers and"),
+    ("InitConfiguration", "localAPIEndpoint: {advertiseAddress: 198.18.0.12}", 'the first master\'s, "198.18.0.11"'),
+    ("InitConfiguration", "nodeRegistration: {name: a}", "a Plugin document of type HOSTNAME gives names"),
+    ("JoinConfiguration", "controlPlane: {localAPIEndpoint: {bindPort: 7443}}", "it is always 6443"),
     ("InitConfiguration", "certificateKey: abcd", "sealer makes tokens and keys of its own"),
     ("JoinConfiguration", "caCertPath: /ca.crt", 'it is always "/etc/kubernetes/pki/ca.crt"'),
     ("JoinConfiguration", "controlPlane: {certificateKey: abcd}", "sealer makes tokens and keys of its own"),
@@ -134,13 +150,19 @@ def test_what_sealer_decides_may_be_said_as_it_is() -> None:
     assert field("kubernetesVersion", text) == "v1.28.0"
     assert field("imageRepository", text) == "sea.hub.example.com"
     assert field("certificatesDir", text) is None
+    for endpoint in ("apiserver.cluster.local", "apiserver.cluster.local:6443", "null"):
+        text = f"controlPlaneEndpoint: {endpoint}\napiServer: {{extraArgs: {{secure-port: '6443'}}}}"
+        assert field("controlPlaneEndpoint", text) == "apiserver.cluster.local:6443"
+    text = "localAPIEndpoint: {advertiseAddress: 198.18.0.11, bindPort: 6443}"
+    assert field("localAPIEndpoint", text, kind="InitConfiguration") == {"advertiseAddress": "198.18.0.11"}
+    six = dataclasses.replace(NEEDS, masters=("fd00::1",), service_cidr="fd01::/112", pod_cidr="fd02::/48")
+    text = "localAPIEndpoint: {advertiseAddress: 'FD00:0::1'}"
+    assert field("localAPIEndpoint.advertiseAddress", text, needs=six, kind="InitConfiguration") == NODE.address
 
 
 def test_sealers_own_needs_can_be_had_otherwise() -> None:
-    text = "localAPIEndpoint: {advertiseAddress: 198.18.9.9, bindPort: 7443}\nnodeRegistration: {name: my, criSocket: unix:///a.sock}"
-    for path, value in [("localAPIEndpoint", {"advertiseAddress": "198.18.9.9", "bindPort": 7443}),
-                        ("nodeRegistration.name", "my"), ("nodeRegistration.criSocket", "unix:///a.sock")]:  # fmt: skip
-        assert field(path, text, kind="InitConfiguration") == value
+    text = "nodeRegistration: {criSocket: unix:///a.sock}"
+    assert field("nodeRegistration.criSocket", text, kind="InitConfiguration") == "unix:///a.sock"
     kubelet = dataclasses.replace(NEEDS, cgroup_driver="systemd")
     assert field("cgroupDriver", "", "cgroupDriver: cgroupfs", kubelet, "KubeletConfiguration") == "systemd"
     assert field("cgroupDriver", "cgroupDriver: cgroupfs", "", kubelet, "KubeletConfiguration") == "cgroupfs"
@@ -152,22 +174,6 @@ def test_a_host_with_another_cgroup_driver_tells_its_own_kubelet() -> None:
     node = dataclasses.replace(NODE, cgroup_driver="cgroupfs")
     assert "cgroup-driver: cgroupfs" in join_documents(prepare((), (), needs), node, DISCOVERY, master=False).text
     assert "cgroup-driver" not in join_documents(prepare((), (), NEEDS), node, DISCOVERY, master=False).text
-
-
-@pytest.mark.parametrize(
-    ("given", "host", "endpoint"),
-    [
-        ("lb.example.com", "lb.example.com", "lb.example.com:6443"),
-        ("lb.example.com:80", "lb.example.com", "lb.example.com:80"),
-        ("fd00::1", "fd00::1", "[fd00::1]:6443"),
-        ("[fd00::1]:80", "fd00::1", "[fd00::1]:80"),
-    ],
-)
-def test_a_users_endpoint_is_the_clusters(given: str, host: str, endpoint: str) -> None:
-    prepared = prepare(documents("ClusterConfiguration", f"controlPlaneEndpoint: '{given}'", "f"), (), NEEDS)
-    assert prepared.control_plane_endpoint == endpoint
-    sans = field("apiServer.certSANs", f"controlPlaneEndpoint: '{given}'")
-    assert isinstance(sans, list) and host in sans
 
 
 def test_kube_proxy_gets_what_the_hosts_can_do() -> None:
@@ -192,10 +198,10 @@ def test_the_audit_log_has_its_flags_and_its_volumes() -> None:
 
 
 def test_a_node_is_no_master_whatever_the_document_says() -> None:
-    user = documents("JoinConfiguration", "controlPlane: {localAPIEndpoint: {bindPort: 7443}}", "f")
+    user = documents("JoinConfiguration", "controlPlane: {localAPIEndpoint: {bindPort: 6443}}", "f")
     prepared = prepare(user, (), NEEDS)
     assert "controlPlane" not in join_documents(prepared, NODE, DISCOVERY, master=False).text
-    assert "bindPort: 7443" in join_documents(prepared, NODE, DISCOVERY, master=True).text
+    assert "advertiseAddress" in join_documents(prepared, NODE, DISCOVERY, master=True).text
 
 
 def test_tokens_of_a_user_stay_and_are_in_no_steps_inputs() -> None:

@@ -73,9 +73,9 @@ MISTAKES = [
         "sealer converts it",
     ),
     (
-        INIT,
-        "localAPIEndpoint: {bindPort: '6443'}",
-        "3:20: localAPIEndpoint.bindPort: a whole number is needed, not a text",
+        KUBELET,
+        "evictionMaxPodGracePeriod: '30'",
+        "3:1: evictionMaxPodGracePeriod: a whole number is needed, not a text",
     ),
     (
         JOIN,

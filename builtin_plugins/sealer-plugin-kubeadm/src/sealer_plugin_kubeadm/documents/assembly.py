@@ -58,14 +58,12 @@ class Prepared:
     """Documents that are found right, and wait for the facts of each host.
 
     :param kubernetes: the image's version.
-    :param control_plane_endpoint: `host:port`, the user's where a document has one.
     :param pods, services: the ranges in the end.
     :param external_etcd: whether etcd is somebody else's.
     :param warnings: what has no effect, or hardly the one that was meant.
     """
 
     kubernetes: KubernetesVersion
-    control_plane_endpoint: str
     pods: str
     services: str
     external_etcd: bool
@@ -89,8 +87,7 @@ def prepare(users: Sequence[KubeadmDocument], images: Sequence[KubeadmDocument],
     findings = Findings()
     layers = Layers(cluster, kubernetes, findings)
     image, user = layers.read(images, mine=False), layers.read(users, mine=True)
-    endpoint = _endpoint(merged(*user), cluster)
-    below = merged(needs.defaults(cluster), *image, needs.of_cluster(cluster, endpoint, kubernetes))
+    below = merged(needs.defaults(cluster), *image, needs.of_cluster(cluster, kubernetes))
     if networks.needs_dual_stack_gate(merged(below, *user)[CLUSTER], kubernetes):
         below = merged(below, {CLUSTER: {"featureGates": {networks.DUAL_STACK_GATE: True}}})
     together = merged(below, *user)
@@ -100,7 +97,7 @@ def prepare(users: Sequence[KubeadmDocument], images: Sequence[KubeadmDocument],
     findings.finish()
     ranges = networks.ranges(together[CLUSTER])
     external = get(together[CLUSTER], "etcd.external") is not None
-    return Prepared(kubernetes, endpoint, *ranges, external, findings.warnings, cluster, below, tuple(user))
+    return Prepared(kubernetes, *ranges, external, findings.warnings, cluster, below, tuple(user))
 
 
 def init_documents(prepared: Prepared, node: NodeNeeds, secrets: InitSecrets = NO_SECRETS) -> Rendered:
@@ -135,9 +132,7 @@ def join_documents(
     kubernetes = prepared.kubernetes
     own: Tree = {"nodeRegistration": needs.of_node(prepared._needs, node, kubernetes)}
     if master:
-        bound = get(merged(prepared._below, *prepared._users)[INIT], "localAPIEndpoint.bindPort")
-        local: Tree = {"advertiseAddress": node.address, **({} if bound is None else {"bindPort": bound})}
-        own["controlPlane"] = {"localAPIEndpoint": local}
+        own["controlPlane"] = {"localAPIEndpoint": {"advertiseAddress": node.address}}
     trees = merged(prepared._below, {JOIN: own}, *prepared._users)
     if not master:
         trees[JOIN].pop("controlPlane", None)
@@ -191,14 +186,3 @@ def _without_tokens(tree: Tree) -> Tree:
 
 def _unreachable(kind: str, path: str, message: str) -> None:
     raise AssertionError(f"{kind}.{path} was found convertible: {message}")
-
-
-def _endpoint(user: Trees, cluster: ClusterNeeds) -> str:
-    given = user.get(CLUSTER, {}).get("controlPlaneEndpoint")
-    if not isinstance(given, str) or not given:
-        return cluster.control_plane_endpoint
-    host = needs.host_of(given)
-    if given not in (host, f"[{host}]"):
-        return given
-    port = get(user.get(INIT, {}), "localAPIEndpoint.bindPort") or needs.PORT
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -11,8 +11,8 @@ from sealer_plugin_kubeadm.documents.networks import DEFAULT_PODS, DEFAULT_SERVI
 from sealer_plugin_kubeadm.documents.phases import ALL, phases_of
 from sealer_plugin_kubeadm.documents.trees import CLUSTER, INIT, JOIN, KUBE_PROXY, KUBELET, Tree, Trees, put
 from sealer_plugin_kubeadm.documents.versions import KubernetesVersion
+from sealer_plugin_kubeadm.places import ENDPOINT, NAME
 
-PORT = 6443
 _CLUSTERFILE = Position("Clusterfile")
 _AUDIT_LOG = "/var/log/kubernetes/audit"
 
@@ -24,7 +24,6 @@ class ClusterNeeds:
     :param kubernetes_version: the image's.
     :param masters: addresses, the first master's first.
     :param nodes: addresses of the other hosts.
-    :param control_plane_endpoint: `host:port` under which all hosts reach the control plane.
     :param pod_cidr, service_cidr: `spec.network`; empty: not given.
     :param cert_sans: `spec.certSANS`.
     :param cgroup_driver: the first master's, `systemd` or `cgroupfs`; empty: not known.
@@ -43,7 +42,6 @@ class ClusterNeeds:
     kubernetes_version: str
     masters: tuple[str, ...]
     nodes: tuple[str, ...] = ()
-    control_plane_endpoint: str = f"apiserver.cluster.local:{PORT}"
     pod_cidr: str = ""
     service_cidr: str = ""
     cert_sans: tuple[str, ...] = ()
@@ -128,13 +126,10 @@ def defaults(needs: ClusterNeeds) -> Trees:
     return {INIT: {}, CLUSTER: cluster, JOIN: {}, KUBELET: {"failSwapOn": False}, KUBE_PROXY: {}}
 
 
-def of_cluster(needs: ClusterNeeds, endpoint: str, kubernetes: KubernetesVersion) -> Trees:
-    """What the cluster needs, where users may have it otherwise.
-
-    :param endpoint: the control plane's, as the documents have it in the end.
-    """
-    cluster: Tree = {"controlPlaneEndpoint": endpoint}
-    sans = ["127.0.0.1", host_of(endpoint), *needs.masters, *needs.cert_sans]
+def of_cluster(needs: ClusterNeeds, kubernetes: KubernetesVersion) -> Trees:
+    """What the cluster needs; most of it users may have otherwise."""
+    cluster: Tree = {"controlPlaneEndpoint": ENDPOINT}
+    sans = ["127.0.0.1", NAME, *needs.masters, *needs.cert_sans]
     put(cluster, "apiServer.certSANs", list(dict.fromkeys(sans)))
     if needs.pod_cidr:
         put(cluster, "networking.podSubnet", needs.pod_cidr)
@@ -158,13 +153,6 @@ def of_node(needs: ClusterNeeds, node: NodeNeeds, kubernetes: KubernetesVersion)
         flags["cgroup-driver"] = [node.cgroup_driver]  # kubelet's document is one for all hosts
     registration["kubeletExtraArgs"] = flags
     return registration
-
-
-def host_of(endpoint: str) -> str:
-    """The host of `host`, `host:port`, `[v6]:port` or a bare IPv6 address."""
-    if endpoint.startswith("["):
-        return endpoint[1:].partition("]")[0]
-    return endpoint if endpoint.count(":") > 1 else endpoint.partition(":")[0]
 
 
 def _socket(path: str, kubernetes: KubernetesVersion) -> str:

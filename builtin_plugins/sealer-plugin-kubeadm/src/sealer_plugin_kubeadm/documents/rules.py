@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from sealer_plugin_kubeadm.documents.needs import ClusterNeeds
 from sealer_plugin_kubeadm.documents.phases import ALL, wrong_check, wrong_phase
 from sealer_plugin_kubeadm.documents.trees import CLUSTER, INIT, JOIN, KUBE_PROXY, KUBELET, Tree, get, take, texts
 from sealer_plugin_kubeadm.documents.versions import KubernetesVersion
+from sealer_plugin_kubeadm.places import ENDPOINT, NAME, PORT
 
 Complain = Callable[[str, str], None]
 """Called with the path of a field and what is wrong with it."""
@@ -19,6 +21,9 @@ Complain = Callable[[str, str], None]
 _NOBODY: Json = None
 _TOKENS = "sealer makes tokens and keys of its own, which live for minutes; leave it out"
 _EACH = "each host has its own; leave it out"
+_NAMED = "each host has its own; a Plugin document of type HOSTNAME gives names"
+_PORT = "hosts, their balancers and sealer's checks look for every API server there; leave it out"
+_ENDPOINT = "each host's hosts file and balancer lead there; other names of the API server go into spec.certSANS"
 
 
 @dataclass(frozen=True)
@@ -27,29 +32,39 @@ class Must:
 
     :param value: the only value it may have; None: it may not be given at all.
     :param why: what to do instead.
+    :param same: the same value, written otherwise.
     """
 
     path: str
     value: Json
     why: str
+    same: Json = None
 
 
-# What is here is the same for every cluster; `kubernetesVersion` is looked at by itself.
+# What is here is the same for every cluster; `kubernetesVersion` and the first master's address are looked at by
+# themselves.
 MUSTS: Mapping[str, tuple[Must, ...]] = {
     INIT: (
         Must("certificateKey", _NOBODY, _TOKENS),
         Must("dryRun", False, "sealer's own --dry-run shows what a run would do"),
+        Must("localAPIEndpoint.bindPort", PORT, _PORT),
+        Must("nodeRegistration.name", _NOBODY, _NAMED),
     ),
-    CLUSTER: (Must("certificatesDir", "/etc/kubernetes/pki", "sealer makes and renews the certificates there"),),
+    CLUSTER: (
+        Must("apiServer.extraArgs.secure-port", [str(PORT)], _PORT),
+        Must("certificatesDir", "/etc/kubernetes/pki", "sealer makes and renews the certificates there"),
+        Must("controlPlaneEndpoint", ENDPOINT, _ENDPOINT, NAME),
+    ),
     JOIN: (
         Must("caCertPath", "/etc/kubernetes/pki/ca.crt", "sealer looks for it there"),
         Must("controlPlane.certificateKey", _NOBODY, _TOKENS),
         Must("controlPlane.localAPIEndpoint.advertiseAddress", _NOBODY, _EACH),
+        Must("controlPlane.localAPIEndpoint.bindPort", PORT, _PORT),
         Must("discovery.bootstrapToken", _NOBODY, _TOKENS),
         Must("discovery.file", _NOBODY, "sealer finds the cluster by its own record; leave it out"),
         Must("discovery.tlsBootstrapToken", _NOBODY, _TOKENS),
         Must("dryRun", False, "sealer's own --dry-run shows what a run would do"),
-        Must("nodeRegistration.name", _NOBODY, "each host has its own; a Plugin document of type HOSTNAME gives names"),
+        Must("nodeRegistration.name", _NOBODY, _NAMED),
     ),
     KUBELET: (Must("staticPodPath", "/etc/kubernetes/manifests", "kubeadm puts the control plane there"),),
 }  # fmt: skip
@@ -61,9 +76,16 @@ def enforce(kind: str, tree: Tree, needs: ClusterNeeds, kubernetes: KubernetesVe
     """Take what sealer alone decides out of a document's tree, and tell of what differs from it."""
     for must in MUSTS.get(kind, ()):
         value = take(tree, must.path)
-        if value is not None and (must.value is None or value != must.value):
-            only = "" if must.value is None else f"it is always {json.dumps(must.value)}; "
+        if value is not None and (must.value is None or value not in (must.value, must.same)):
+            shown = must.value[0] if isinstance(must.value, list) else must.value
+            only = "" if shown is None else f"it is always {json.dumps(shown)}; "
             complain(must.path, f"this is for sealer to set: {only}{must.why}")
+    if kind == INIT:
+        address = take(tree, "localAPIEndpoint.advertiseAddress")
+        first = needs.masters[0] if needs.masters else ""
+        if isinstance(address, str) and first and not _same_address(address, first):
+            only = f"it is always the first master's, {json.dumps(first)}"
+            complain("localAPIEndpoint.advertiseAddress", f"this is for sealer to set: {only}; leave it out")
     if kind == CLUSTER:
         version = take(tree, "kubernetesVersion")
         if isinstance(version, str) and f"v{version.removeprefix('v')}" != str(kubernetes):
@@ -98,6 +120,13 @@ def check(
         _check_etcd(tree, complain)
     if kind == KUBE_PROXY:
         _check_mode(tree.get("mode"), needs, kubernetes, complain)
+
+
+def _same_address(one: str, other: str) -> bool:
+    try:
+        return ipaddress.ip_address(one) == ipaddress.ip_address(other)
+    except ValueError:
+        return one == other
 
 
 def _check_etcd(tree: Mapping[str, Json], complain: Complain) -> None:
