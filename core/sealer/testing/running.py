@@ -93,6 +93,7 @@ def _group(name: str, operation: Operation) -> tuple[Host, ...]:
         "added": operation.added,
         "kept": operation.kept,
         "removed": operation.removed,
+        "any": (*operation.hosts, *operation.removed),
         "first-master": (first,) if first else (),
     }
     return groups[name]

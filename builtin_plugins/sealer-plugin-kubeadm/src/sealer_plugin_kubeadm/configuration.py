@@ -87,15 +87,17 @@ class Configuration:
         return Issuer(authorities, options.validity, self.prepared.kubernetes, names, self.prepared.external_etcd)
 
 
-def planned(operation: Operation, options: Options) -> None:
+def planned(operation: Operation, options: Options) -> tuple[Problem, ...]:
     """See, before anything is done, that what the user wrote can be right.
 
+    :returns: warnings.
     :raises InputError: with everything that cannot.
     """
     _refuse_container_runtime(operation)
     version = _label(operation)
-    if version and all(host.address for host in operation.hosts):  # those still to be made are not known yet
-        prepare(operation.desired.kubeadm, (), _needs(operation, options, version))
+    if not version or not all(host.address for host in operation.hosts):  # those still to be made are not known yet
+        return ()
+    return prepare(operation.desired.kubeadm, (), _needs(operation, options, version)).warnings
 
 
 def configure(operation: Operation, options: Options, first: HostFacts, own: HostFacts) -> Configuration:

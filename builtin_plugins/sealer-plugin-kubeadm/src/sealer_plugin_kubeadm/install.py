@@ -32,11 +32,13 @@ class Installation:
     """How hosts get into the cluster of an operation.
 
     :param credentials: the cluster's own keys on this machine.
+    :param told: warnings that were given with the plan.
     """
 
     operation: Operation
     options: Options
     credentials: Path
+    told: tuple[str, ...] = ()
 
     @property
     def inputs(self) -> Mapping[str, Json]:
@@ -86,7 +88,11 @@ class Installation:
         def run(context: StepContext) -> None:
             if without_coredns(self.operation):
                 context.warn("the image brings no CoreDNS: names of services are not resolved until something does it")
-            given = self._configuration(context).init(context.host, facts_of(context))
+            configuration = self._configuration(context)
+            for problem in configuration.prepared.warnings:  # of the image's documents, which the plan does not know
+                if str(problem) not in self.told:
+                    context.warn(str(problem))
+            given = configuration.init(context.host, facts_of(context))
             self._kubeadm(context, given, "init")
             context.query(f"rm -f {DISCOVERY} {DOCUMENTS}")
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from sealer.errors import RefusedError
-from sealer.events import Json
+from sealer.events import EventStream, Json
 from sealer.extension import Addresses, Node, Operation, Result, Runtime, Step, StepContext
 from sealer.hosts import Host
+from sealer.settings import Settings
 from sealer_plugin_kubeadm import access, cluster_api, configuration, endpoint, images, leave, marks, network, readiness
 from sealer_plugin_kubeadm.install import Installation
 from sealer_plugin_kubeadm.options import SCHEMA, Options
@@ -23,14 +24,16 @@ class Kubeadm(Runtime):
 
     schema: ClassVar[Mapping[str, Json]] = SCHEMA
 
+    def __init__(self, settings: Settings, events: EventStream, options: Mapping[str, Json]) -> None:
+        super().__init__(settings, events, options)
+        self._told: set[str] = set()
+
     def install(self, operation: Operation) -> Sequence[Step]:
         """The first master, then further masters one by one and nodes beside them, each with its network."""
-        configuration.planned(operation, self._options)
         return self._coming(operation)
 
     def join(self, operation: Operation) -> Sequence[Step]:
         """The same, with a master that is there."""
-        configuration.planned(operation, self._options)
         return self._coming(operation)
 
     def forget(self, operation: Operation) -> Sequence[Step]:
@@ -59,7 +62,7 @@ class Kubeadm(Runtime):
                 f"{host.address} cannot change between master and node",
                 remedy="Take the host out of the cluster, and add it again in its new role.",
             )
-        installation = self._installation(operation)
+        installation = Installation(operation, self._options, self._credentials)
         addresses = frozenset(host.id for host in kept)
         settled = endpoint.settle("balance", "Tell hosts of the masters", operation, Addresses(addresses, "kept"))
         renewed = installation.names([host for host in kept if host.is_master])
@@ -88,14 +91,20 @@ class Kubeadm(Runtime):
     def _credentials(self) -> Path:
         return self.credentials or Path("/nonexistent")  # without a cluster nothing is run
 
-    def _installation(self, operation: Operation) -> Installation:
-        return Installation(operation, self._options, self._credentials)
+    def _tell(self, warnings: Sequence[str]) -> None:
+        """Warn of each thing once, however often it is planned."""
+        for warning in warnings:
+            if warning not in self._told:
+                self._told.add(warning)
+                self.events.warn(warning)
 
     def _coming(self, operation: Operation) -> Sequence[Step]:
         first, added = operation.first_master, operation.added
         if first is None:
             return []
-        installation = self._installation(operation)
+        warnings = tuple(str(problem) for problem in configuration.planned(operation, self._options))
+        self._tell(warnings)
+        installation = Installation(operation, self._options, self._credentials, warnings)
         addresses = frozenset(host.id for host in added)
         kept_masters = frozenset(host.id for host in operation.kept if host.is_master)
         steps = [

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sealer.clusterfile.model import Cluster, HostAlias
+from sealer.clusterfile.reading import read_kubeadm
 from sealer.errors import HostError, InputError, Position, RefusedError
 from sealer.events import EventStream
 from sealer.extension import Operation
@@ -24,8 +26,8 @@ from sealer_plugin_kubeadm.runtime import Kubeadm
 HAPROXY = "docker.io/library/haproxy:2.6"
 
 
-def runtime(**options: object) -> Kubeadm:
-    return Kubeadm(Settings(home=Path("/nonexistent")), EventStream(), options)  # type: ignore[arg-type]  # JSON
+def runtime(events: EventStream | None = None, **options: object) -> Kubeadm:
+    return Kubeadm(Settings(home=Path("/nonexistent")), events or EventStream(), options)  # type: ignore[arg-type]  # JSON
 
 
 def with_labels(operation: Operation, *containers: str, **labels: str) -> Operation:
@@ -65,6 +67,32 @@ def test_a_mistake_in_the_options_of_kubeadm_is_told_before_anything_is_done() -
     operation = with_labels(make_operation("create"), **{KUBERNETES_VERSION_LABEL: "v1.20.2"})
     with pytest.raises(InputError, match="addon/corends"):
         runtime(skipPhases=["addon/corends"]).install(operation)
+
+
+def test_what_may_have_no_effect_is_warned_of_once_with_the_plan() -> None:
+    operation = with_labels(make_operation("create"), **{KUBERNETES_VERSION_LABEL: "v1.99.0"})
+    text = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nzzzz: true\n"
+    documents = read_kubeadm(text, "Clusterfile")
+    operation = replace(operation, desired=replace(operation.desired, kubeadm=documents))
+    events, heard = EventStream(), list[str]()
+    events.subscribe(lambda event: heard.append(event.message))
+    planner = runtime(events)
+    planner.install(operation)
+    planner.install(operation)
+    assert len(heard) == 1
+    assert heard[0].startswith("Clusterfile:3:1: KubeletConfiguration.zzzz: sealer does not know this field")
+
+
+def test_what_has_no_effect_in_the_images_documents_is_warned_of_by_the_step(tmp_path: Path) -> None:
+    operation = with_labels(make_operation("create", nodes=0), **{KUBERNETES_VERSION_LABEL: "v1.20.2"})
+    driver = runtime()
+    driver.credentials = tmp_path
+    steps = [step for step in driver.install(operation) if step.id in ("hosts", "authorities", "init")]
+    text = "apiVersion: kubeadm.k8s.io/v1beta2\nkind: ClusterConfiguration\ncontrolPlaneEndpoint: lb.example.com\n"
+    probed = f"name=one\nversion=v1.20.2\ndocuments={base64.b64encode(text.encode()).decode()}\n"
+    answers = Answers().on("conntrack_fixed", Reply(probed))
+    said = run_steps([replace(step, after=None) for step in steps], operation, answers=answers).messages()
+    assert sum("etc/kubeadm.yml:3:1: ClusterConfiguration.controlPlaneEndpoint: this is for" in it for it in said) == 1
 
 
 @pytest.mark.parametrize("wanted", ["docker", "cri-o"])
