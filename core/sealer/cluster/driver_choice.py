@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sealer.cluster.connections import is_this_machine
 from sealer.cluster.stages import Drivers
 from sealer.clusterfile.model import Cluster, RegistrySpec
+from sealer.errors import InputError
 from sealer.events import EventStream
 from sealer.extension.drivers import Registry, Transport
 from sealer.extension.loading import driver_names, load_driver
@@ -61,9 +64,10 @@ def choose_drivers(  # noqa: PLR0917  # what a driver is made with
     :param stop: set when the run was asked to stop.
     :raises InputError: a name that no package offers, or fields that the driver does not have.
     """
-    runtime = load_driver(
-        "runtime", names.runtime, settings, events, cluster.runtime.options, position=cluster.runtime.position
-    )
+    with _placed(cluster):
+        runtime = load_driver(
+            "runtime", names.runtime, settings, events, cluster.runtime.options, position=cluster.runtime.position
+        )
     provider = load_driver(
         "provider",
         cluster.provider.name or DEFAULT_PROVIDER,
@@ -74,7 +78,8 @@ def choose_drivers(  # noqa: PLR0917  # what a driver is made with
     )
     registry: Registry | None = None
     if names.registry:
-        registry = load_driver("registry", names.registry, settings, events, cluster.registry.options)
+        with _placed(cluster):
+            registry = load_driver("registry", names.registry, settings, events, cluster.registry.options)
     remote = load_driver(
         "transport",
         cluster.transport.name or DEFAULT_TRANSPORT,
@@ -97,3 +102,15 @@ def choose_drivers(  # noqa: PLR0917  # what a driver is made with
         return local if local is not None and is_this_machine(host.address) else remote
 
     return Drivers(runtime, provider, transports, transport_of, registry, names.runtime, names.registry)
+
+
+@contextmanager
+def _placed(cluster: Cluster) -> Iterator[None]:
+    """Mistakes in fields for a driver that the image chose, who was not asked when they were read: where they stand."""
+    try:
+        yield
+    except InputError as error:
+        if not error.problems:
+            raise
+        problems = [replace(problem, position=cluster.at(problem.path)) for problem in error.problems]
+        raise InputError(error.what, problems=problems, where=error.where, remedy=error.remedy) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -30,9 +30,11 @@ from sealer.cluster.plan import Plan
 from sealer.cluster.scripts import launched
 from sealer.cluster.stages import Drivers
 from sealer.clusterfile.model import Cluster, Clusterfile, HostGroup
-from sealer.errors import ImageError, ImageNotFoundError, InputError, RefusedError
+from sealer.errors import ImageError, ImageNotFoundError, InputError, PluginError, RefusedError
 from sealer.events import EventStream
-from sealer.extension.loading import load_driver
+from sealer.extension.drivers import Runtime
+from sealer.extension.guarding import steps_of
+from sealer.extension.loading import driver_class, driver_names, load_driver
 from sealer.extension.manager import PluginManager
 from sealer.extension.operation import Operation, Recorded
 from sealer.extension.transport import Connection
@@ -105,6 +107,46 @@ class Lifecycle:
         """Whether a provider makes hosts by count."""
         name = provider or DEFAULT_PROVIDER
         return load_driver("provider", name, self.settings, self.events).makes_hosts
+
+    def examine(self, desired: Clusterfile) -> bool:
+        """See that a cluster can be planned as a Clusterfile says; no host is asked, nothing is recorded.
+
+        :returns: whether its image is in the store. If not, only the runtime is asked, where it is known which it is.
+        :raises InputError: with every mistake that was found.
+        """
+        cluster = _cluster(desired)
+        try:
+            image = self._store.find(cluster.image) if cluster.image else None
+        except ImageNotFoundError:
+            image = None
+        wanted = self._wanted(cluster, None)
+        home = self._home(cluster.name)
+        if image is None:
+            if name := cluster.runtime.name or self._runtime_of_documents(desired):
+                named = replace(cluster, runtime=replace(cluster.runtime, name=name))
+                intention = Intention("create", replace(desired, cluster=named), None, wanted=wanted, added=wanted)
+                operation = Operation("examine", "create", cluster.name, intention.desired, None, None, added=wanted)
+                runtime = self._drivers(home, intention, None).runtime
+                steps_of(name, "install", lambda: runtime.install(operation))
+            return False
+        launched(image, cluster.app_names)
+        intention = Intention("create", desired, image, wanted=wanted, added=wanted)
+        if image.first.type == APP_INSTALLER:  # which cluster it is for is not known here
+            self._parsed(replace(intention, kind="application"))
+        else:
+            self._prepared(home, None, intention).examine()
+        return True
+
+    def _runtime_of_documents(self, desired: Clusterfile) -> str:
+        """The only runtime installed that kubeadm's documents can be for; empty: there are none, or several."""
+        if not desired.kubeadm:
+            return ""
+        takers = []
+        for name in driver_names("runtime"):
+            with suppress(PluginError):  # a broken package is none of this Clusterfile's mistakes
+                found = driver_class("runtime", name)
+                takers += [name] if issubclass(found, Runtime) and found.takes_kubeadm else []
+        return takers[0] if len(takers) == 1 else ""
 
     # -- what can be done ----------------------------------------------------------------------------------------
 

@@ -139,6 +139,13 @@ class Run:
         finally:
             self._connections.close()
 
+    def examine(self) -> None:
+        """See that a plan can be made; no host is touched for that.
+
+        :raises SealerError: it cannot: what drivers, plugin types or the image's files are told is wrong, say.
+        """
+        self._stages_ahead()
+
     def refuse_uncovered(self, found: Changes) -> None:
         """See that for every changed field there is a step that makes it true; no host is touched for that.
 

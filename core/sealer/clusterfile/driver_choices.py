@@ -19,18 +19,17 @@ DriverCheck = Callable[[DriverKind, DriverChoice], None]
 
 
 def read_choice(kind: DriverKind, value: Value | None, report: Report, check: DriverCheck | None) -> DriverChoice:
-    """Which driver was chosen; an empty name where none was.
+    """Which driver was chosen; an empty name where none was: fields are for the one that the image chooses, then.
 
     :param check: None: any name and any field will do.
     """
     if value is None:
         return DriverChoice()
     name = value.get("name") or value
-    if not isinstance(name.content, str):
-        return DriverChoice()  # a map without a name: that is reported already
     options: Mapping[str, Json] = {key: own.content for key, own in value.entries().items() if key != "name"}  # type: ignore[misc]  # the shape made JSON of them
-    choice = DriverChoice(name.content.lower(), options, report.position(name))
-    if check:
+    text = name.content if isinstance(name.content, str) else ""
+    choice = DriverChoice(text.lower(), options, report.position(name))
+    if check and text:
         try:
             check(kind, choice)
         except InputError as error:

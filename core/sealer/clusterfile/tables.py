@@ -78,6 +78,11 @@ IP = Text("an IP address", check=_wrong_ip)
 ADDRESSES = ListOf(Text(wanted="an address (in quotes where it has brackets or ends in a colon)"), or_one=True)
 LABELS = MapOf(Text(check=wrong_label_value), check_key=wrong_label_key)
 DRIVER = OneOf(words=WORD, mapping=Record({"name": Field(WORD, "name of the driver", True)}, others=Anything()))
+# Fields may be given to a driver that the image chooses.
+IMAGES_DRIVER = OneOf(
+    words=WORD,
+    mapping=Record({"name": Field(WORD, "name of the driver; default: as the image says")}, others=Anything()),
+)
 
 _SSH: Mapping[str, Field] = {
     "user": Field(Text("a user name without blanks", r"[^\s:]+"), "login name; default root"),
@@ -156,7 +161,7 @@ EXTERNAL_REGISTRY = Record(
 )
 REGISTRY = Record(
     {
-        "driver": Field(DRIVER, "what runs the registry on the hosts"),
+        "driver": Field(IMAGES_DRIVER, "what runs the registry on the hosts"),
         "localRegistry": Field(LOCAL_REGISTRY, "the private registry on the hosts"),
         "externalRegistry": Field(EXTERNAL_REGISTRY, "a registry that exists already"),
     }
@@ -170,7 +175,7 @@ CLUSTER_SPEC = Record(
         "masters": Field(HOST_LIST, "first form: the masters"),
         "nodes": Field(HOST_LIST, "first form: the other hosts"),
         "provider": Field(DRIVER, "where the hosts come from"),
-        "runtime": Field(DRIVER, "what makes a cluster of the hosts; default: as the image says"),
+        "runtime": Field(IMAGES_DRIVER, "what makes a cluster of the hosts; default: as the image says"),
         "transport": Field(DRIVER, "the way to the hosts"),
         "registry": Field(REGISTRY, "the private registry"),
         "network": Field(

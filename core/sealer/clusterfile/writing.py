@@ -134,7 +134,7 @@ def _ssh(ssh: Ssh) -> Fields:
 
 
 def _choice(choice: DriverChoice) -> Json:
-    return {"name": choice.name, **choice.options} if choice.options else choice.name
+    return {**({"name": choice.name} if choice.name else {}), **choice.options} if choice.options else choice.name
 
 
 def _registry(registry: RegistrySpec) -> Fields:

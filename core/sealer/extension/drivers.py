@@ -45,13 +45,21 @@ class Runtime(Driver):
 
     :cvar keeps_nodes: whether the cluster itself keeps a list of its nodes and of how they are, so that :meth:`nodes`
         tells more than what was recorded here.
+    :cvar takes_kubeadm: whether a Clusterfile's documents of kubeadm, kubelet and kube-proxy are for this runtime: then
+        it is asked about them also where no image says which runtime a cluster is to have.
     """
 
     keeps_nodes: ClassVar[bool] = True
+    takes_kubeadm: ClassVar[bool] = False
 
     @abc.abstractmethod
     def install(self, operation: Operation) -> Sequence[Step]:
-        """The first master, the other masters, the nodes, of a new cluster."""
+        """The first master, the other masters, the nodes, of a new cluster.
+
+        `sealer validate` asks for it, too, and where the image is not at hand with an operation that has none.
+
+        :raises InputError: what the Clusterfile says to the runtime cannot be right; `problems` has all of it.
+        """
 
     @abc.abstractmethod
     def join(self, operation: Operation) -> Sequence[Step]:

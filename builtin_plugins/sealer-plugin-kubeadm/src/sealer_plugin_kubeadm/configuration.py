@@ -16,7 +16,7 @@ from sealer.extension import Operation
 from sealer.hosts import Host
 from sealer.image.model import KUBERNETES_VERSION_LABEL
 from sealer.redaction import Secret
-from sealer_plugin_kubeadm.documents.assembly import Prepared, init_documents, join_documents, prepare
+from sealer_plugin_kubeadm.documents.assembly import Prepared, check_for_any, init_documents, join_documents, prepare
 from sealer_plugin_kubeadm.documents.needs import ClusterNeeds, FileDiscovery, InitSecrets, NodeNeeds
 from sealer_plugin_kubeadm.documents.trees import CLUSTER
 from sealer_plugin_kubeadm.documents.versions import KubernetesVersion
@@ -94,10 +94,10 @@ def planned(operation: Operation, options: Options) -> tuple[Problem, ...]:
     :raises InputError: with everything that cannot.
     """
     _refuse_container_runtime(operation)
-    version = _label(operation)
-    if not version or not all(host.address for host in operation.hosts):  # those still to be made are not known yet
-        return ()
-    return prepare(operation.desired.kubeadm, (), _needs(operation, options, version)).warnings
+    users, version = operation.desired.kubeadm, _label(operation)
+    if not version:
+        return check_for_any(users, _needs(operation, options, ""))
+    return prepare(users, (), _needs(operation, options, version)).warnings
 
 
 def configure(operation: Operation, options: Options, first: HostFacts, own: HostFacts) -> Configuration:
@@ -147,8 +147,8 @@ def _needs(operation: Operation, options: Options, version: str) -> ClusterNeeds
     spec = operation.spec
     return ClusterNeeds(
         kubernetes_version=version,
-        masters=tuple(host.address for host in operation.masters),
-        nodes=tuple(host.address for host in operation.nodes),
+        masters=tuple(host.address for host in operation.masters if host.address),  # some may still have to be made
+        nodes=tuple(host.address for host in operation.nodes if host.address),
         pod_cidr=spec.pod_cidr,
         service_cidr=spec.service_cidr,
         cert_sans=spec.cert_sans,
@@ -156,6 +156,7 @@ def _needs(operation: Operation, options: Options, version: str) -> ClusterNeeds
         registry=f"{spec.registry.local.domain}:{spec.registry.local.port}",
         skip_phases=options.skip_phases,
         ignore_preflight_errors=(*options.ignore_preflight_errors, *_OURS),
+        at=spec.at,
     )
 
 

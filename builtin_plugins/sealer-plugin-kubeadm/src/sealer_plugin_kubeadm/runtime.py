@@ -23,6 +23,7 @@ class Kubeadm(Runtime):
     """Kubernetes, set up by kubeadm."""
 
     schema: ClassVar[Mapping[str, Json]] = SCHEMA
+    takes_kubeadm: ClassVar[bool] = True
 
     def __init__(self, settings: Settings, events: EventStream, options: Mapping[str, Json]) -> None:
         super().__init__(settings, events, options)

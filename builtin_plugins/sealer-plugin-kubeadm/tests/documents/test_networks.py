@@ -11,7 +11,7 @@ from sealer.errors import InputError, Position
 from sealer_plugin_kubeadm.documents import ClusterNeeds, NodeNeeds, init_documents, prepare
 
 NEEDS = ClusterNeeds(
-    "v1.20.2", masters=("198.18.0.11",), nodes=("198.18.0.12",), position=Position("Clusterfile", 1, 1)
+    "v1.20.2", masters=("198.18.0.11",), nodes=("198.18.0.12",), at=lambda path: Position("Clusterfile", 1, 1)
 )
 V6 = ClusterNeeds("v1.20.2", masters=("fd12::1",))
 HEAD = "apiVersion: kubeadm.k8s.io/v1beta2\nkind: ClusterConfiguration\nnetworking:\n"

@@ -28,14 +28,14 @@ def needs(kubernetes: str, phases: str = "", checks: str = "") -> ClusterNeeds:
         (
             "preflght",
             "",
-            "spec.runtime.skipPhases: 'preflght' is no phase of kubeadm init and join; did you mean 'preflight'?",
+            "spec.runtime.skipPhases[0]: 'preflght' is no phase of kubeadm init and join; did you mean 'preflight'?",
         ),
         ("coredns", "", "did you mean 'addon/coredns'?"),
         ("zzzzzz", "", "known are addon, addon/all, addon/coredns"),
         (
             "",
             "Swapp",
-            "spec.runtime.ignorePreflightErrors: 'Swapp' is no preflight check of kubeadm; did you mean 'Swap'?",
+            "spec.runtime.ignorePreflightErrors[0]: 'Swapp' is no preflight check of kubeadm; did you mean 'Swap'?",
         ),
         ("", "qqqqqqqq", "known are all, "),
         ("", "Port-;x", "is no preflight check"),

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 def command(app: App, file: str) -> None:
     """Check a Clusterfile, without touching a host.
 
-    Every mistake is told, each on a line with its place.
+    Every mistake is told, each on a line with its place. What it says to an image is checked where the image is in the
+    local store.
     """
     from sealer.cli.clusterfiles import check_driver  # noqa: PLC0415  # YAML costs 20 ms
     from sealer.clusterfile.reading import read  # noqa: PLC0415
@@ -43,9 +44,35 @@ def command(app: App, file: str) -> None:
         app.events.warn(str(warning))
 
     clusterfile = read(text, name, plugin_types=app.plugins.plugin_types(), check_driver=check_driver, warn=warn)
+    whole = _examined(app, clusterfile)
     app.show(
-        {"file": name, **_summary(clusterfile), "warnings": [_record(it) for it in warnings]}, _words(name, clusterfile)
+        {
+            "file": name,
+            **_summary(clusterfile),
+            "imageChecked": whole,
+            "warnings": [_record(it) for it in warnings],
+        },
+        _words(name, clusterfile),
     )
+
+
+def _examined(app: App, clusterfile: Clusterfile) -> bool | None:
+    """Whether the file was held against its image; None: it names none."""
+    from sealer.cluster.choices import Choices  # noqa: PLC0415  # as above
+    from sealer.cluster.desired import Flags, desired  # noqa: PLC0415
+    from sealer.cluster.lifecycle import Lifecycle  # noqa: PLC0415
+
+    if clusterfile.cluster is None:
+        return None
+    lifecycle = Lifecycle(app.settings, app.plugins, app.events, choices=Choices(dry_run=True))
+    there = lifecycle.examine(desired(clusterfile, Flags(), lifecycle.makes_hosts))
+    image = clusterfile.cluster.image
+    if image and not there:
+        app.events.warn(
+            f"the image {image} is not in the local store: what depends on it was not checked; "
+            f"`sealer pull {image}` gets it"
+        )
+    return there if image else None
 
 
 def _text(file: str) -> tuple[str, str]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sealer.clusterfile.model import KubeadmDocument
 from sealer.errors import InputError, Problem
 from sealer.events import Json
 from sealer.redaction import Secret
 from sealer_plugin_kubeadm.documents import conversion, needs, networks
-from sealer_plugin_kubeadm.documents.findings import Findings
+from sealer_plugin_kubeadm.documents.components import NEWEST
+from sealer_plugin_kubeadm.documents.findings import Findings, refusal
 from sealer_plugin_kubeadm.documents.layers import Layers
 from sealer_plugin_kubeadm.documents.needs import (
     NO_SECRETS,
@@ -33,7 +34,7 @@ from sealer_plugin_kubeadm.documents.trees import (
     put,
     take,
 )
-from sealer_plugin_kubeadm.documents.versions import KubernetesVersion
+from sealer_plugin_kubeadm.documents.versions import OLDEST, KubernetesVersion
 from sealer_plugin_kubeadm.documents.writing import as_written, written
 
 _INIT_ORDER = (INIT, CLUSTER, KUBELET, KUBE_PROXY)
@@ -98,6 +99,27 @@ def prepare(users: Sequence[KubeadmDocument], images: Sequence[KubeadmDocument],
     ranges = networks.ranges(together[CLUSTER])
     external = get(together[CLUSTER], "etcd.external") is not None
     return Prepared(kubernetes, *ranges, external, findings.warnings, cluster, below, tuple(user))
+
+
+def check_for_any(users: Sequence[KubeadmDocument], cluster: ClusterNeeds) -> tuple[Problem, ...]:
+    """Check documents where the version of Kubernetes is not known: what is wrong with every version is wrong.
+
+    :param users: of the Clusterfile.
+    :returns: warnings that every version has.
+    :raises InputError: with everything that no version takes, by file, line and column.
+    """
+    wrong: list[set[Problem]] = []
+    warnings: list[tuple[Problem, ...]] = []
+    for minor in range(OLDEST, NEWEST + 1):
+        try:
+            warnings.append(prepare(users, (), replace(cluster, kubernetes_version=f"v1.{minor}.0")).warnings)
+        except InputError as error:
+            wrong.append(set(error.problems))
+    if warnings:  # there are versions that take it
+        return tuple(warning for warning in warnings[0] if all(warning in others for others in warnings))
+    if common := set.intersection(*wrong):
+        raise refusal(common)
+    return ()
 
 
 def init_documents(prepared: Prepared, node: NodeNeeds, secrets: InitSecrets = NO_SECRETS) -> Rendered:

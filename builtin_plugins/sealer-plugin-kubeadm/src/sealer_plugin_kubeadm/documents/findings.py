@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sealer.clusterfile.model import KubeadmDocument
 from sealer.errors import InputError, Position, Problem
 
@@ -40,16 +42,20 @@ class Findings:
 
         :raises InputError: with every error, by place.
         """
-        if not self._errors:
-            return
-        problems = _in_order(self._errors)
-        what = str(problems[0]) if len(problems) == 1 else f"{len(problems)} mistakes in kubeadm's documents"
-        raise InputError(what, problems=problems)
+        if self._errors:
+            raise refusal(self._errors)
+
+
+def refusal(errors: Iterable[Problem]) -> InputError:
+    """The error that has all of `errors`, by place."""
+    problems = _in_order(errors)
+    what = str(problems[0]) if len(problems) == 1 else f"{len(problems)} mistakes in kubeadm's documents"
+    return InputError(what, problems=problems)
 
 
 def _problem(document: KubeadmDocument, path: str, message: str) -> Problem:
     return Problem(document.at(path), f"{document.kind}.{path}" if path else document.kind, message)
 
 
-def _in_order(problems: list[Problem]) -> tuple[Problem, ...]:
+def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     return tuple(sorted(dict.fromkeys(problems), key=lambda problem: problem.position))

@@ -59,7 +59,7 @@ class Layers:
         """Tell of a field of a tree at the document that it comes from."""
         owned = self._owner(kind, path)
         if owned is None:
-            self._findings.error_at(self._cluster.position, f"{kind}.{path}", message)
+            self._findings.error_at(self._cluster.at("spec"), f"{kind}.{path}", message)
             return
         content = owned.document.content
         others = (at for it, at in conversion.places(kind, path) if it == owned.document.kind)
@@ -84,15 +84,14 @@ class Layers:
 
     def check_runtime_options(self) -> None:
         """See that the names in `spec.runtime` are some that kubeadm knows."""
-        at = self._cluster.position
-        for name in self._cluster.skip_phases:
+        for index, name in enumerate(self._cluster.skip_phases):
             if wrong := wrong_phase(name, INIT, JOIN):
-                self._findings.error_at(at, "spec.runtime.skipPhases", wrong)
-        for name in self._cluster.ignore_preflight_errors:
+                self._mistake(f"spec.runtime.skipPhases[{index}]", wrong)
+        for index, name in enumerate(self._cluster.ignore_preflight_errors):
             if wrong := wrong_check(name):
-                self._findings.error_at(at, "spec.runtime.ignorePreflightErrors", wrong)
+                self._mistake(f"spec.runtime.ignorePreflightErrors[{index}]", wrong)
         if self._cluster.validity and not DURATION.fullmatch(self._cluster.validity):
-            self._findings.error_at(at, "spec.runtime", "the certificates' validity is a duration such as 876000h0m0s")
+            self._mistake("spec.runtime", "the certificates' validity is a duration such as 876000h0m0s")
 
     def _teller(self, document: KubeadmDocument, *, mine: bool) -> Callable[[str, str], None]:
         tell = self._findings.error if mine else self._findings.warn
@@ -115,9 +114,12 @@ class Layers:
             document = owner.document
             return networks.Given(text, path, lambda message: self._findings.error(document, path, message))
         remedy = "" if own else f" ({default}; {spec} gives another)"
-        tell = self._findings.error_at
-        at = self._cluster.position
-        return networks.Given(text, spec if own else default, lambda message: tell(at, spec, f"{message}{remedy}"))
+        tell = self._mistake
+        return networks.Given(text, spec if own else default, lambda message: tell(spec, f"{message}{remedy}"))
+
+    def _mistake(self, path: str, message: str) -> None:
+        """Tell of a field of the Cluster document."""
+        self._findings.error_at(self._cluster.at(path), path, message)
 
 
 def _masks(cluster: Mapping[str, Json]) -> dict[int, int]:

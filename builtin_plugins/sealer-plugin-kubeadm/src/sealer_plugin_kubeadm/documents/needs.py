@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sealer.errors import Position
@@ -13,8 +14,11 @@ from sealer_plugin_kubeadm.documents.trees import CLUSTER, INIT, JOIN, KUBE_PROX
 from sealer_plugin_kubeadm.documents.versions import KubernetesVersion
 from sealer_plugin_kubeadm.places import ENDPOINT, NAME
 
-_CLUSTERFILE = Position("Clusterfile")
 _AUDIT_LOG = "/var/log/kubernetes/audit"
+
+
+def _somewhere(path: str) -> Position:
+    return Position("Clusterfile")
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class ClusterNeeds:
     :param registry: `domain:port` of the private registry on the hosts.
     :param audit_policy: path of the audit policy on the masters; empty: no audit log.
     :param skip_phases, ignore_preflight_errors: `spec.runtime`.
-    :param position: of the Clusterfile's Cluster document.
+    :param at: where a field of the Clusterfile's Cluster document stands, by its path.
     """
 
     kubernetes_version: str
@@ -56,7 +60,7 @@ class ClusterNeeds:
     audit_policy: str = ""
     skip_phases: tuple[str, ...] = ()
     ignore_preflight_errors: tuple[str, ...] = ()
-    position: Position = _CLUSTERFILE
+    at: Callable[[str], Position] = _somewhere
 
 
 @dataclass(frozen=True)
