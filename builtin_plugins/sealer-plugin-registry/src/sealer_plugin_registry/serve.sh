@@ -1,11 +1,10 @@
 # Starts the registry under systemd; sourced with unit, program, directory, storage and port set.
 set -u
-if [ ! -x "$program" ]; then
-    [ -f "$program" ] && chmod +x "$program" || {
-        echo "the image has no bin/registry: it needs one (distribution, or Debian's docker-registry) for its hosts"
-        exit 1
-    }
+if [ ! -f "$program" ]; then
+    echo "the image has no bin/registry: it needs one (distribution, or Debian's docker-registry) for its hosts"
+    exit 1
 fi
+[ -x "$program" ] || chmod +x "$program" || exit 1
 command -v systemctl >/dev/null 2>&1 || { echo "the host has no systemd, which keeps the registry running"; exit 1; }
 mkdir -p "$storage" || exit 1
 wanted="/etc/systemd/system/$unit"

@@ -89,21 +89,21 @@ def htpasswd(login: Login) -> bytes:
 
 def start_script(cluster: str, paths: Paths, port: int) -> str:
     """Starts it, or starts it again where it runs with something else."""
-    return _script("serve.sh", cluster, paths, port)
+    return _script(
+        "serve.sh",
+        unit=unit_name(cluster),
+        program=paths.program,
+        directory=paths.directory,
+        storage=paths.storage,
+        port=str(port),
+    )
 
 
-def stop_script(cluster: str, paths: Paths) -> str:
+def stop_script(cluster: str) -> str:
     """Ends it; its unit goes, its files are the cluster's."""
-    return _script("stop.sh", cluster, paths, 0)
+    return _script("stop.sh", unit=unit_name(cluster))
 
 
-def _script(name: str, cluster: str, paths: Paths, port: int) -> str:
-    values = {
-        "unit": unit_name(cluster),
-        "program": paths.program,
-        "directory": paths.directory,
-        "storage": paths.storage,
-        "port": str(port),
-    }
+def _script(name: str, **values: str) -> str:
     settings = "\n".join(f"{key}={shlex.quote(value)}" for key, value in values.items())
     return f"{settings}\n{resources.files(__package__).joinpath(name).read_text()}"

@@ -108,7 +108,7 @@ def check_script(cluster: str, data: str, content: Mapping[str, str], address: s
 
 def untrust_script(cluster: str, data: str) -> str:
     """Takes away what :func:`trust_script` did."""
-    return f"{_setup(cluster, data)}\nkeep_only || exit 1\nname_registry '' '' || exit 1\nforget_directories\n"
+    return f"{_setup(cluster, data)}\nkeep_only '' || exit 1\nname_registry '' '' || exit 1\nforget_directories\n"
 
 
 def _setup(cluster: str, data: str) -> str:
