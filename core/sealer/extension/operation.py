@@ -107,7 +107,7 @@ class Operation:
     :param desired: what the cluster is to be.
     :param recorded: what it is; None when there is none yet.
     :param image: the image this is about; for a scale or delete the cluster's own; None where it is gone.
-    :param added, kept, removed: hosts still to be made have no address yet.
+    :param added, kept, removed: hosts still to be made have no address yet; kept ones in reach come first.
     :param names: host names that plugins will give, by address: the reserved variable `HostName`.
     :param application: name of the application that is installed; empty otherwise.
     """

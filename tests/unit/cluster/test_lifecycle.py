@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ import pytest
 
 from sealer.cluster import state
 from sealer.errors import HostUnreachableError, InputError, OperationFailedError, PluginError, RefusedError, SealerError
-from sealer.extension import ALL, Fact, Operation, Step, hookimpl
+from sealer.extension import ALL, FIRST_MASTER, Fact, Operation, Step, hookimpl
 
 Site = Any  # the fixture's class lives in conftest.py, which cannot be imported
 COUNT = "#!/bin/sh\necho $HostIP >> {}/init\n"
@@ -182,6 +183,27 @@ def test_a_kept_host_that_is_off_keeps_nobody_from_joining(ready: Site) -> None:
     (ready.machine(2) / "off").touch()
     ready.lifecycle().apply(ready.desired(machines=(1, 2, 3)))
     assert ran(ready) == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+
+
+def test_a_master_that_answers_is_asked_about_the_cluster(ready: Site) -> None:
+    """The first one is off: what is done on the first master is done on the next."""
+    asked: list[str] = []
+
+    class Asking:
+        @hookimpl
+        def pre_clean(self, operation: Operation) -> list[Step]:
+            assert operation.first_master
+            asked.append(operation.first_master.address)
+            return [Step("ask", "Ask the cluster", FIRST_MASTER, lambda context: asked.append(context.host.address))]
+
+    ready.hooks.append(Asking())
+    desired = ready.desired(machines=(1, 2, 3))
+    assert desired.cluster
+    masters = tuple(replace(host, roles=("master",)) for host in desired.cluster.hosts)
+    ready.lifecycle().create(replace(desired, cluster=replace(desired.cluster, hosts=masters)))
+    (ready.machine(1) / "off").touch()
+    yes(ready).scale_down("here", ["10.0.0.3"])
+    assert asked[-2:] == ["10.0.0.2", "10.0.0.2"]
 
 
 # -- unfinished ------------------------------------------------------------------------------------------------------
