@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sealer.clusterfile.model import Cluster, ExternalRegistry, LocalRegistry, RegistrySpec
+from sealer.errors import RefusedError
 from sealer.events import EventStream
 from sealer.extension import Operation
 from sealer.hosts import MASTER
@@ -100,6 +101,17 @@ def test_nothing_is_planned_where_only_a_node_comes(driver: PrivateRegistry) -> 
     assert driver.deploy(operation) == []
     assert driver.publish(operation) == []
     assert [step.id for step in driver.trust(operation)] == ["trust"]
+
+
+def test_it_does_not_move_without_the_images_it_is_to_hold(driver: PrivateRegistry) -> None:
+    operation = replace(scale([1], removed=[2]), image=None)
+    assert driver.deploy(replace(operation, kept=(*operation.kept, *operation.removed), removed=())) == []
+    leaving = replace(scale([2], removed=[1]), image=None)
+    assert leaving.recorded
+    came = sorted(leaving.recorded.hosts, key=lambda entry: entry.host.address)
+    with pytest.raises(RefusedError, match="filled anew, and the image of the cluster is not here") as caught:
+        driver.deploy(replace(leaving, recorded=replace(leaving.recorded, hosts=tuple(came))))
+    assert "testing:v1" in caught.value.why
 
 
 def test_a_host_that_is_gone_is_passed_over(driver: PrivateRegistry) -> None:

@@ -63,10 +63,15 @@ class PrivateRegistry(Registry):
     # -- what the kernel asks ------------------------------------------------------------------------------------
 
     def deploy(self, operation: Operation) -> Sequence[Step]:
-        """A CA here; a certificate, a configuration and a service where the registry is to run and does not yet."""
+        """A CA here; a certificate, a configuration and a service where the registry is to run and does not yet.
+
+        :raises RefusedError: it would stay empty there.
+        """
         new = seats(operation).new
         if not new:
             return []
+        if operation.image is None:
+            raise _cannot_be_filled("the cluster", operation.recorded.image if operation.recorded else "")
         local = operation.spec.registry.local
         inputs: dict[str, Json] = {
             "domain": local.domain,
@@ -321,11 +326,7 @@ class PrivateRegistry(Registry):
                 try:
                     found += self._store.find(digest).containers
                 except ImageNotFoundError as error:
-                    raise RefusedError(
-                        f"the private registry would have to be filled anew, and the image of '{name}' is not here",
-                        why=f"the store has no {digest}",
-                        remedy="pull, load or build that image again, or keep the master that the registry runs on",
-                    ) from error
+                    raise _cannot_be_filled(f"'{name}'", digest) from error
         return tuple(found)
 
     def _domains(self, operation: Operation, *, before: bool = False) -> tuple[str, ...]:
@@ -393,6 +394,14 @@ class PrivateRegistry(Registry):
         except RegistryError:
             context.query("true")  # was it the way there that broke? Then that is raised, and tried again
             raise
+
+
+def _cannot_be_filled(owner: str, image: str) -> RefusedError:
+    return RefusedError(
+        f"the private registry would have to be filled anew, and the image of {owner} is not here",
+        why=f"the store has no {image}",
+        remedy="pull, load or build that image again, or keep the master that the registry runs on",
+    )
 
 
 def _paths(operation: Operation) -> serving.Paths:
