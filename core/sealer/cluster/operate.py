@@ -378,9 +378,10 @@ class Run:
         check_hosts(found, machines, {host.id for host in self.operation.added}, self.intention.image, size)
         if not self.choices.dry_run and current:
             self._remember(current, found)
+        lost = frozenset(host for host, facts in found.items() if "unreachable" in facts)
         # The first master is asked about the cluster: let it be one that answers.
-        kept = sorted(self.operation.kept, key=lambda host: "unreachable" in self._facts_of(host))
-        self.operation = replace(self.operation, kept=tuple(kept))
+        kept = sorted(self.operation.kept, key=lambda host: host.id in lost)
+        self.operation = replace(self.operation, kept=tuple(kept), out_of_reach=lost)
 
     def _may_be_out_of_reach(self) -> frozenset[str]:
         kept = frozenset(host.id for host in self.operation.kept if self.operation.kind == "scale")

@@ -110,6 +110,7 @@ class Operation:
     :param added, kept, removed: hosts still to be made have no address yet; kept ones in reach come first.
     :param names: host names that plugins will give, by address: the reserved variable `HostName`.
     :param application: name of the application that is installed; empty otherwise.
+    :param out_of_reach: ids of the hosts that did not answer, and that it goes on without.
     """
 
     id: str
@@ -123,6 +124,7 @@ class Operation:
     removed: tuple[Host, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     application: str = ""
+    out_of_reach: frozenset[str] = frozenset()
 
     @property
     def spec(self) -> Cluster:

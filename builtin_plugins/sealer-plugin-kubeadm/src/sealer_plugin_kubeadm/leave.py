@@ -69,7 +69,7 @@ def _forget(context: StepContext, leaving: Sequence[Host]) -> None:
     for host in leaving:
         item = known.get(host.address)
         if item is not None:
-            _drain(context, item)
+            _drain(context, item, answers=host.id not in context.operation.out_of_reach)
     masters = {host.address for host in leaving if host.is_master}
     if masters:
         gone = [member for member in etcd.members(context) if member.address in masters]
@@ -81,11 +81,14 @@ def _forget(context: StepContext, leaving: Sequence[Host]) -> None:
             kubectl(context, "delete", "node", item["metadata"]["name"], "--ignore-not-found", "--wait=false")
 
 
-def _drain(context: StepContext, item: Mapping[str, Any]) -> None:
-    """Pods go elsewhere; where nobody answers any more, there is nobody to wait for."""
+def _drain(context: StepContext, item: Mapping[str, Any], *, answers: bool) -> None:
+    """Pods go elsewhere; where nobody answers any more, there is nobody to wait for.
+
+    :param answers: the host itself: for as long as forty seconds a dead one is still a node that is ready.
+    """
     name = item["metadata"]["name"]
-    if not is_ready(item):
-        context.warn(f"{name} is not ready: its pods are not waited for")
+    if not answers or not is_ready(item):
+        context.warn(f"{name} {'is not ready' if answers else 'does not answer'}: its pods are not waited for")
         return
     words = ("--ignore-daemonsets", "--delete-emptydir-data", "--force", f"--timeout={DRAIN}s")
     drained = kubectl(context, "drain", name, *words, check=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -84,6 +85,15 @@ def test_a_host_that_does_not_answer_is_not_waited_for() -> None:
     recording = run_steps(leave.forget(operation), operation, answers=answers)
     assert not any(" drain " in text for text in recording.scripts())
     assert recording.messages() == ["n100 is not ready: its pods are not waited for"]
+
+
+def test_a_host_that_died_a_moment_ago_is_not_waited_for_though_its_node_is_ready() -> None:
+    operation = removal("node")
+    operation = replace(operation, out_of_reach=frozenset(host.id for host in operation.removed))
+    recording = run_steps(leave.forget(operation), operation, answers=Answers().on("get nodes", listed(node(100))))
+    assert not any(" drain " in text for text in recording.scripts())
+    assert any(" delete node n100" in text for text in recording.scripts())
+    assert recording.messages() == ["n100 does not answer: its pods are not waited for"]
 
 
 def test_pods_that_do_not_end_are_told_of_and_the_host_leaves_all_the_same() -> None:
