@@ -14,9 +14,22 @@ from sealer.clusterfile.model import PluginDocument
 from sealer.errors import CommandError, InputError, StepTimeoutError
 from sealer.extension import FIRST_MASTER, Effect, Operation, PluginType, Step, StepContext
 from sealer.phases import LABEL_PHASES, Phase
-from sealer_plugin_clustercheck.findings import NAMESPACE, Document, Finding, of_nodes, of_pods, restarts
+from sealer_plugin_clustercheck.findings import (
+    NAMESPACE,
+    Document,
+    Finding,
+    Look,
+    changed,
+    of_control_plane,
+    of_nodes,
+    of_pods,
+)
 
 ONE_WATCH = 30.0  # seconds that one thing is waited for before all are looked at again
+ONE_TURN = 2.0  # seconds between two looks where there is nothing to watch, as without an API server
+ONE_LOOK = 5.0  # seconds between two looks at a cluster that is ready
+CONFIGURATION = "kubeadm-config"
+COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 SHOWN = 8
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h)?")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -73,10 +86,11 @@ class ClusterCheck(PluginType[Patience]):
         return found
 
     def steps(self, operation: Operation, phase: Phase, document: PluginDocument, parsed: Patience) -> Sequence[Step]:
-        """One step on the first master."""
+        """One step on the first master; where no host stays it has nothing to wait for."""
 
         def run(context: StepContext) -> None:
-            check(context, parsed)
+            if operation.hosts:
+                check(context, parsed)
 
         return [
             Step(
@@ -86,7 +100,8 @@ class ClusterCheck(PluginType[Patience]):
                 run,
                 inputs={"stable": parsed.stable, "timeout": parsed.timeout},
                 effect=Effect.QUERY,
-                timeout=parsed.timeout + 2 * ONE_WATCH,
+                unreachable="fail" if operation.hosts else "skip",
+                timeout=parsed.timeout + parsed.stable + 2 * ONE_WATCH,
             )
         ]
 
@@ -96,15 +111,17 @@ def check(context: StepContext, patience: Patience) -> None:
 
     :raises StepTimeoutError: it is not in time; says what is not ready and why.
     """
+    watch = _Watch(context)
     deadline = time.monotonic() + patience.timeout
     told: list[Finding] = []
     while True:
-        found, pods = _look(context)
-        left = deadline - time.monotonic()
-        if not found:
-            if _stays(context, pods, patience.stable):
+        began = time.monotonic()
+        found, look = watch.look()
+        if not found and look:
+            found = watch.changed(look, patience.stable)
+            if not found:
                 return
-            found = [Finding("the cluster", "was ready, and changed again")]
+        left = deadline - time.monotonic()
         if left <= 0:
             raise StepTimeoutError(
                 f"The cluster is not stable after {patience.timeout:g} s",
@@ -112,52 +129,80 @@ def check(context: StepContext, patience: Patience) -> None:
                 why="; ".join(map(str, found[:SHOWN])) + (f"; and {len(found) - SHOWN} more" if found[SHOWN:] else ""),
                 remedy="See `sealer kubectl get pods -A -o wide`, mend the cause, and run the same command again.",
             )
-        if found != told:
+        again = found == told
+        if not again:
             context.log("waiting for " + "; ".join(map(str, found[:SHOWN])))
             told = found
-        _wait(context, found[0], min(ONE_WATCH, left))
+        watch.wait(found[0], min(ONE_WATCH, left))
+        if again and (rest := ONE_TURN - (time.monotonic() - began)) > 0:
+            context.query(f"sleep {rest:.1f}")
 
 
-def _look(context: StepContext) -> tuple[list[Finding], Sequence[Document]]:
-    """What is not ready now, and the pods that were looked at."""
-    try:
-        nodes = context.nodes()
-        answer = context.kubectl("get", "pods", "-n", NAMESPACE, "-o", "json").stdout
-        pods: Sequence[Document] = json.loads(answer)["items"]
-    except CommandError as error:
-        last = error.output[-1] if error.output else str(error)
-        return [Finding("the API server", last)], ()
-    addresses = [host.address for host in context.operation.hosts]
-    return [*of_nodes(nodes, addresses), *of_pods(pods)], pods
+@dataclass
+class _Watch:
+    """Looks at a cluster, and waits for it to change."""
+
+    context: StepContext
+    components: Sequence[str] | None = None
+
+    def look(self) -> tuple[list[Finding], Look | None]:
+        """What is not ready now, and what was looked at."""
+        operation = self.context.operation
+        try:
+            items = self._get("nodes,pods")["items"]
+            if self.components is None:
+                self.components = _components(self._get("configmap", CONFIGURATION, "--ignore-not-found"))
+        except CommandError as error:
+            last = error.output[-1] if error.output else str(error)
+            return [Finding("the API server", last)], None
+        of_kind = {kind: [item for item in items if item["kind"] == kind] for kind in ("Node", "Pod")}
+        look = Look(of_kind["Node"], of_kind["Pod"]).without({host.address for host in operation.removed})
+        masters = {host.address for host in operation.masters}
+        return [
+            *of_nodes(look.nodes, [host.address for host in operation.hosts]),
+            *of_control_plane(look, masters, self.components),
+            *of_pods(look.pods),
+        ], look
+
+    def changed(self, look: Look, seconds: float) -> list[Finding]:
+        """What changes within a while, or did since `look`; ends soon after a change."""
+        until = time.monotonic() + seconds
+        while True:
+            if (left := until - time.monotonic()) > 0:
+                self.pass_time(min(left, ONE_LOOK))
+            found, after = self.look()
+            if after:
+                found = found or list(changed(look, after))
+            if found or time.monotonic() >= until:
+                return found
+
+    def wait(self, finding: Finding, seconds: float) -> None:
+        """Watch one thing until it is ready, is gone, or the time is over."""
+        if finding.name.startswith(("node/", "pod/")):
+            awaited = "delete" if finding.leaves else "condition=Ready"
+            options = (f"--for={awaited}", f"--timeout={max(1, round(seconds))}s")
+            self.context.kubectl("wait", finding.name, "-n", NAMESPACE, *options, check=False)
+        else:
+            self.pass_time(min(seconds, ONE_TURN))
+
+    def pass_time(self, seconds: float) -> None:
+        """Let the time pass on the host: a connection that breaks, and a run that is called off, are noticed."""
+        self.context.query(f"sleep {seconds:.1f}")
+
+    def _get(self, *what: str) -> Document:
+        printed = self.context.kubectl("get", *what, "-n", NAMESPACE, "-o", "json").stdout
+        found: Document = json.loads(printed) if printed.strip() else {}
+        return found
 
 
-def _wait(context: StepContext, finding: Finding, seconds: float) -> None:
-    """Watch one thing until it is ready, is gone, or the time is over."""
-    span = f"{max(1, round(seconds))}s"
-    if finding.name.startswith(("node/", "pod/")):
-        context.kubectl(
-            "wait", finding.name, "-n", NAMESPACE, "--for=condition=Ready", f"--timeout={span}", check=False
-        )
-    else:
-        _watch(context, min(seconds, 2.0))
-
-
-def _stays(context: StepContext, pods: Sequence[Document], seconds: float) -> bool:
-    """Whether nothing changes for a while: neither the pods nor how often they were started."""
-    if seconds > 0:
-        _watch(context, seconds)
-    found, after = _look(context)
-    return not found and restarts(after) == restarts(pods)
-
-
-def _watch(context: StepContext, seconds: float) -> None:
-    """Watch the pods that long; without an API server there is nothing to watch, and the host lets the time pass."""
-    started = time.monotonic()
-    span = f"{max(1, round(seconds))}s"
-    context.kubectl("get", "pods", "-n", NAMESPACE, "--watch-only", f"--request-timeout={span}", check=False)
-    left = seconds - (time.monotonic() - started)
-    if left > 0:
-        context.query(f"sleep {left:.1f}")
+def _components(configuration: Document) -> Sequence[str]:
+    """What each master runs as pods, by what kubeadm keeps of its configuration; nothing where it is not kubeadm's."""
+    if not configuration:
+        return ()
+    text = configuration.get("data", {}).get("ClusterConfiguration", "")
+    cluster = yaml.safe_load(text) or {}
+    external = "external" in (cluster.get("etcd") or {})
+    return COMPONENTS if external else (*COMPONENTS, "etcd")
 
 
 def _wrong(document: PluginDocument, message: str) -> InputError:

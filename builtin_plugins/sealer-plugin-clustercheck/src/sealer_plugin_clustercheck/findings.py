@@ -1,12 +1,10 @@
-"""What keeps a cluster from being ready, read from what its API says of its pods."""
+"""What keeps a cluster from being ready, read from what its API says of nodes and pods."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from sealer.extension import Node
 
 Document = Mapping[str, Any]  # Any: JSON of the API of Kubernetes
 NAMESPACE = "kube-system"  # the control plane's, and of what every cluster has
@@ -17,24 +15,60 @@ class Finding:
     """Something that is not ready.
 
     :param name: as kubectl names it, `node/worker-1`, `pod/kube-proxy-abcde`.
+    :param leaves: it is there, and is to go.
     """
 
     name: str
     why: str
+    leaves: bool = False
 
     def __str__(self) -> str:
         return f"{self.name}: {self.why}"
 
 
-def of_nodes(nodes: Sequence[Node], addresses: Sequence[str]) -> Iterator[Finding]:
+@dataclass(frozen=True)
+class Look:
+    """The nodes and the pods of kube-system at one time."""
+
+    nodes: Sequence[Document]
+    pods: Sequence[Document]
+
+    def without(self, addresses: Collection[str]) -> Look:
+        """All but the nodes of hosts that leave, and what runs there: they may be dead."""
+        leaving = {_name(node) for node in self.nodes if address_of(node) in addresses}
+        nodes = [node for node in self.nodes if _name(node) not in leaving]
+        return Look(nodes, [pod for pod in self.pods if pod.get("spec", {}).get("nodeName") not in leaving])
+
+
+def of_nodes(nodes: Sequence[Document], addresses: Sequence[str]) -> Iterator[Finding]:
     """Nodes that are not ready, and hosts that are no node."""
-    known = {node.address for node in nodes}
+    known = {address_of(node) for node in nodes}
     for address in addresses:
         if address not in known:
             yield Finding(f"host {address}", "it is no node of the cluster yet")
     for node in nodes:
-        if not node.ready:
-            yield Finding(f"node/{node.name}", node.reason or "it is not ready")
+        ready = _ready(node)
+        if ready.get("status") != "True":
+            yield Finding(f"node/{_name(node)}", ready.get("message") or ready.get("reason") or "it is not ready")
+
+
+def of_control_plane(look: Look, masters: Collection[str], components: Sequence[str]) -> Iterator[Finding]:
+    """Components that a master runs as pods, and of which the API knows no pod there.
+
+    :param masters: addresses.
+    :param components: as the pods' label `component` names them.
+    """
+    for node in look.nodes:
+        if address_of(node) not in masters:
+            continue
+        there = {
+            pod["metadata"].get("labels", {}).get("component")
+            for pod in look.pods
+            if pod.get("spec", {}).get("nodeName") == _name(node)
+        }
+        for component in components:
+            if component not in there:
+                yield Finding(f"{component} of {_name(node)}", "the API knows no such pod on this master")
 
 
 def of_pods(pods: Sequence[Document]) -> Iterator[Finding]:
@@ -42,27 +76,101 @@ def of_pods(pods: Sequence[Document]) -> Iterator[Finding]:
     if not pods:
         yield Finding(f"namespace/{NAMESPACE}", "it has no pod yet")
     for pod in pods:
-        status = pod.get("status", {})
-        if status.get("phase") == "Succeeded":
+        if _done(pod):
             continue
-        conditions = {one["type"]: one for one in status.get("conditions") or ()}
-        if conditions.get("Ready", {}).get("status") == "True" and "deletionTimestamp" not in pod["metadata"]:
-            continue
-        yield Finding(f"pod/{pod['metadata']['name']}", _why(pod, conditions))
+        leaves = "deletionTimestamp" in pod["metadata"]
+        if leaves or not (_ready(pod).get("status") == "True" or _started(pod)):
+            yield Finding(f"pod/{_name(pod)}", _why(pod), leaves)
 
 
-def restarts(pods: Sequence[Document]) -> dict[str, int]:
-    """By pod, which is another one after it was made anew, how often its containers were started again."""
+def changed(before: Look, after: Look) -> Iterator[Finding]:
+    """What changed from one look to another, both of which found all ready.
+
+    What became unready and ready again in between is found too: the API keeps since when each is as it is.
+    """
+    old, new = _marks(before), _marks(after)
+    done = {f"pod/{_name(pod)}" for pod in after.pods if _done(pod)}
+    for name in sorted((old.keys() | new.keys()) - done):
+        if name not in new:
+            yield Finding(name, "it was there, and is gone")
+        elif name not in old:
+            yield Finding(name, "it is new")
+        elif old[name].uid != new[name].uid:
+            yield Finding(name, "it was made anew")
+        elif old[name].restarts != new[name].restarts:
+            yield Finding(name, "a container of it was started again")
+        elif old[name].since and old[name].since != new[name].since:
+            yield Finding(name, "it was not ready in between")
+
+
+def address_of(node: Document) -> str:
+    """The address that a node is known by."""
+    listed = node.get("status", {}).get("addresses") or ()
+    return next((entry["address"] for entry in listed if entry.get("type") == "InternalIP"), "")
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """What stays the same of something that nothing happens to.
+
+    :param since: when it became ready; empty where the API does not say yet that it is.
+    """
+
+    uid: str
+    restarts: int
+    since: str
+
+
+def _marks(look: Look) -> dict[str, _Mark]:
+    kinds = {"node": look.nodes, "pod": [pod for pod in look.pods if not _done(pod)]}
     return {
-        pod["metadata"].get("uid", pod["metadata"]["name"]): sum(
-            one.get("restartCount", 0) for one in pod.get("status", {}).get("containerStatuses") or ()
+        f"{kind}/{_name(item)}": _Mark(
+            item["metadata"].get("uid", ""),
+            sum(one.get("restartCount", 0) for one in item.get("status", {}).get("containerStatuses") or ()),
+            _ready(item).get("lastTransitionTime", "") if _ready(item).get("status") == "True" else "",
         )
-        for pod in pods
-        if pod.get("status", {}).get("phase") != "Succeeded"
+        for kind, items in kinds.items()
+        for item in items
     }
 
 
-def _why(pod: Document, conditions: Mapping[str, Document]) -> str:
+def _name(item: Document) -> str:
+    return str(item["metadata"]["name"])
+
+
+def _done(pod: Document) -> bool:
+    return bool(pod.get("status", {}).get("phase") == "Succeeded")
+
+
+def _conditions(item: Document) -> Mapping[str, Document]:
+    return {one["type"]: one for one in item.get("status", {}).get("conditions") or ()}
+
+
+def _ready(item: Document) -> Document:
+    return _conditions(item).get("Ready", {})
+
+
+def _started(pod: Document) -> bool:
+    """Whether all its containers run, and those that are not called ready are started and have no probe of readiness.
+
+    That is ready by what a container without such a probe is promised. A kubelet, of v1.20 say, that heard from a
+    startup probe tells `started` at once and `ready` only when it looks at the pod the next time, a minute later or
+    more: so it is with etcd and the scheduler of a new master.
+    """
+    spec, status = pod.get("spec", {}), pod.get("status", {})
+    # Where the containers are ready and the pod is not, its node does not answer, or something else is waited for.
+    if spec.get("readinessGates") or _conditions(pod).get("ContainersReady", {}).get("status") != "False":
+        return False
+    probed = {one["name"] for one in spec.get("containers") or () if "readinessProbe" in one}
+    containers = status.get("containerStatuses") or ()
+    return bool(containers) and all(
+        "running" in one.get("state", {})
+        and (one.get("ready") or (one.get("started") is True and one["name"] not in probed))
+        for one in containers
+    )
+
+
+def _why(pod: Document) -> str:
     if "deletionTimestamp" in pod["metadata"]:
         return "it is being taken away"
     status = pod.get("status", {})
@@ -73,7 +181,7 @@ def _why(pod: Document, conditions: Mapping[str, Document]) -> str:
                 done = kind == "terminated" and found.get("exitCode") == 0
                 if not done:
                     return _said(f"container {container['name']}", found)
-    scheduled = conditions.get("PodScheduled", {})
+    scheduled = _conditions(pod).get("PodScheduled", {})
     if scheduled.get("status") == "False":
         return _said("not scheduled", scheduled)
     unready = [one["name"] for one in status.get("containerStatuses") or () if not one.get("ready")]
