@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 from functools import partial
@@ -13,6 +14,7 @@ from network_online import never_online
 
 from sealer.errors import CommandError
 from sealer.hosts import Host
+from sealer_plugin_kubeadm.base.packages import place_packages, read_packages
 from sealer_plugin_nspawn.machines import Machines
 from sealer_plugin_nspawn.testing import on_host, real_machines
 
@@ -145,7 +147,7 @@ def test_what_was_there_before_comes_back(prepared: list[Host]) -> None:
         (
             "mv /usr/sbin/iptables /root/",
             "mv /root/iptables /usr/sbin/",
-            "this host lacks iptables: apt-get install iptables",
+            "this host lacks iptables: apt-get install iptables, or let the image bring packages of debian-12",
         ),
     ],
 )
@@ -160,6 +162,99 @@ def test_a_host_that_cannot_be_one_is_refused_unchanged(prepared: list[Host], sp
         assert differences(before, state_of(host)) == []
     finally:
         on_host(host, mend)
+
+
+# What goes with iptables and conntrack, and nothing else of a host needs.
+PURGED = (
+    *("conntrack", "iptables"),
+    *("libip6tc2", "libnetfilter-conntrack3", "libnfnetlink0", "libnftnl11"),
+)
+INSTALLED = "dpkg-query --show --showformat '${binary:Package} ${Version} ${db:Status-Abbrev}\\n' | sort"
+
+
+@pytest.fixture(scope="module")
+def debs(hosts: list[Host], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Packages of the hosts' distribution, from its servers: this machine must be of the same one."""
+    release = Path("/etc/os-release").read_text() if shutil.which("apt-get") else ""
+    if release.strip() != on_host(hosts[0], "cat /etc/os-release"):
+        pytest.skip("this machine has no apt of the hosts' distribution")
+    directory = tmp_path_factory.mktemp("debs")
+    for command in (["apt-get", "update", "-qq"], ["apt-get", "download", "-qq", *PURGED]):
+        subprocess.run(command, cwd=directory, check=True, capture_output=True, timeout=180)
+    return directory
+
+
+@pytest.fixture
+def bare(prepared: list[Host], debs: Path) -> Iterator[Host]:
+    """A host as a minimal system is: without iptables and conntrack."""
+    host = prepared[1]
+    send(host, debs, "/root/debs")
+    on_host(host, f"dpkg --purge {' '.join(PURGED)}")
+    yield host
+    on_host(host, f"{ROOTFS}/scripts/clean.sh; dpkg --install /root/debs/*.deb; rm -r /root/debs")
+
+
+def carry(host: Host, debs: Path, directory: Path, *packages: str) -> None:
+    """Packages in the rootfs of a host, as the image has them."""
+    place_packages(read_packages(debs, "amd64"), directory)
+    send(host, directory, f"{ROOTFS}/packages", *packages)
+
+
+def test_a_bare_host_gets_programs_from_the_images_packages(bare: Host, debs: Path, tmp_path: Path) -> None:
+    installed, before = on_host(bare, INSTALLED), state_of(bare)
+    carry(bare, debs, tmp_path)
+    for number in range(12):
+        on_host(bare, f"cd {ROOTFS}/scripts; setsid timeout -s KILL 0.{number * 8:02} ./packages.sh; true")
+    script(bare, "init.sh")
+    states = {line.split()[2] for line in on_host(bare, INSTALLED).splitlines()}
+    assert states == {"ii"}, "none of them is half installed"
+    on_host(bare, "iptables --version && ip6tables-save && conntrack --version")
+    on_host(bare, "ctr -n k8s.io images import /root/images/busybox.tar")
+    assert on_host(bare, f"{CONTAINER} --rm {BUSYBOX} once /bin/echo it runs") == "it runs"
+    network(bare, 1, [])
+    assert "SEALER-PODS" in on_host(bare, "iptables-save")
+
+    look = f"{INSTALLED}; stat -c %y /var/lib/dpkg/status; find /etc /usr/local -printf '%p %T@ %i\\n' | sort"
+    once = on_host(bare, look)
+    script(bare, "init.sh")
+    assert on_host(bare, look) == once
+
+    for number in range(6):
+        on_host(bare, f"cd {ROOTFS}/scripts; setsid timeout -s KILL 0.0{number * 2 + 1} ./packages.sh undo; true")
+    log = script(bare, "clean.sh")
+    left = differences(before, state_of(bare))
+    assert not left, "\n".join([*left, log])
+    assert on_host(bare, INSTALLED) == installed
+
+
+def test_packages_that_lack_what_they_depend_on_are_refused_unchanged(bare: Host, debs: Path, tmp_path: Path) -> None:
+    carry(bare, debs, tmp_path, *(path.name for path in debs.glob("*_amd64.deb") if "libnftnl" not in path.name))
+    installed, before = on_host(bare, INSTALLED), state_of(bare)
+    with pytest.raises(CommandError) as caught:
+        script(bare, "init.sh")
+    said = "\n".join(caught.value.output)
+    assert "this host lacks iptables, and the image's packages do not fit it" in said
+    assert "iptables depends on libnftnl11" in said
+    assert differences(before, state_of(bare)) == []
+    assert on_host(bare, INSTALLED) == installed
+
+
+def test_packages_that_others_need_by_now_stay(bare: Host, debs: Path, tmp_path: Path) -> None:
+    carry(bare, debs, tmp_path)
+    script(bare, "packages.sh")
+    on_host(
+        bare,
+        "mkdir -p /root/other/DEBIAN; printf 'Package: other\\nVersion: 1\\nArchitecture: all\\nDepends: iptables\\n"
+        "Maintainer: a <a@b.c>\\nDescription: of somebody\\n' >/root/other/DEBIAN/control;"
+        " dpkg-deb --build /root/other /root/other.deb && dpkg --install /root/other.deb",
+    )
+    try:
+        assert "iptables" in script(bare, "clean.sh")
+        states = on_host(bare, INSTALLED)
+        assert "\niptables " in states
+        assert "\nconntrack " not in states
+    finally:
+        on_host(bare, f"dpkg --purge other {' '.join(PURGED)}; rm -rf /root/other /root/other.deb")
 
 
 def test_killed_anywhere_it_is_finished_by_the_next_run_and_taken_back(prepared: list[Host]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from publishers import IMAGES, payload, program, publish
 
+from sealer.image.files import RootfsFiles
 from sealer.image.store import Store
 from sealer_plugin_kubeadm.base.releases import releases
 from sealer_plugin_kubeadm.base.versions import versions_of
@@ -134,6 +135,20 @@ def test_the_tree_is_one_for_people(sealer: Shell, tmp_path: Path) -> None:
     }
 
 
+def test_packages_of_distributions_are_in_the_image(sealer: Shell, tmp_path: Path) -> None:
+    source = payload(tmp_path / "payload")
+    (tmp_path / "debs/debian-12").mkdir(parents=True)
+    (tmp_path / "debs/debian-12/iptables_1.8.9-2_amd64.deb").write_bytes(b"!<arch>\n")
+    words = ("--version", "v1.20.2", "--from", str(source), "--packages", "debs")
+    sealer.base(*words, "--output-context", "context")
+    assert "COPY packages/$ARCH packages" in (tmp_path / "context/Kubefile").read_text().splitlines()
+    digest = sealer.base(*words)["image"]["digest"]
+    sealer("build", "-t", "mine:1", "--platform", "linux/amd64", "--image-archive", f"{source / 'images'}", "context")
+    image = Store(sealer.home / "images").find("mine:1")
+    assert image.digest == digest
+    assert "packages/debian-12/iptables_1.8.9-2_amd64.deb" in set(RootfsFiles(image.first).paths())
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -146,6 +161,8 @@ def test_the_tree_is_one_for_people(sealer: Shell, tmp_path: Path) -> None:
         ([], "name it: --version v1.30.4"),
         (["--version", "v1.20.2", "--from", "payload", "--output-context", "payload"], "it is there, and not empty"),
         (["--version", "v1.20.2", "--from", "payload", "-t", "A B"], "A B"),
+        (["--version", "v1.20.2", "--from", "payload", "--packages", "payload"], "is no package by its name"),
+        (["--version", "v1.20.2", "--packages", "nowhere"], "--packages nowhere: it is no directory"),
         (["--version", "v1.20.2", "--from", "payload", "--image-list", "more"], "with --from no registry is asked"),
     ],
 )

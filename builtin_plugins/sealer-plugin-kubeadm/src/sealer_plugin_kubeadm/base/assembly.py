@@ -17,6 +17,7 @@ from sealer.image.storage import storage_errors
 from sealer.image.store import Store
 from sealer_plugin_kubeadm.base import control_plane
 from sealer_plugin_kubeadm.base.context import Plan, place, write_tree
+from sealer_plugin_kubeadm.base.packages import Packages, place_packages, read_packages
 from sealer_plugin_kubeadm.base.payload import NEEDED_PLUGINS, Payload, files, read_payload
 from sealer_plugin_kubeadm.base.releases import Fetcher, Release, releases, unpack
 from sealer_plugin_kubeadm.base.versions import ARCHITECTURES, Versions, versions_of
@@ -29,6 +30,7 @@ class BaseRequest:
     :param version: of Kubernetes; empty: that of the kubeadm in `source`.
     :param architectures: empty: those of `source`, or this machine's.
     :param source: directory that everything is taken from, without any network; None: from the publishers.
+    :param packages: directory of packages that hosts may need; None: the image carries none.
     :param network: `bridge` or `none`.
     :param archives: of container images.
     :param given: versions of parts, over the usual ones.
@@ -39,6 +41,7 @@ class BaseRequest:
     version: str
     architectures: tuple[str, ...] = ()
     source: Path | None = None
+    packages: Path | None = None
     network: str = "bridge"
     archives: tuple[Path, ...] = ()
     given: Mapping[str, str] = field(default_factory=dict)
@@ -96,6 +99,7 @@ class Assembly:
         plugins = NEEDED_PLUGINS if request.network == "bridge" else ("loopback",)
         payload = read_payload(source, request.architectures, plugins)
         archives = (*request.archives, *([payload.images] if payload.images else []))
+        packages = _packages(request, tuple(payload.programs))
         kubernetes = _version_of(request.version, payload)
         versions = versions_of(kubernetes, request.given)
         wanted = self._images(
@@ -105,8 +109,11 @@ class Assembly:
         images = control_plane.available(wanted, balancer, self._references(archives))
         for _, text in images.lacking:
             self._events.warn(f"the image archives lack {text}")
-        plan = Plan(versions.kubernetes, tuple(payload.programs), request.network, images, archives)
+        plan = Plan(
+            versions.kubernetes, tuple(payload.programs), request.network, images, archives, packages=bool(packages)
+        )
         write_tree(directory, plan)
+        _place(packages, directory)
         for architecture, (programs, cni) in payload.programs.items():
             place(files(programs), directory / "bin" / architecture, link=link)
             place(files(cni), directory / "cni" / architecture, link=link)
@@ -117,6 +124,7 @@ class Assembly:
             raise InputError("which version of Kubernetes?", remedy="name it: --version v1.30.4")
         own = host_platform().split("/")[1]
         architectures = request.architectures or (own,)
+        packages = _packages(request, architectures)
         versions = versions_of(request.version, request.given)
         if not versions.known:
             self._events.warn(
@@ -140,8 +148,11 @@ class Assembly:
                 [programs[own]] = unpack(kubeadm, file, staging.directory)
             wanted = self._images(versions, programs)
         images = control_plane.complete(wanted, request.balancer or versions.parts["haproxy"])
-        plan = Plan(versions.kubernetes, architectures, request.network, images, request.archives)
+        plan = Plan(
+            versions.kubernetes, architectures, request.network, images, request.archives, packages=bool(packages)
+        )
         write_tree(directory, plan)
+        _place(packages, directory)
         return plan
 
     def _fetch(self, fetcher: Fetcher, release: Release, architecture: str) -> Path:
@@ -168,6 +179,18 @@ class Assembly:
     def _references(self, archives: Sequence[Path]) -> Collection[str]:
         with self._store.stage() as staging:
             return ImageArchives(archives, staging, lambda text: None).references
+
+
+def _packages(request: BaseRequest, architectures: Sequence[str]) -> Mapping[str, Packages]:
+    """The packages that the image is to carry, by architecture."""
+    if request.packages is None:
+        return {}
+    return {name: read_packages(request.packages, name) for name in architectures}
+
+
+def _place(packages: Mapping[str, Packages], directory: Path) -> None:
+    for architecture, found in packages.items():
+        place_packages(found, directory / "packages" / architecture)
 
 
 def _version_of(given: str, payload: Payload) -> str:

@@ -50,6 +50,9 @@ def group() -> None:
 @click.option(
     "--from", "source", type=_DIRECTORY, metavar="DIR", help="Take all from DIR/bin, DIR/cni and DIR/images, offline."
 )
+@click.option(
+    "--packages", "packages", type=_DIRECTORY, metavar="DIR", help="*.deb and *.rpm for hosts that lack a program."
+)
 @click.option("--cni", "network", type=click.Choice(NETWORKS), default="bridge", help="The pod network of the image.")
 @click.option("--output-context", "context", type=_DIRECTORY, metavar="DIR", help="Write the build context; no build.")
 @click.option("--mirror", default="", envvar=MIRROR, metavar="URL", help=f"Of all publishers; default: ${MIRROR}.")
@@ -64,6 +67,7 @@ def base(
     architectures: tuple[str, ...],
     tags: tuple[str, ...],
     source: Path | None,
+    packages: Path | None,
     network: str,
     context: Path | None,
     mirror: str,
@@ -99,6 +103,7 @@ def base(
         version=version,
         architectures=tuple(dict.fromkeys(name for text in architectures for name in text.split(","))),
         source=source,
+        packages=packages,
         network=network,
         archives=options["image_archives"],
         given={name: text for name, text in given.items() if text},

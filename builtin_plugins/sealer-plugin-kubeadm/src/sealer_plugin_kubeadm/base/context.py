@@ -30,6 +30,7 @@ class Plan:
     :param architectures: `amd64`, ...
     :param network: `bridge` or `none`.
     :param archives: where the container images are, as far as they are not in registries.
+    :param packages: whether there are packages of distributions.
     """
 
     kubernetes: str
@@ -37,6 +38,7 @@ class Plan:
     network: str
     images: ImageList
     archives: tuple[Path, ...] = ()
+    packages: bool = False
 
     @property
     def platforms(self) -> str:
@@ -52,6 +54,7 @@ def write_tree(directory: Path, plan: Plan) -> None:
         "@NETWORK@": plan.network,
         "@ARCHIVES@": "".join(f"--image-archive {shlex.quote(str(path.absolute()))} " for path in plan.archives),
         "@PAUSE_IMAGE@": plan.images.pause,
+        "@PACKAGES@": "\nCOPY packages/$ARCH packages" if plan.packages else "",
     }
     left_out = frozenset() if plan.network == "bridge" else _BRIDGE_FILES
     with storage_errors("the build context could not be written", directory):

@@ -4,7 +4,7 @@ set -u
 cd "$(dirname "$0")" || exit 1
 
 status=0
-for part in network kubelet containerd system; do
+for part in network kubelet containerd packages system; do
     [ -e "./$part.sh" ] || continue
     "./$part.sh" undo || {
         echo "$part.sh could not take back all of its changes" >&2

@@ -5,9 +5,9 @@ set -eu
 cd "$(dirname "$0")"
 
 # Whatever speaks against this host is said before anything is changed.
-for part in system containerd kubelet; do
+for part in system packages containerd kubelet; do
     "./$part.sh" check
 done
-for part in system containerd kubelet; do
+for part in system packages containerd kubelet; do
     "./$part.sh" apply
 done

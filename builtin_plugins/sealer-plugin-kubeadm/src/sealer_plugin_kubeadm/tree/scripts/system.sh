@@ -1,5 +1,5 @@
 #!/bin/sh
-# The host itself: what must be there, kernel modules, settings of the kernel, swap; notes about firewalls.
+# The host itself: kernel modules, settings of the kernel, swap; notes about firewalls.
 #
 #   system.sh check     refuse a host that cannot become a node; changes nothing
 #   system.sh [apply]   prepare it
@@ -14,31 +14,6 @@ SET_BY_KUBERNETES="vm.overcommit_memory kernel.panic kernel.panic_on_oops kernel
 check() {
     [ "$(id -u)" = 0 ] || fail "this must be run as root"
     [ -d /run/systemd/system ] || fail "systemd does not run on this host: a node of Kubernetes needs it"
-    missing=
-    for program in iptables ip mount nsenter; do
-        has "$program" || missing="$missing $program"
-    done
-    [ -z "$missing" ] || fail "this host lacks$missing: $(how_to_install iptables iproute2)"
-    wanting=
-    for program in conntrack socat ethtool; do
-        has "$program" || wanting="$wanting $program"
-    done
-    [ -z "$wanting" ] || note "this host has no$wanting; port-forwarding and old connections to services may" \
-        "misbehave without: $(how_to_install conntrack socat ethtool)"
-    fact missing-programs "${wanting# }"
-}
-
-how_to_install() {
-    # shellcheck source=/dev/null
-    family=$(. /etc/os-release 2>/dev/null && echo "${ID:-} ${ID_LIKE:-}")
-    case " $family " in
-    *" debian "* | *" ubuntu "*) echo "apt-get install $*" ;;
-    *" rhel "* | *" fedora "* | *" centos "*)
-        echo "dnf install $(echo "$*" | sed 's/conntrack/conntrack-tools/; s/iproute2/iproute/')"
-        ;;
-    *" suse "*) echo "zypper install $(echo "$*" | sed 's/conntrack/conntrack-tools/')" ;;
-    *) echo "install $*" ;;
-    esac
 }
 
 apply() {
