@@ -93,6 +93,24 @@ def test_a_clusterfile_is_held_against_its_image(home: Path) -> None:
     assert "etc/values.yaml.tmpl:2" in done.stderr and "Size" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("certificateValidity=ten years", "spec.runtime.certificateValidity: "),
+        ("certificateValidty=10y", "did you mean 'certificateValidity'?"),
+        ("skipPhases=[addon/corends]", "spec.runtime.skipPhases[0]: 'addon/corends' is no phase"),
+    ],
+)
+def test_a_field_of_the_runtime_on_the_command_line_is_checked_before_a_host_is_asked(
+    home: Path, option: str, message: str
+) -> None:
+    words = ("run", "kubernetes:v1.20.2", "-m", "198.18.0.11", "-e", "Size=3", "--runtime-option", option)
+    done = sealer(home, *words, "-c", "never-begun")
+    assert done.returncode == 2, done.stderr
+    assert f"--runtime-option {option}: " in done.stderr and message in done.stderr
+    assert not (home / "clusters" / "never-begun" / "state.json").exists()
+
+
 WITHOUT = [
     ("", "networkng: {}", "10:1: ClusterConfiguration.networkng: unknown field"),
     ("  runtime: {name: kubeadm, skipPhases: [addon/corends]}\n", "", "7:41: spec.runtime.skipPhases[0]: 'addon/co"),

@@ -106,6 +106,20 @@ def file_option(default: str = "") -> Callable[[C], C]:
     return decorate
 
 
+def runtime_option(function: C) -> C:
+    """Fields of the runtime's own."""
+    return _apply(
+        function,
+        click.option(
+            *("--runtime-option", "runtime_options"),
+            multiple=True,
+            callback=as_text,
+            metavar="KEY=VALUE",
+            help="A field of spec.runtime, e.g. certificateValidity=10y; may be repeated.",
+        ),
+    )
+
+
 def run_options(function: C) -> C:
     """How an operation on a cluster is carried out."""
     return _apply(

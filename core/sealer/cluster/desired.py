@@ -7,11 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from sealer.clusterfile.driver_choices import option_of
 from sealer.clusterfile.model import Cluster, Clusterfile, DriverChoice, HostGroup
-from sealer.errors import InputError
+from sealer.errors import InputError, Position
 from sealer.extension.operation import Recorded
 from sealer.hosts import MASTER, NODE, Host, Ssh, parse_addresses
 from sealer.settings import DEFAULT_PROVIDER
+
+RUNTIME_OPTION = "--runtime-option"
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,7 @@ class Flags:
     :param env: `K=V` each, over the hosts' env.
     :param cmds: replace the image's CMDs.
     :param apps: names of applications, in place of those of the image's LAUNCH; None: nothing is said.
+    :param runtime_options: `KEY=VALUE` each, over the fields of `spec.runtime`.
     """
 
     image: str = ""
@@ -34,6 +38,7 @@ class Flags:
     cmds: tuple[str, ...] = ()
     cmd_args: tuple[str, ...] = ()
     apps: tuple[str, ...] | None = None
+    runtime_options: tuple[str, ...] = ()
 
 
 def desired(base: Clusterfile | None, flags: Flags, makes_hosts: Callable[[str], bool]) -> Clusterfile:
@@ -55,6 +60,7 @@ def desired(base: Clusterfile | None, flags: Flags, makes_hosts: Callable[[str],
         app_names=cluster.app_names if flags.apps is None else flags.apps,
         ssh=flags.ssh.filled_from(cluster.ssh),
     )
+    cluster = _with_runtime_options(cluster, flags.runtime_options)
     makes = makes_hosts(provider.name)
     cluster = _with_counts(cluster, flags) if makes else _with_addresses(cluster, flags)
     if not cluster.hosts and not cluster.groups:
@@ -167,6 +173,19 @@ def _refuse_twice(hosts: Sequence[Host]) -> None:
                 f"The host {address} is named {times} times",
                 remedy="name it once: the command line's hosts are added to those of the Clusterfile",
             )
+
+
+def _with_runtime_options(cluster: Cluster, given: Sequence[str]) -> Cluster:
+    if not given:
+        return cluster
+    options, positions = dict(cluster.runtime.options), dict(cluster.positions)
+    for text in given:
+        key, value = option_of(text, RUNTIME_OPTION)
+        options[key] = value
+        field = f"spec.runtime.{key}"
+        positions = {path: at for path, at in positions.items() if not path.startswith(f"{field}[")}
+        positions[field] = Position(f"{RUNTIME_OPTION} {text}")
+    return replace(cluster, runtime=replace(cluster.runtime, options=options), positions=positions)
 
 
 def _with_env(cluster: Cluster, env: Sequence[str]) -> Cluster:

@@ -384,6 +384,8 @@ class Lifecycle:
         base = _recorded_cluster(recorded)
         asked = _cluster(desired)
         launched(image, asked.app_names)
+        if asked.runtime.options and asked.runtime.options != base.runtime.options:
+            self.events.warn("fields of spec.runtime are for the cluster, and have no effect on an application")
         spec = replace(
             base, env={**base.env, **asked.env}, cmd=asked.cmd, cmd_args=asked.cmd_args, app_names=asked.app_names
         )
@@ -434,6 +436,7 @@ class Lifecycle:
         kind: Literal["create", "scale", "application", "delete"] = run.intention.kind  # type: ignore[assignment]
         if self._choices.dry_run:
             return Outcome(name, kind, plan=run.plan(), recorded=run.recorded)
+        run.ask_runtime()
         image = run.intention.image
         # It stays whole meanwhile, whatever is removed from the store.
         with self._store.using(image.digest) if image else nullcontext():

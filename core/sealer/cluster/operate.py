@@ -30,12 +30,13 @@ from sealer.cluster.journal import Journal
 from sealer.cluster.leftovers import before, undo_nothing
 from sealer.cluster.leftovers import key as _key
 from sealer.cluster.plan import Plan, PlannedStep, Stage, StageBuilder
-from sealer.cluster.stages import CLEANING, KERNEL, REVOKE, Composer, Drivers
+from sealer.cluster.stages import CLEANING, KERNEL, REVOKE, Composer, Drivers, driver_name
 from sealer.clusterfile.model import Clusterfile
 from sealer.clusterfile.writing import write
 from sealer.errors import InterruptedRunError, OperationFailedError, PluginError, RefusedError, SealerError
 from sealer.events import EventStream, State
 from sealer.extension.drivers import HOSTS_MADE
+from sealer.extension.guarding import steps_of
 from sealer.extension.manager import PluginManager
 from sealer.extension.operation import Operation, OperationKind, Recorded, RecordedHost
 from sealer.extension.steps import Effect, Step
@@ -145,6 +146,16 @@ class Run:
         :raises SealerError: it cannot: what drivers, plugin types or the image's files are told is wrong, say.
         """
         self._stages_ahead()
+
+    def ask_runtime(self) -> None:
+        """See that the runtime has nothing against hosts that come, before anything is recorded or a host is touched.
+
+        :raises InputError: what it was told cannot be right.
+        """
+        operation, runtime = self.operation, self.drivers.runtime
+        ask = runtime.install if operation.kind == "create" else runtime.join
+        if operation.added:
+            steps_of(driver_name(runtime), ask.__name__, lambda: ask(operation))
 
     def refuse_uncovered(self, found: Changes) -> None:
         """See that for every changed field there is a step that makes it true; no host is touched for that.

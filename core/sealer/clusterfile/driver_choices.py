@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from sealer.clusterfile.free_values import positions
+from sealer.clusterfile.free_values import Anything, positions
 from sealer.clusterfile.model import DriverChoice
+from sealer.clusterfile.nodes import documents
 from sealer.clusterfile.report import Report
 from sealer.clusterfile.values import Value
 from sealer.errors import InputError, Position, Problem
@@ -36,6 +37,24 @@ def read_choice(kind: DriverKind, value: Value | None, report: Report, check: Dr
             places = positions(value.node, f"spec.{kind}", report.file)
             report.add(_placed(error, choice, value, places))
     return choice
+
+
+def option_of(text: str, flag: str) -> tuple[str, Json]:
+    """A field of a driver as a command line has it, `KEY=VALUE`; the value is YAML, as it would stand in a Clusterfile.
+
+    :param flag: what to call it in messages.
+    :raises InputError: it is none.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"{flag} {text}", why="a field of a driver is given as KEY=VALUE")
+    report = Report(f"{flag} {text}")
+    roots = list(documents(value, report))
+    read = Anything().read(roots[0], key, report) if len(roots) == 1 else None
+    if len(roots) > 1:
+        report.error(roots[1], key, "one value is needed")
+    report.finish(None)
+    return key.strip(), "" if read is None else read.content  # type: ignore[return-value]  # the shape made JSON of it
 
 
 def _placed(error: InputError, choice: DriverChoice, value: Value, places: Mapping[str, Position]) -> list[Problem]:

@@ -56,7 +56,8 @@ class Runtime(Driver):
     def install(self, operation: Operation) -> Sequence[Step]:
         """The first master, the other masters, the nodes, of a new cluster.
 
-        `sealer validate` asks for it, too, and where the image is not at hand with an operation that has none.
+        It is asked for before an operation is begun, too, and by `sealer validate`: where the image is not at hand with
+        an operation that has none.
 
         :raises InputError: what the Clusterfile says to the runtime cannot be right; `problems` has all of it.
         """

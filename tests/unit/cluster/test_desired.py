@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from sealer.cluster.desired import Flags, desired, hosts_of_flags, placeholders, recorded_ssh
+from sealer.cluster.operate import Intention
 from sealer.clusterfile.model import Cluster, Clusterfile, DriverChoice, HostGroup
-from sealer.errors import InputError
+from sealer.clusterfile.reading import read
+from sealer.clusterfile.writing import write
+from sealer.errors import InputError, Position
 from sealer.extension import Recorded, RecordedHost
 from sealer.hosts import Host, Ssh
 
@@ -42,6 +45,36 @@ def addresses(cluster: Cluster) -> list[str]:
 def test_without_flags_the_file_is_what_is_meant() -> None:
     assert merged(FILE) == replace(FILE.cluster, hosts=merged(FILE).hosts)  # type: ignore[type-var]
     assert merged(FILE).hosts[0].ssh == Ssh("admin", port=2222)
+
+
+def test_fields_of_the_runtime_are_over_the_files_and_decide_what_is_resumed() -> None:
+    choice = DriverChoice("kubeadm", {"certificateValidity": "100y", "skipPhases": ["a"]})
+    file = Clusterfile(
+        cluster=Cluster(runtime=choice, positions={"spec.runtime.skipPhases[0]": Position("Clusterfile", 3, 4)})
+    )
+    given = ("certificateValidity=10y", "skipPhases=[b, c]", "count= 3", "note=a=b")
+    found = desired(file, Flags(masters="10.0.0.1", runtime_options=given), lambda name: False)
+    assert found.cluster
+    assert found.cluster.runtime.name == "kubeadm"
+    assert found.cluster.runtime.options == {
+        **{"certificateValidity": "10y", "skipPhases": ["b", "c"], "count": 3, "note": "a=b"}
+    }
+    assert str(found.cluster.at("spec.runtime.skipPhases[0]")) == "--runtime-option skipPhases=[b, c]"
+    again = read(write(found), "recorded", recorded=True).cluster
+    assert again and again.runtime.options == found.cluster.runtime.options
+
+    def fingerprint(*options: str) -> str:
+        wanted = desired(None, Flags(masters="10.0.0.1", runtime_options=options), lambda name: False)
+        return Intention("create", wanted, None, wanted=()).fingerprint(b"key")
+
+    assert fingerprint("certificateValidity=10y") == fingerprint("certificateValidity=10y")
+    assert len({fingerprint(), fingerprint("certificateValidity=10y"), fingerprint("certificateValidity=9y")}) == 3
+
+
+@pytest.mark.parametrize("option", ["certificateValidity", "=10y", "a=[b", "a=b\n---\nc"])
+def test_what_is_no_field_of_the_runtime_is_refused(option: str) -> None:
+    with pytest.raises(InputError, match=r"--runtime-option"):
+        merged(masters="10.0.0.1", runtime_options=(option,))
 
 
 def test_flags_are_over_the_file_and_hosts_are_added() -> None:

@@ -6,6 +6,7 @@ import base64
 import datetime
 import stat
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ import yaml
 from cryptography import x509
 
 from sealer.errors import SealerError
-from sealer_plugin_kubeadm.documents import KubernetesVersion
+from sealer_plugin_kubeadm.documents import ClusterNeeds, KubernetesVersion, NodeNeeds, init_documents, prepare
+from sealer_plugin_kubeadm.options import Options
 from sealer_plugin_kubeadm.pki import authorities
 from sealer_plugin_kubeadm.pki.bundle import Issuer, Recipient, admin_kubeconfig, server_names
 from sealer_plugin_kubeadm.pki.x509 import Names, names_of, signed
@@ -84,6 +86,38 @@ def test_openssl_verifies_every_certificate_of_a_master(credentials: Path, tmp_p
             subprocess.run(words, check=True, capture_output=True)
     kept = {path.removeprefix(f"{PKI}/") for path in files if path.startswith(PKI)}
     assert {"sa.key", "sa.pub", "ca.key", "etcd/ca.key", "front-proxy-ca.key"} <= kept
+
+
+@pytest.mark.parametrize(
+    ("asked", "days"), [("10y", 3650), ("365d", 365), ("8760h", 365), ("36h", 1.5), ("1h", 1 / 24)]
+)
+def test_authorities_and_all_that_they_sign_end_when_it_was_asked_for(tmp_path: Path, asked: str, days: float) -> None:
+    options = Options.of({"certificateValidity": asked})
+    began = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=1)
+    authorities.make(tmp_path, options.validity)
+    by = replace(issuer(tmp_path), validity=options.validity)
+    files = [*by.master_files(MASTER).values(), *by.node_files(MASTER).values(), *by.joined_files(MASTER).values()]
+    files.append(admin_kubeconfig(by.authorities, by.kubernetes, options.validity, server("192.0.2.10")))
+    made = [certificate for content in files for certificate in certificates(content)]
+    # Three authorities, also within kubeconfigs; seven certificates in files of a master; and one in each kubeconfig.
+    assert len({certificate.serial_number for certificate in made}) >= 3 + 7 + 7
+    least, most = began + options.validity, datetime.datetime.now(datetime.UTC) + options.validity
+    assert all(least <= certificate.not_valid_after_utc <= most for certificate in made)
+    assert options.validity == datetime.timedelta(days=days)
+    # What the controller manager signs later, for kubelets.
+    needs = ClusterNeeds("v1.20.2", masters=("192.0.2.11",), validity=options.validity_duration)
+    text = init_documents(prepare((), (), needs), NodeNeeds("node-1", "192.0.2.11", "/a.sock")).text
+    assert f'cluster-signing-duration: "{int(days * 24)}h0m0s"' in text
+
+
+def certificates(content: bytes) -> list[x509.Certificate]:
+    """Those in a file: PEM, or within a kubeconfig."""
+    if b"kind: Config" in content:
+        config = yaml.safe_load(content)
+        pems = [config["clusters"][0]["cluster"]["certificate-authority-data"]]
+        pems.append(config["users"][0]["user"]["client-certificate-data"])
+        return [x509.load_pem_x509_certificate(base64.b64decode(pem)) for pem in pems]
+    return [x509.load_pem_x509_certificate(content)] if b"BEGIN CERTIFICATE" in content else []
 
 
 def test_certificates_are_valid_for_the_time_asked_for_and_from_a_moment_ago(credentials: Path) -> None:

@@ -25,6 +25,7 @@ from sealer.cli.typed import as_text, filled
     metavar="KEY=VALUE",
     help="Over the Clusterfile's; may be repeated.",
 )
+@options.runtime_option
 @options.login_options
 @options.run_options
 @fetch_options
@@ -40,6 +41,7 @@ def command(  # noqa: PLR0917  # click passes them by name
     name: str,
     provider: str,
     env: tuple[str, ...],
+    runtime_options: tuple[str, ...],
     yes: bool,
     force: bool,
     **more: Any,
@@ -60,6 +62,7 @@ def command(  # noqa: PLR0917  # click passes them by name
         ssh=options.ssh(app, login),
         env=env,
         provider=provider,
+        runtime_options=runtime_options,
     )
     desired = cluster_request(app, clusterfile, flags, fetching(app, more))
     with operation(app, cluster_name(desired), run, yes=yes, force=force) as lifecycle:

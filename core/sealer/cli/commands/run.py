@@ -52,6 +52,7 @@ from sealer.cli.typed import as_text, filled
     metavar="KEY=VALUE",
     help="Over the image's ARGs; may be repeated.",
 )
+@options.runtime_option
 @options.login_options
 @options.run_options
 @fetch_options
@@ -67,6 +68,7 @@ def command(  # noqa: PLR0917  # click passes them by name
     clusterfile: str,
     provider: str,
     env: tuple[str, ...],
+    runtime_options: tuple[str, ...],
     cmds: tuple[str, ...],
     apps: tuple[str, ...],
     cmd_args: tuple[str, ...],
@@ -92,6 +94,7 @@ def command(  # noqa: PLR0917  # click passes them by name
         ssh=options.ssh(app, login),
         env=env,
         provider=provider,
+        runtime_options=runtime_options,
         cmds=cmds,
         apps=tuple(filter(None, ",".join(apps).split(","))) if apps else None,
         cmd_args=cmd_args,
