@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sealer.events import Json
-from sealer.extension import Operation, Step, StepContext, Targets
+from sealer.extension import Addresses, Operation, Step, StepContext
 from sealer.hosts import Host
 from sealer_plugin_kubeadm import balancer
 from sealer_plugin_kubeadm.delivery import deliver, fetch
@@ -29,24 +29,41 @@ def address(operation: Operation, host: Host) -> str:
     return first.address
 
 
+def single(operation: Operation) -> str:
+    """What to warn of where there are several masters and nodes reach one of them alone; empty: they reach all."""
+    first, nodes = operation.first_master, operation.nodes
+    if first is None or len(operation.masters) < 2 or not nodes or balancer.image(operation):
+        return ""
+    why = "the image brings no haproxy" if operation.image else "the cluster's image is not at hand"
+    return (
+        f"{why}: nodes reach the control plane through {first.address} alone, and lose it when that master is down; "
+        "an image that brings a container image named haproxy lets them reach every master"
+    )
+
+
 def lines(operation: Operation, host: Host) -> list[str]:
     """The cluster's lines of a host's hosts file."""
     aliases = [f"{alias.ip} {' '.join(alias.hostnames)}" for alias in operation.spec.host_aliases]
     return [f"{address(operation, host)} {NAME}", *aliases]
 
 
-def settle(identifier: str, title: str, operation: Operation, on: Targets) -> Step:
+def settle(identifier: str, title: str, operation: Operation, on: Addresses) -> Step:
     """The step that lets hosts find the control plane."""
     inputs: dict[str, Json] = {
         "masters": [*sorted(host.id for host in operation.masters)],
         "aliases": [f"{alias.ip} {' '.join(alias.hostnames)}" for alias in operation.spec.host_aliases],
         "balancer": balancer.image(operation),
     }
+    warning = single(operation)
+    told = [host.id for host in operation.nodes if host.id in on.addresses] if warning else []
+    speaker = min(told, default="")  # one host speaks for all
 
     def run(context: StepContext) -> None:
         operation = context.operation
         write_lines(context, lines(operation, context.host))
         of = balancer.image(operation)
+        if context.host.id == speaker:
+            context.warn(warning)
         if context.host.is_master or not of:
             return
         wanted = balancer.files(of, operation.masters)

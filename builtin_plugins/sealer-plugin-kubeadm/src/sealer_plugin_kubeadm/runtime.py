@@ -104,7 +104,7 @@ class Kubeadm(Runtime):
         if first is None:
             return []
         warnings = tuple(str(problem) for problem in configuration.planned(operation, self._options))
-        self._tell(warnings)
+        self._tell((*warnings, *filter(None, [endpoint.single(operation)])))
         installation = Installation(operation, self._options, self._credentials, warnings)
         addresses = frozenset(host.id for host in added)
         kept_masters = frozenset(host.id for host in operation.kept if host.is_master)

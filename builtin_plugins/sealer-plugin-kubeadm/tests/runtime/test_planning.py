@@ -13,6 +13,7 @@ from sealer.clusterfile.reading import read_kubeadm
 from sealer.errors import HostError, InputError, Position, RefusedError
 from sealer.events import EventStream
 from sealer.extension import Operation
+from sealer.extension.operation import OperationKind
 from sealer.hosts import Host
 from sealer.image.applications import SUPPORTED_VERSIONS_LABEL
 from sealer.image.model import KUBERNETES_VERSION_LABEL, RUNTIME_LABEL, ContainerImage
@@ -118,6 +119,29 @@ def test_a_master_finds_itself_and_a_node_its_balancer() -> None:
         *(first.address, second.address, "127.0.0.1")
     ]
     assert endpoint.address(make_operation("create", masters=2, nodes=1), node) == first.address
+
+
+@pytest.mark.parametrize(("masters", "nodes", "containers"), [(1, 2, ()), (3, 0, ()), (3, 2, (HAPROXY,))])
+def test_nodes_that_reach_every_master_are_not_warned_of(masters: int, nodes: int, containers: tuple[str, ...]) -> None:
+    operation = with_labels(make_operation("create", masters=masters, nodes=nodes), *containers)
+    events, heard = EventStream(), list[str]()
+    events.subscribe(lambda event: heard.append(event.message))
+    steps = [step for step in runtime(events).install(operation) if step.id == "endpoint"]
+    assert not heard
+    assert not run_steps(steps, operation).messages()
+
+
+@pytest.mark.parametrize("kind", ["create", "scale"])
+def test_several_masters_without_a_balancer_are_warned_of_with_the_plan_and_by_the_step(kind: OperationKind) -> None:
+    nodes = 2 if kind == "create" else 0
+    operation = with_labels(make_operation(kind, masters=3, nodes=nodes, joining=2), "k8s.gcr.io/pause:3.2")
+    events, heard = EventStream(), list[str]()
+    events.subscribe(lambda event: heard.append(event.message))
+    driver = runtime(events)
+    planned = driver.install(operation) if kind == "create" else driver.join(operation)
+    assert len(heard) == 1
+    assert heard[0].startswith("the image brings no haproxy: nodes reach the control plane through 192.0.2.11 alone")
+    assert run_steps([step for step in planned if step.id == "endpoint"], operation).messages() == heard  # by one node
 
 
 def test_the_balancers_pod_is_another_one_when_masters_change() -> None:
