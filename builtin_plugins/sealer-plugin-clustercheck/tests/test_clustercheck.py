@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from sealer.errors import StepTimeoutError
+from sealer.clusterfile.reading import read
+from sealer.errors import InputError, StepTimeoutError
 from sealer.phases import Phase
 from sealer.testing import Answers, BadData, PluginTypeContract, RecordedContext, Reply, make_document, make_operation
 from sealer_plugin_clustercheck.check import COMPONENTS, ClusterCheck, Patience, check
@@ -313,3 +314,17 @@ def test_without_an_api_server_it_is_asked_in_turns() -> None:
     told = run(cluster)
     assert told == ["waiting for the API server: connection refused"]
     assert cluster.asked.count("sleep 2.0") == 1
+
+
+ANSWERING = {Phase.PRE_GUEST, Phase.POST_INSTALL, Phase.POST_JOIN, Phase.PRE_CLEAN}
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_an_action_where_the_cluster_does_not_answer_is_refused(phase: Phase) -> None:
+    head = "apiVersion: sealer.io/v2\nkind: Plugin\nmetadata: {name: a}\n"
+    text = f"{head}spec: {{type: CLUSTERCHECK, action: {phase}}}\n"
+    if phase in ANSWERING:
+        assert read(text, "f", plugin_types={"CLUSTERCHECK": ClusterCheck()}).plugins[0].phases == (phase,)
+        return
+    with pytest.raises(InputError, match="a CLUSTERCHECK cannot act in"):
+        read(text, "f", plugin_types={"CLUSTERCHECK": ClusterCheck()})

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from sealer.clusterfile.reading import read
+from sealer.errors import InputError
 from sealer.phases import Phase
 from sealer.testing import Answers, BadData, PluginTypeContract, RecordedContext, Reply, make_document, make_operation
 from sealer_plugin_taint.rules import NodeTaint, Rule, changes
@@ -93,3 +95,17 @@ def test_every_node_is_told_once_and_only_what_changes() -> None:
 def test_nothing_is_told_where_all_is_so() -> None:
     have = {"m": [{"key": "key1", "value": "value1", "effect": "NoSchedule"}]}
     assert told("192.0.2.11 key1=value1:NoSchedule", have) == []
+
+
+ANSWERING = {Phase.PRE_GUEST, Phase.POST_INSTALL, Phase.POST_JOIN, Phase.PRE_CLEAN}
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_an_action_where_the_cluster_does_not_answer_is_refused(phase: Phase) -> None:
+    head = "apiVersion: sealer.io/v2\nkind: Plugin\nmetadata: {name: a}\n"
+    text = f"{head}spec: {{type: TAINT, action: {phase}, data: '192.0.2.11 a:NoExecute'}}\n"
+    if phase in ANSWERING:
+        assert read(text, "f", plugin_types={"TAINT": Taint()}).plugins[0].phases == (phase,)
+        return
+    with pytest.raises(InputError, match="a TAINT cannot act in"):
+        read(text, "f", plugin_types={"TAINT": Taint()})

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from sealer.phases import Phase
+
 EXAMPLES = Path(__file__).parents[2] / "data" / "clusterfiles"
 FINE = "apiVersion: sealer.io/v2\nkind: Cluster\nspec:\n  hosts:\n    - {ips: [10.0.0.1,10.0.0.2], roles: [master]}\n"
 BROKEN = FINE + "    - {ips: [10.0.0.3], roles: [nodee]}\n  ssh: {passwd: [hunter2]}\n"
@@ -69,6 +71,34 @@ def test_a_plugin_documents_data_is_checked_by_its_type(tmp_path: Path) -> None:
     done = sealer("validate", "-f", "-", cwd=tmp_path, stdin=FINE + document + "    10.0.0.1 a\n    10.0.0.2\n")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("standard input:14:5: Plugin a: spec.data: ")
+
+
+@pytest.mark.parametrize(
+    ("type_name", "data", "refused"),
+    [
+        ("LABEL", "'10.0.0.1 a=b'", ["PreInit", "PreJoin", "PostClean"]),
+        ("TAINT", "'10.0.0.1 a:NoExecute'", ["PreInit", "PreJoin", "PostClean"]),
+        ("CLUSTERCHECK", "''", ["PreInit", "PreJoin", "PostClean"]),
+        ("HOSTNAME", "'10.0.0.1 a'", ["PreClean", "PostClean"]),
+        ("SHELL", "'true'", []),
+    ],
+)
+def test_an_action_where_a_type_cannot_act_is_a_mistake(
+    tmp_path: Path, type_name: str, data: str, refused: list[str]
+) -> None:
+    pytest.importorskip(f"sealer_plugin_{type_name.lower()}")
+    text = FINE
+    for phase in Phase:  # a document of six lines for each
+        text += f"---\napiVersion: sealer.io/v2\nkind: Plugin\nmetadata: {{name: in-{phase.lower()}}}\n"
+        text += f"spec: {{type: {type_name}, action: {phase},\n  data: {data}}}\n"
+    done = sealer("validate", "-f", "-", cwd=tmp_path, stdin=text)
+    told = [line for line in done.stderr.splitlines() if "spec.action: " in line]
+    lines = {phase: 10 + 6 * number for number, phase in enumerate(Phase)}
+    assert len(told) == len(refused)
+    for word, line in zip(refused, told, strict=True):
+        place = f"standard input:{lines[Phase(word)]}:"
+        assert line.startswith(place) and f"a {type_name} cannot act in {word}; it can in P" in line
+    assert done.returncode == (2 if refused else 0)
 
 
 def test_an_unknown_driver(tmp_path: Path) -> None:
