@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import ssl
 import time
 from collections.abc import Iterator
@@ -26,9 +27,16 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
 NAMES = ("control-0", "worker-0", "worker-1")
 PHASES = ("PreInit", "PreJoin", "PostJoin", "PreGuest", "PostInstall", "PreClean", "PostClean")
+COMING = "PreGuest|PostJoin"
 MARK = 'echo "$(date +%s%N) {}" >>/root/marks\n'
 PODS, SERVICES = "100.100.0.0/16", "10.200.0.0/22"
 KUBEFILE = "FROM kubernetes:base\nCOPY etc etc\nCOPY plugins plugins\nCMD " + MARK.format("CMD")
+FLAGS = {"event-ttl": "2h30m0s", "default-not-ready-toleration-seconds": "17"}
+PATIENCE = "stable: 3s\ntimeout: 20s"
+SCHEDULERS = ("get", "pods", "-n", "kube-system", "-l", "component=kube-scheduler")
+SCHEDULER = "/etc/kubernetes/manifests/kube-scheduler.yaml"
+CLUSTER_INFO = ("get", "configmap", "cluster-info", "-n", "kube-public")
+METRICS = "127.0.0.1:10299"
 IMAGE = {
     "etc/docker.conf.tmpl": '{{ index . "docker-dir" }} {{ .docker_dir }} {{ .Port | default "5000" }}\n',
     "etc/chart.yaml": "server:\n  tag: '1'\n  kind: web\nreplicas: 2\n",
@@ -40,6 +48,21 @@ IMAGE = {
 def plugin(name: str, kind: str, data: str = "", **spec: str) -> dict[str, Any]:
     head = {"apiVersion": "sealer.aliyun.com/v1alpha1", "kind": "Plugin", "metadata": {"name": name}}
     return {**head, "spec": {"type": kind, **spec, **({"data": data} if data else {})}}
+
+
+def kubeadm(kind: str, group: str = "kubeadm.k8s.io/v1beta4", **fields: object) -> dict[str, Any]:
+    return {"apiVersion": group, "kind": kind, **fields}
+
+
+# What a user wants of Kubernetes itself; its kubeadm speaks v1beta2.
+KUBEADM = [
+    kubeadm(
+        "ClusterConfiguration",
+        apiServer={"extraArgs": [{"name": name, "value": value} for name, value in FLAGS.items()]},
+    ),
+    kubeadm("KubeletConfiguration", "kubelet.config.k8s.io/v1beta1", maxPods=42),
+    kubeadm("KubeProxyConfiguration", "kubeproxy.config.k8s.io/v1alpha1", metricsBindAddress=METRICS),
+]
 
 
 def config(path: str, data: object, **spec: str) -> dict[str, Any]:
@@ -60,16 +83,21 @@ class Everything(Kubernetes):
             (context / path).write_text(content)
         self.sealer("build", "-t", "everything:1", str(context))
 
-    def write_all(self, *members: int) -> None:
+    def write_all(self, *members: int, patience: str = "") -> None:
         a, b, c = (host.address for host in self.hosts)
         hosts: list[dict[str, Any]] = [self.described(number) for number in members]
-        hosts[1]["env"] = {"docker-dir": "/data/docker"}
+        hosts[1] |= {"env": {"docker-dir": "/data/docker"}, "roles": ["node", "gpu"]}
         spec = {
             "image": "everything:1",
             "env": {"docker-dir": "/var/lib/docker"},
             "ssh": {"pk": self.hosts[0].ssh.private_key},
             "network": {"podCIDR": PODS, "svcCIDR": SERVICES},
             "certSANS": SANS,
+            "runtime": {
+                "name": "kubeadm",
+                "skipPhases": ["bootstrap-token"],
+                "ignorePreflightErrors": ["NumCPU"],
+            },
             "hosts": hosts,
         }
         cluster = {"apiVersion": "sealer.cloud/v2", "kind": "Cluster", "metadata": {"name": self.name}, "spec": spec}
@@ -83,6 +111,7 @@ class Everything(Kubernetes):
             f"{b} key7:NoSchedule-",
             f"{b} key-8=a-b:PreferNoSchedule",
             f"{b} key9:NoExecute",
+            f"{c} late:NoSchedule",
         ]
         removed = [f"{a}-{b} key4:NoSchedule-", f"{b} key9-"]
         documents = [
@@ -90,21 +119,26 @@ class Everything(Kubernetes):
             plugin("hostname", "HOSTNAME", "\n".join(map(" ".join, zip((a, b, c), NAMES, strict=True)))),
             *(plugin(phase.lower(), "SHELL", MARK.format(phase), action=phase) for phase in PHASES),
             plugin("environment", "SHELL", "tr '\\0' '\\n' </proc/$$/environ >/root/environment\n", action="PreInit"),
-            plugin("label", "LABEL", f"{a} ssd=true\n{b} ssd=false,hdd=true\n", action="PreGuest"),
-            plugin("checkCluster", "CLUSTERCHECK", action="PreGuest"),
-            plugin("taint", "TAINT", "\n".join(taints), action="PreGuest"),
+            plugin("label", "LABEL", f"{a} ssd=true\n{b} ssd=false,hdd=true\n{c} ssd=false\n", action=COMING),
+            plugin("checkCluster", "CLUSTERCHECK", patience, action=f"{COMING}|PreClean"),
+            plugin("taint", "TAINT", "\n".join(taints), action=COMING),
             plugin("untaint", "TAINT", "\n".join(removed), action="PostInstall"),
-            plugin("selected", "SHELL", "pwd >/root/selected\n", action="PostInstall", on="ssd=false"),
+            plugin("selected", "SHELL", "pwd >/root/selected\n", action="PostInstall|PostJoin", on="ssd=false"),
             plugin(
                 *("masters", "SHELL", "kubectl get nodes >/root/nodes\n"),
                 **{"action": "PostInstall", "on": "node-role.kubernetes.io/master="},
             ),
+            plugin("leaving", "LABEL", f"{a}-{c} leaving=yes", action="PreClean"),
+            plugin("closed", "TAINT", f"{a}-{c} leaving:NoSchedule", action="PreClean"),
+            plugin("left", "SHELL", MARK.format("left"), action="PreClean", on="leaving=yes"),
+            plugin("last", "SHELL", "kubectl get nodes -o json >/root/last\n", action="PreClean", on="master0"),
             config("etc/plain.yaml", {"mysql-user": "root"}),
             config("etc/chart.yaml", {"server": {"tag": "2"}, "extra": ""}, strategy="merge"),
             config(
                 *("etc/secret.yaml", {"user": "root", "passwd": "of a test"}),
                 **{"strategy": "merge", "process": "value|toBase64|toSecret"},
             ),
+            *KUBEADM,
         ]
         self.clusterfile.write_text(yaml.safe_dump_all(documents, sort_keys=False))
 
@@ -121,6 +155,15 @@ class Everything(Kubernetes):
     def node(self, number: int) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.kubectl("get", "node", NAMES[number], "-o", "json"))
         return found
+
+    def last_seen(self) -> set[str]:
+        """The nodes with the label and the taint of those that leave, when they last were looked at."""
+        return {
+            item["metadata"]["name"]
+            for item in json.loads(self.on(0, "cat /root/last"))["items"]
+            if item["metadata"]["labels"].get("leaving") == "yes"
+            and any((it["key"], it["effect"]) == ("leaving", "NoSchedule") for it in item["spec"].get("taints", []))
+        }
 
     def not_well(self, status: int) -> list[str]:
         """What `sealer check` says is not well."""
@@ -162,6 +205,7 @@ def test_nodes_have_their_names_labels_and_taints(site: Everything) -> None:
         node = site.node(number)
         assert labels.items() <= node["metadata"]["labels"].items()
         assert site.on(number, "hostname") == NAMES[number]
+    assert site.node(1)["metadata"]["labels"]["node-role.kubernetes.io/gpu"] == ""
     taints = [
         {(it["key"], it.get("value", ""), it["effect"]) for it in site.node(number)["spec"]["taints"]}
         for number in (0, 1)
@@ -214,6 +258,19 @@ def test_networks_and_certificates(site: Everything) -> None:
     assert SANS[0] in names.get_values_for_type(x509.DNSName)
 
 
+def test_kubernetes_is_as_the_users_documents_have_it(site: Everything) -> None:
+    served = site.on(0, "tr '\\0' '\\n' </proc/$(pidof kube-apiserver)/cmdline").splitlines()
+    assert {f"--{name}={value}" for name, value in FLAGS.items()} <= set(served)
+    for number in (0, 1):
+        config = json.loads(site.kubectl("get", "--raw", f"/api/v1/nodes/{NAMES[number]}/proxy/configz"))
+        assert config["kubeletconfig"]["maxPods"] == 42
+        assert site.node(number)["status"]["capacity"]["pods"] == "42"
+        assert "kube-proxy" in site.on(number, f"ss -ltnpH src {METRICS}")
+    # The phase that was to be left out makes it.
+    missing = site.sealer(*("kubectl", "--name", site.name, "--", *CLUSTER_INFO), status=1)
+    assert 'configmaps "cluster-info" not found' in missing
+
+
 def test_applying_the_same_again_changes_nothing(site: Everything) -> None:
     look = (
         "find /etc /root /usr/local /var/lib/kubelet /var/lib/sealer -xdev -newermt @{} ! -type d"
@@ -244,20 +301,53 @@ def test_check_and_status_tell_of_a_kubelet_that_was_stopped(site: Everything) -
     assert site.not_well(0) == []
 
 
+def test_what_is_not_stable_in_time_is_told_with_why(site: Everything) -> None:
+    """The host that comes is in, but a pod's image is nowhere, and the control plane lacks its scheduler."""
+    absent = {"spec": {"nodeName": NAMES[1]}}
+    options = ("-n", "kube-system", "--image=sea.hub:5000/absent:1", f"--overrides={json.dumps(absent)}")
+    site.kubectl("run", "absent", *options)
+    site.on(0, f"mv {SCHEDULER} /root/")
+    eventually(lambda: "kube-scheduler" not in site.kubectl(*SCHEDULERS, "-o", "name"), 60)
+    site.write_all(0, 1, 2, patience=PATIENCE)
+    log = site.run(status=1)
+    assert "The cluster is not stable after 20 s" in log
+    assert f"kube-scheduler of {NAMES[0]}: the API knows no such pod on this master" in log
+    assert re.search(r"pod/absent: container absent: (ErrImagePull|ImagePullBackOff): \S+", log)
+    site.on(0, f"mv /root/kube-scheduler.yaml {SCHEDULER}")
+    site.kubectl("delete", "pod", "absent", "-n", "kube-system", "--force", "--grace-period=0")
+    started = "jsonpath={.items[*].status.containerStatuses[0].started}"
+    eventually(lambda: site.kubectl(*SCHEDULERS, "-o", started).strip() == "true", 60)
+
+
 def test_hosts_that_come_have_phases_of_their_own(site: Everything) -> None:
     before = [site.names_of_phases(number) for number in (0, 1)]
-    site.write_all(0, 1, 2)
-    site.run()
+    site.write_all(0, 1, 2, patience=PATIENCE)  # as before: what was begun is finished
+    assert "Wait until the cluster is stable: done" in site.run()
     assert site.ready() == site.addresses(0, 1, 2)
     assert site.names_of_phases(2) == ["PreJoin", "PostJoin"]
     assert [site.names_of_phases(number) for number in (0, 1)] == before
-    assert site.node(2)["metadata"]["name"] == site.on(2, "hostname") == NAMES[2]
+    node = site.node(2)
+    assert node["metadata"]["name"] == site.on(2, "hostname") == NAMES[2]
+    assert node["status"]["capacity"]["pods"] == "42"
+    assert node["metadata"]["labels"]["ssd"] == "false"
+    assert [(it["key"], it["effect"]) for it in node["spec"]["taints"]] == [("late", "NoSchedule")]
+    assert site.on(2, "cat /root/selected") == f"/var/lib/sealer/data/{site.name}/rootfs"
+
+
+def test_phases_of_a_host_that_goes(site: Everything) -> None:
+    before = [site.names_of_phases(number) for number in (0, 1)]
+    site.write_all(0, 1)
+    assert "Wait until the cluster is stable: done" in site.run()
+    assert site.names_of_phases(2) == ["PreJoin", "PostJoin", "PreClean", "left", "PostClean"]
+    assert [site.names_of_phases(number) for number in (0, 1)] == before
+    assert site.last_seen() == {NAMES[2]}
 
 
 def test_phases_of_leaving(site: Everything) -> None:
-    before = [site.names_of_phases(number) for number in range(3)]
+    before = [site.names_of_phases(number) for number in (0, 1)]
     site.run("delete", "--all", "--name", site.name)
-    for number in range(3):
-        assert site.names_of_phases(number) == [*before[number], "PreClean", "PostClean"]
-    latest = max(at for number in range(3) for at, phase in site.phases(number) if phase == "PreClean")
-    assert latest < min(at for number in range(3) for at, phase in site.phases(number) if phase == "PostClean")
+    for number in (0, 1):
+        assert site.names_of_phases(number) == [*before[number], "PreClean", "left", "PostClean"]
+    latest = max(at for number in (0, 1) for at, phase in site.phases(number) if phase == "left")
+    assert latest < min(at for number in (0, 1) for at, phase in site.phases(number) if phase == "PostClean")
+    assert site.last_seen() == set(NAMES[:2])
