@@ -84,7 +84,14 @@ def test_init_runs_containers_and_clean_leaves_nothing(prepared: list[Host]) -> 
     before = state_of(host)
     script(host, "init.sh")
     assert fact(host, "cri-socket") == "unix:///run/containerd/containerd.sock"
-    assert fact(host, "cgroup-driver") in ("systemd", "cgroupfs")
+    # The hosts of a machine with cgroup v1 have no groups of memory that systemd could give.
+    second = on_host(host, "test ! -e /sys/fs/cgroup/cgroup.controllers || echo v2")
+    assert fact(host, "cgroup-driver") == ("systemd" if second else "cgroupfs")
+    settings = on_host(host, "cat /etc/containerd/config.toml")
+    assert f"SystemdCgroup = {'true' if second else 'false'}\n" in settings
+    lowered = on_host(host, "sh -c 'echo -1 >/proc/$$/oom_score_adj' 2>/dev/null && echo lowered; true")
+    assert fact(host, "restrict-oom-score-adj") == ("false" if lowered else "true")
+    assert f"restrict_oom_score_adj = {'false' if lowered else 'true'}\n" in settings
     assert on_host(host, "systemctl is-active containerd; systemctl is-enabled containerd kubelet").split() == [
         *("active", "enabled", "enabled")
     ]
@@ -162,6 +169,19 @@ def test_a_host_that_cannot_be_one_is_refused_unchanged(prepared: list[Host], sp
         assert differences(before, state_of(host)) == []
     finally:
         on_host(host, mend)
+
+
+def test_the_cgroup_driver_by_hand_is_decided_once(prepared: list[Host]) -> None:
+    host = prepared[0]
+    before = state_of(host)
+    with pytest.raises(CommandError) as caught:
+        script(host, "init.sh", CgroupDriver="docker")
+    assert "CgroupDriver is 'docker': it can be systemd or cgroupfs" in "\n".join(caught.value.output)
+    assert differences(before, state_of(host)) == []
+    script(host, "init.sh", CgroupDriver="systemd")
+    assert "the cgroup driver stays systemd" in script(host, "init.sh", CgroupDriver="cgroupfs")
+    assert fact(host, "cgroup-driver") == "systemd"
+    assert "SystemdCgroup = true\n" in on_host(host, "cat /etc/containerd/config.toml")
 
 
 # What goes with iptables and conntrack, and nothing else of a host needs.

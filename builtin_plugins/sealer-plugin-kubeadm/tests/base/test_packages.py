@@ -98,7 +98,7 @@ class Host:
         """A function of packages.sh."""
         return subprocess.run(
             ["sh", self.rootfs / "scripts/packages.sh", argument],
-            env={"PATH": str(self.programs), "ROOT": str(self.root)},
+            env={"PATH": str(self.programs), "SEALER_ROOT": str(self.root)},
             capture_output=True,
             text=True,
             check=False,

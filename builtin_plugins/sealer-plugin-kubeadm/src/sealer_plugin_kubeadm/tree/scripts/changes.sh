@@ -23,8 +23,11 @@ DATA=${ROOTFS%/*}
 # What the runtime wants to know of this host, a file each; the README of sealer-plugin-kubeadm lists them.
 FACTS=$DATA/facts
 KEPT=$DATA/before/$(basename "$0" .sh)
+# Before paths of the host that tests make up; empty but there.
+ROOT=${SEALER_ROOT:-}
 
-note() { echo "note: $*"; }
+# printf: the echo of some shells makes blanks of what stands for blanks.
+note() { printf 'note: %s\n' "$*"; }
 
 fail() {
     echo "$*" >&2
@@ -47,7 +50,7 @@ remembered() { # remembered CHANGE...: whether a line of `changes` is this, or b
 remember() { # remember CHANGE...
     remembered "$@" && return
     [ -d "$KEPT" ] || mkdir -p "$KEPT"
-    echo "$*" >>"$KEPT/changes"
+    printf '%s\n' "$*" >>"$KEPT/changes"
 }
 
 directory() { # directory PATH: there from now on
@@ -135,7 +138,7 @@ put_program() { # put_program SOURCE TARGET
 
 link_or_copy() {
     [ -x "$1" ] || chmod 755 "$1"
-    if [ -e /sys/fs/selinux/enforce ] || ! ln "$1" "$2" 2>/dev/null; then
+    if [ -e "$ROOT/sys/fs/selinux/enforce" ] || ! ln "$1" "$2" 2>/dev/null; then
         cp "$1" "$2.sealer-copy"
         mv -f "$2.sealer-copy" "$2"
         relabel "$2"
@@ -143,7 +146,7 @@ link_or_copy() {
 }
 
 relabel() {
-    [ ! -e /sys/fs/selinux/enforce ] || ! has restorecon || restorecon "$1"
+    [ ! -e "$ROOT/sys/fs/selinux/enforce" ] || ! has restorecon || restorecon "$1"
 }
 
 has() { command -v "$1" >/dev/null 2>&1; }

@@ -89,7 +89,7 @@ release() { # release names|version: of os-release
     (
         ID='' ID_LIKE='' VERSION_ID=''
         # shellcheck source=/dev/null
-        . "${ROOT:-}/etc/os-release" 2>/dev/null || true
+        . "$ROOT/etc/os-release" 2>/dev/null || true
         [ "$1" != names ] || echo "$ID $ID_LIKE"
         [ "$1" != version ] || echo "$VERSION_ID"
     )

@@ -8,12 +8,17 @@
 
 PORTS="6443 2379-2380 10250 10257 10259 30000-32767 ${RegistryPort:-5000}"
 # What the kubelet and kube-proxy set by themselves, to be given back all the same.
+FSTAB=$ROOT/etc/fstab
 SET_BY_KUBERNETES="vm.overcommit_memory kernel.panic kernel.panic_on_oops kernel.keys.root_maxkeys
     kernel.keys.root_maxbytes net.ipv4.conf.all.route_localnet"
 
 check() {
     [ "$(id -u)" = 0 ] || fail "this must be run as root"
     [ -d /run/systemd/system ] || fail "systemd does not run on this host: a node of Kubernetes needs it"
+    case ${CgroupDriver:-systemd} in
+    systemd | cgroupfs) ;;
+    *) fail "CgroupDriver is '$CgroupDriver': it can be systemd or cgroupfs" ;;
+    esac
 }
 
 apply() {
@@ -22,9 +27,8 @@ apply() {
     swap_off
     firewall_notes
     selinux_notes
-    # Decided once: a node's driver must not change while it has pods.
-    [ -s "$FACTS/cgroup-driver" ] || fact cgroup-driver "${CgroupDriver:-$(cgroup_driver)}"
-    fact restrict-oom-score-adj "$(oom_scores_are_restricted && echo true || echo false)"
+    decide_cgroup_driver
+    fact restrict-oom-score-adj "$(oom_scores)"
     settled
 }
 
@@ -36,22 +40,23 @@ modules() {
         if module_works "$module"; then
             found="$found$module
 "
-        elif has modprobe && modprobe --quiet "$module" 2>/dev/null; then
+        elif has modprobe && modprobe --dry-run --quiet "$module" 2>/dev/null; then
             remember module "$module"
+            modprobe "$module" || note "the module $module cannot be loaded"
             found="$found$module
 "
         else
             note "the kernel has no module $module"
         fi
     done
-    printf '%s' "$found" | put_text /etc/modules-load.d/sealer.conf
+    printf '%s' "$found" | put_text "$ROOT/etc/modules-load.d/sealer.conf"
 }
 
 module_works() {
-    [ -d "/sys/module/$1" ] && return
+    [ -d "$ROOT/sys/module/$1" ] && return
     case $1 in
-    overlay) grep -qw overlay /proc/filesystems ;;
-    br_netfilter) [ -d /proc/sys/net/bridge ] ;;
+    overlay) grep -qw overlay "$ROOT/proc/filesystems" ;;
+    br_netfilter) [ -d "$ROOT/proc/sys/net/bridge" ] ;;
     *) return 1 ;;
     esac
 }
@@ -69,32 +74,40 @@ sysctls() {
 }
 
 swap_off() {
-    [ -n "$(sed 1d /proc/swaps)" ] || return 0
     if in_container; then
-        note "swap is on, and is that of the machine around this container: it stays"
+        [ -z "$(swaps)" ] || note "swap is on, and is that of the machine around this container: it stays"
         return
     fi
-    sed 1d /proc/swaps | while read -r device _; do
-        remember swap "$device"
+    swaps | while read -r device _ _ _ priority; do
+        remembered swap "$device" || remember swap "$device" "$priority"
         swapoff "$(printf '%b' "$device")" || note "swap on $device stays on"
     done
-    [ -f /etc/fstab ] || return 0
-    if grep -Eq '^[[:space:]]*[^#[:space:]]+[[:space:]]+[^[:space:]]+[[:space:]]+swap([[:space:]]|$)' /etc/fstab; then
+    # Also what is off at the moment would come back at the next boot.
+    [ -f "$FSTAB" ] || return 0
+    if grep -Eq '^[[:space:]]*[^#[:space:]]+[[:space:]]+[^[:space:]]+[[:space:]]+swap([[:space:]]|$)' "$FSTAB"; then
         remember fstab
         edit_fstab 's/^[[:space:]]*[^#[:space:]][^[:space:]]*[[:space:]]\{1,\}[^[:space:]]\{1,\}[[:space:]]\{1,\}swap\([[:space:]]\|$\)/#sealer# &/'
     fi
 }
 
+swaps() { sed 1d "$ROOT/proc/swaps"; } # device, type, size, used, priority
+
 edit_fstab() {
-    cp -a /etc/fstab /etc/fstab.sealer-new
-    sed "$1" /etc/fstab >/etc/fstab.sealer-new
-    mv -f /etc/fstab.sealer-new /etc/fstab
+    cp -a "$FSTAB" "$FSTAB.sealer-new"
+    sed "$1" "$FSTAB" >"$FSTAB.sealer-new"
+    mv -f "$FSTAB.sealer-new" "$FSTAB"
     systemctl daemon-reload
 }
 
-undo_fstab() { [ ! -f /etc/fstab ] || edit_fstab 's/^#sealer# //'; }
+undo_fstab() { [ ! -f "$FSTAB" ] || edit_fstab 's/^#sealer# //'; }
 
-undo_swap() { swapon "$(printf '%b' "$1")" || note "swap on $1 cannot be turned on again"; }
+undo_swap() {
+    device=${1% *} priority=${1##* }
+    ! swaps | cut -d' ' -f1 | grep -qxF -- "$device" || return 0
+    # Those below zero are what the kernel gives by itself.
+    case $priority in -*) priority= ;; esac
+    swapon ${priority:+--priority "$priority"} "$(printf '%b' "$device")" || note "swap on $device cannot be turned on again"
+}
 
 firewall_notes() {
     firewall=
@@ -108,9 +121,19 @@ firewall_notes() {
 }
 
 selinux_notes() {
-    [ "$(cat /sys/fs/selinux/enforce 2>/dev/null)" != 1 ] ||
+    [ "$(cat "$ROOT/sys/fs/selinux/enforce" 2>/dev/null)" != 1 ] ||
         note "SELinux is enforcing; containers run unconfined. Where a policy of yours denies them files of the host:" \
             "setenforce 0, and SELINUX=permissive in /etc/selinux/config"
+}
+
+# Once: a node's driver must not change while it has pods.
+decide_cgroup_driver() {
+    decided=$(cat "$FACTS/cgroup-driver" 2>/dev/null) || decided=
+    if [ -z "$decided" ]; then
+        fact cgroup-driver "${CgroupDriver:-$(cgroup_driver)}"
+    elif [ "${CgroupDriver:-$decided}" != "$decided" ]; then
+        note "the cgroup driver stays $decided: it cannot be changed while the host is in the cluster"
+    fi
 }
 
 # systemd can be the cgroup driver where it gives its units groups in the hierarchy of memory. In a container it often has
@@ -118,7 +141,7 @@ selinux_notes() {
 cgroup_driver() {
     groups=$(systemd-run --quiet --wait --pipe --collect -p MemoryAccounting=yes -p TasksAccounting=yes \
         cat /proc/self/cgroup 2>/dev/null </dev/null) || groups=
-    if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+    if [ -e "$ROOT/sys/fs/cgroup/cgroup.controllers" ]; then
         case $groups in 0::/*.service) echo systemd && return ;; esac
     else
         case $(echo "$groups" | grep -E '^[0-9]+:([a-z_,]+,)?memory(,[a-z_,]+)?:') in
@@ -129,11 +152,10 @@ cgroup_driver() {
 }
 
 # Without CAP_SYS_RESOURCE in the first user namespace nobody may lower a process's oom_score_adj.
-oom_scores_are_restricted() {
-    set -- "$(sed -n 's/^CapEff:[[:space:]]*0*\([0-9a-f]\{1,\}\)$/\1/p' /proc/1/status)" "$(cat /proc/self/uid_map)"
-    # shellcheck disable=SC2086  # three numbers
-    set -- "$1" $2
-    [ "$4" != 4294967295 ] || [ "$((0x$1 >> 24 & 1))" = 0 ]
+oom_scores() { # true: they are restricted
+    capabilities=$(sed -n 's/^CapEff:[[:space:]]*\([0-9a-f]\{1,\}\)$/\1/p' "$ROOT/proc/1/status")
+    read -r _ _ users <"$ROOT/proc/self/uid_map"
+    if [ "$users" = 4294967295 ] && [ "$((0x$capabilities >> 24 & 1))" = 1 ]; then echo false; else echo true; fi
 }
 
 undo() {
