@@ -383,16 +383,14 @@ class Run:
             # Queries write no record: a dry run's journal is a file that is never made.
             self._stage(journal or self._journal, stage)
         found = {host.id: self.facts.per_host(HOST_FACTS)[host.id] for host in hosts}
+        silent = frozenset(host for host, facts in found.items() if "unreachable" in facts)
+        self.operation = replace(self.operation, unreachable=silent)
         current = self._current or self.recorded
         machines = {entry.host.id: entry.machine_id for entry in (current.hosts if current else ())}
         size = sum(layer.size for layer in self.intention.image.first.layers) if self.intention.image else 0
         check_hosts(found, machines, {host.id for host in self.operation.added}, self.intention.image, size)
         if not self.choices.dry_run and current:
             self._remember(current, found)
-        lost = frozenset(host for host, facts in found.items() if "unreachable" in facts)
-        # The first master is asked about the cluster: let it be one that answers.
-        kept = sorted(self.operation.kept, key=lambda host: host.id in lost)
-        self.operation = replace(self.operation, kept=tuple(kept), out_of_reach=lost)
 
     def _may_be_out_of_reach(self) -> frozenset[str]:
         kept = frozenset(host.id for host in self.operation.kept if self.operation.kind == "scale")

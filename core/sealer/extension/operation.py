@@ -107,10 +107,10 @@ class Operation:
     :param desired: what the cluster is to be.
     :param recorded: what it is; None when there is none yet.
     :param image: the image this is about; for a scale or delete the cluster's own; None where it is gone.
-    :param added, kept, removed: hosts still to be made have no address yet; kept ones in reach come first.
+    :param added, kept, removed: hosts still to be made have no address yet.
     :param names: host names that plugins will give, by address: the reserved variable `HostName`.
     :param application: name of the application that is installed; empty otherwise.
-    :param out_of_reach: ids of the hosts that did not answer, and that it goes on without.
+    :param unreachable: ids of the hosts that did not answer when it began; empty before they were asked.
     """
 
     id: str
@@ -124,7 +124,7 @@ class Operation:
     removed: tuple[Host, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     application: str = ""
-    out_of_reach: frozenset[str] = frozenset()
+    unreachable: frozenset[str] = frozenset()
 
     @property
     def spec(self) -> Cluster:
@@ -148,9 +148,14 @@ class Operation:
 
     @property
     def first_master(self) -> Host | None:
-        """The master that stays and came first; on a delete of everything, the first that leaves."""
-        leaving = [host for host in self.removed if host.is_master]
-        return next(iter((*self.masters, *leaving)), None)
+        """The master that came first of those that stay and answer; on a delete of everything, of those that leave.
+
+        One that is still to join is none while there are others. Where nobody answers it is the first of all.
+        """
+        staying = tuple(host for host in self.kept if host.is_master) or self.masters
+        masters = staying or tuple(host for host in self.removed if host.is_master)
+        answering = (host for host in masters if host.id not in self.unreachable)
+        return next(answering, next(iter(masters), None))
 
     @property
     def paths(self) -> HostPaths:

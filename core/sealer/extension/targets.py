@@ -63,7 +63,7 @@ ANY = Group("any")  # the added, the kept and the removed
 ADDED = Group("added")
 KEPT = Group("kept")
 REMOVED = Group("removed")
-FIRST_MASTER = Group("first-master")  # of the masters that stay; one that answers, if any does
+FIRST_MASTER = Group("first-master")  # the first master that stays in the cluster, of those that answer
 
 
 Within = Literal["all", "added", "removed"]

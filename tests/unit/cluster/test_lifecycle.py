@@ -193,7 +193,7 @@ def test_a_master_that_answers_is_asked_about_the_cluster(ready: Site) -> None:
         @hookimpl
         def pre_clean(self, operation: Operation) -> list[Step]:
             assert operation.first_master
-            asked.extend([operation.first_master.address, *operation.out_of_reach])
+            asked.extend([operation.first_master.address, *operation.unreachable])
             return [Step("ask", "Ask the cluster", FIRST_MASTER, lambda context: asked.append(context.host.address))]
 
     ready.hooks.append(Asking())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from sealer.events import Json
 from sealer.extension import Addresses, Operation, Step, StepContext
 from sealer.hosts import Host
@@ -71,7 +73,9 @@ def settle(identifier: str, title: str, operation: Operation, on: Addresses) -> 
         # The configuration first: the manifest makes the kubelet read it.
         deliver(context, {path: content for path, content in wanted.items() if present.get(path) != content})
 
-    return Step(identifier, title, on, run, inputs, timeout=60, covers=COVERS)
+    # A host that stays and is out of reach must not keep others from coming.
+    unreachable: Literal["fail", "skip"] = "skip" if on.within == "kept" else "fail"
+    return Step(identifier, title, on, run, inputs, timeout=60, covers=COVERS, unreachable=unreachable)
 
 
 def write_lines(context: StepContext, wanted: list[str]) -> None:

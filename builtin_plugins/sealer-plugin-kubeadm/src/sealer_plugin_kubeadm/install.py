@@ -79,8 +79,11 @@ class Installation:
                 files = {**files, KUBELET_DROP_IN: _NO_METADATA}
             deliver(context, files)
 
-        on = _on(hosts)
-        return Step("certificates", "Give hosts their certificates", on, run, self.inputs, needs=NEEDS, timeout=60)
+        first = self.operation.first_master
+        # A run that is continued when another master answers than before gives those that join another entrance.
+        inputs: dict[str, Json] = {**self.inputs, "entrance": first.address if first else ""}
+        on, title = _on(hosts), "Give hosts their certificates"
+        return Step("certificates", title, on, run, inputs, needs=NEEDS, timeout=60)
 
     def init(self, first: Host) -> Step:
         """The first master is up."""
@@ -149,8 +152,8 @@ class Installation:
 
         inputs: dict[str, Json] = {**self.inputs, "names": list(self.operation.spec.cert_sans)}
         covers = frozenset({"spec.certSANS"})
-        title = "Renew certificates that lack a name"
-        return Step("names", title, _on(hosts, "kept"), run, inputs, needs=NEEDS, timeout=60, covers=covers)
+        title, on = "Renew certificates that lack a name", _on(hosts, "kept")
+        return Step("names", title, on, run, inputs, needs=NEEDS, timeout=60, covers=covers, unreachable="skip")
 
     # -- what they share -----------------------------------------------------------------------------------------
 
@@ -167,8 +170,13 @@ class Installation:
         first = operation.first_master
         assert first is not None  # the kernel refuses a cluster without master
         joins = host in operation.added and host.address != first.address
-        entrance = server(first.address) if joins else server(NAME)
+        entrance = server(self._entrance(context, first).address) if joins else server(NAME)
         return Recipient(facts_of(context).name, host.address, server(NAME), entrance)
+
+    def _entrance(self, context: StepContext, first: Host) -> Host:
+        """The master that is asked by hosts that join: one whose API server is ready, where that is known of any."""
+        staying = [host for host in self.operation.kept if host.is_master and host.id not in self.operation.unreachable]
+        return next((host for host in staying if facts_of(context, host).api), first)
 
     def _kubeadm(self, context: StepContext, given: Given, name: str) -> None:
         facts = facts_of(context)

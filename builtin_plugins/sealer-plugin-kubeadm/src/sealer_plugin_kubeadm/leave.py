@@ -69,7 +69,7 @@ def _forget(context: StepContext, leaving: Sequence[Host]) -> None:
     for host in leaving:
         item = known.get(host.address)
         if item is not None:
-            _drain(context, item, answers=host.id not in context.operation.out_of_reach)
+            _drain(context, item, answers=host.id not in context.operation.unreachable)
     masters = {host.address for host in leaving if host.is_master}
     if masters:
         gone = [member for member in etcd.members(context) if member.address in masters]

@@ -64,6 +64,7 @@ def steps(operation: Operation) -> Sequence[Step]:
             tell,
             {"hosts": list(hosts)},
             needs=frozenset({PODS}),
+            unreachable="skip",  # a host that stays; those that come have been reached
             timeout=120,
         ),
     ]

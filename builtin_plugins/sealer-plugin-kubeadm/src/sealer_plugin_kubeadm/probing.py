@@ -25,6 +25,7 @@ class HostFacts:
     :param conntrack_fixed: the host does not let kube-proxy set the size of its table of connections.
     :param no_metadata: no cloud answers a kubelet that asks for its credentials.
     :param network: whether the image brings a pod network.
+    :param api: on a master: its API server is ready.
     :param documents: the image's `etc/kubeadm.yml`, as rendered for this host.
     """
 
@@ -37,6 +38,7 @@ class HostFacts:
     conntrack_fixed: bool
     no_metadata: bool
     network: bool
+    api: bool
     documents: str
 
     @classmethod
@@ -52,6 +54,7 @@ class HostFacts:
             conntrack_fixed="conntrack_fixed" in fact,
             no_metadata="no_metadata" in fact,
             network="network" in fact,
+            api="api" in fact,
             documents=base64.b64decode(fact.get("documents", "")).decode("utf-8", "replace"),
         )
 
@@ -79,5 +82,7 @@ def probe(addresses: frozenset[str]) -> Step:
         ask,
         effect=Effect.QUERY,
         gives=frozenset({HOST}),
+        # Of those that stay: those that come have been reached.
+        unreachable="skip",
         timeout=60,
     )

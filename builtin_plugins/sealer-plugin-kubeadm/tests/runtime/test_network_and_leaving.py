@@ -89,7 +89,7 @@ def test_a_host_that_does_not_answer_is_not_waited_for() -> None:
 
 def test_a_host_that_died_a_moment_ago_is_not_waited_for_though_its_node_is_ready() -> None:
     operation = removal("node")
-    operation = replace(operation, out_of_reach=frozenset(host.id for host in operation.removed))
+    operation = replace(operation, unreachable=frozenset(host.id for host in operation.removed))
     recording = run_steps(leave.forget(operation), operation, answers=Answers().on("get nodes", listed(node(100))))
     assert not any(" drain " in text for text in recording.scripts())
     assert any(" delete node n100" in text for text in recording.scripts())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from sealer.settings import Settings
 from sealer.testing import Answers, Reply, make_host, make_operation, run_steps
 from sealer_plugin_kubeadm import balancer, endpoint, hooks, places
 from sealer_plugin_kubeadm.checks import refuse_skew
+from sealer_plugin_kubeadm.pki import authorities
+from sealer_plugin_kubeadm.probing import HOST
 from sealer_plugin_kubeadm.runtime import Kubeadm
 
 HAPROXY = "docker.io/library/haproxy:2.6"
@@ -57,6 +60,37 @@ def test_who_comes_later_does_not_touch_the_first_master() -> None:
     steps = [step.id for step in runtime().join(make_operation("scale", joining=2))]
     assert "init" not in steps
     assert "nodes" in steps
+
+
+def test_who_joins_asks_a_master_that_answers(tmp_path: Path) -> None:
+    """The first master is out of reach, the second one's API server is down: the third is asked."""
+    operation = make_operation("scale", masters=3, nodes=0, joining=1)
+    first, second, third = operation.kept
+    silent = replace(operation, unreachable=frozenset({first.id}))
+    assert silent.first_master == second
+    authorities.make(tmp_path, datetime.timedelta(days=1))
+    for asked, ready in ((third, {third.id}), (second, {second.id, third.id}), (second, set[str]())):
+        driver = runtime()
+        driver.credentials = tmp_path
+        steps = [step for step in driver.join(silent) if step.id == "certificates"]
+        probed = {"name": "new", "version": "v1.20.2"}
+        facts: dict[tuple[str, str], object] = {(HOST.name, silent.added[0].id): probed, (HOST.name, first.id): {}}
+        facts |= {(HOST.name, host.id): {"api": "yes"} if host.id in ready else {} for host in (second, third)}
+        done = run_steps(steps, silent, facts=facts)
+        sent = b"".join(call.content for call in done.calls)
+        assert f"server: https://{asked.address}:6443".encode() in sent
+        assert f"server: https://{first.address}:6443".encode() not in sent
+
+
+def test_steps_on_hosts_that_stay_pass_over_those_out_of_reach() -> None:
+    operation = make_operation("scale", masters=2, nodes=1, joining=1)
+    steps = {step.id: step for step in (*runtime().join(operation), *runtime().update(operation))}
+    assert {step.id for step in steps.values() if step.unreachable == "skip"} == {
+        "hosts",
+        "network",
+        "balance",
+        "names",
+    }
 
 
 def test_an_image_without_network_is_not_waited_for() -> None:

@@ -16,6 +16,9 @@ fi
 "$SEALER_ROOTFS/bin/kubectl" --server http://169.254.169.254 --request-timeout=1s get --raw / 2>&1 |
     grep -qi 'unable to connect\|timeout\|deadline' && echo no_metadata=yes
 [ -e "$SEALER_ROOTFS/scripts/network.sh" ] && echo network=yes
+admin=/etc/kubernetes/admin.conf
+[ -e $admin ] && "$SEALER_ROOTFS/bin/kubectl" --kubeconfig $admin --server https://127.0.0.1:6443 --request-timeout=3s \
+    get --raw /readyz >/dev/null 2>&1 && echo api=yes
 documents=$SEALER_ROOTFS/etc/kubeadm.yml
 [ -e "$documents" ] && echo "documents=$(base64 <"$documents" | tr -d '\n')"
 exit 0
