@@ -140,12 +140,36 @@ def test_a_taken_port_is_told_with_what_to_do(site: Site) -> None:
     try:
         site.write(image="taken:1", hosts=site.hosts[:1])
         said = site.apply(status=1)
-        assert "is port 5000 taken by something else?" in said
+        assert "port 5000 is taken by systemd: end that, or give the registry another one" in said
         assert site.hosts[0].address in said
     finally:
         site.on(0, "systemctl stop taken.socket")
     site.apply()
     assert serves(site, 0, "docker.io/library/web:4")
+    site.delete()
+
+
+def test_a_port_of_another_cluster_on_the_host_is_told_with_that_cluster(site: Site) -> None:
+    build(site, "first:1", ["docker.io/library/web:7"])
+    build(site, "second:1", ["docker.io/library/web:7", "third.io/app:7"])
+    site.write(image="first:1", hosts=site.hosts[:1])
+    site.apply()
+    other = Site(site.home, site.hosts, "other")
+    other.write(image="second:1", hosts=site.hosts[:1])
+    try:
+        said = other.apply(status=1)
+        assert f"port 5000 is taken by the registry of the cluster {site.name}" in said
+        assert site.hosts[0].address in said
+        assert serves(site, 0, "docker.io/library/web:7")  # the first is none the worse
+
+        other.write(image="second:1", hosts=site.hosts[:1], registry={"localRegistry": {"port": 5001}})
+        said = other.sealer("apply", "-f", str(other.clusterfile), "--yes", "--abandon", status=1)
+        assert f"docker.io/hosts.toml is of the cluster {site.name}, which is on this host too" in said
+        assert site.hosts[0].address in said
+    finally:
+        other.delete("--force", status=None)
+    assert serves(site, 0, "docker.io/library/web:7")
+    assert "is well" in site.sealer("check", "--name", site.name)
     site.delete()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -104,6 +105,24 @@ def test_files_of_others_come_back(host: Host) -> None:
     assert "sea.hub" in theirs.read_text()
     host.run(trusting.untrust_script("c", host.data))
     assert host.files() == before
+
+
+def test_two_clusters_on_a_host_cannot_have_images_of_one_domain(host: Host) -> None:
+    def trust(cluster: str, domain: str, status: int = 0) -> str:
+        content = trusting.files(cluster, (domain,), (Server(f"{cluster}.hub:5000"),))
+        return host.run(trusting.trust_script(cluster, f"{host.root}/{cluster}", content, "", "sea.hub"), status)
+
+    for cluster in ("a", "b"):
+        (host.root / cluster).mkdir()
+    trust("a", "docker.io")
+    trust("b", "quay.io")
+    said = trust("b", "docker.io", status=1)
+    assert f"{DIRECTORY}/docker.io/hosts.toml is of the cluster a, which is on this host too" in said
+    assert "a.hub" in host.hosts_toml("docker.io").read_text()
+    # What an earlier cluster left behind is nobody's.
+    shutil.rmtree(host.root / "a")
+    trust("b", "docker.io")
+    assert "b.hub" in host.hosts_toml("docker.io").read_text()
 
 
 def test_a_name_that_leads_elsewhere_already_is_told(host: Host) -> None:

@@ -5,6 +5,29 @@ if [ ! -f "$program" ]; then
     exit 1
 fi
 [ -x "$program" ] || chmod +x "$program" || exit 1
+
+# Says who has the port, as far as the host knows.
+holder() {
+    for other in /etc/systemd/system/sealer-registry-*.service; do
+        if [ "$other" = "$wanted" ] || ! systemctl is-active --quiet "${other##*/}"; then
+            continue
+        fi
+        if grep -q -s -x "  addr: :$port" "$(sed -n 's/^ExecStart=.* serve //p' "$other")"; then
+            name=${other##*/sealer-registry-}
+            echo "port $port is taken by the registry of the cluster ${name%.service}, which runs on this host too:" \
+                "give this one another one, spec.registry.localRegistry.port"
+            return
+        fi
+    done
+    taken=$(ss -Hltnp "sport = :$port" 2>/dev/null)
+    if [ -n "$taken" ]; then
+        by=$(printf '%s\n' "$taken" | sed -n 's/.*users:(("\([^"]*\)".*/ by \1/p' | sort -u)
+        echo "port $port is taken$by: end that, or give the registry another one, spec.registry.localRegistry.port"
+    else
+        echo "is port $port taken by something else?"
+    fi
+}
+
 command -v systemctl >/dev/null 2>&1 || { echo "the host has no systemd, which keeps the registry running"; exit 1; }
 mkdir -p "$storage" || exit 1
 wanted="/etc/systemd/system/$unit"
@@ -22,8 +45,8 @@ while [ "$tries" -lt 10 ]; do
     tries=$((tries + 1))
     if ! systemctl is-active --quiet "$unit"; then
         journalctl -u "$unit" -n 5 --no-pager -o cat 2>/dev/null
-        echo "the registry does not run: is port $port taken by something else?"
         systemctl disable --now --quiet "$unit"
+        echo "the registry does not run: $(holder)"
         exit 1
     fi
 done

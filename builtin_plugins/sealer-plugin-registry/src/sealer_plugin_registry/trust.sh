@@ -1,4 +1,5 @@
-# What a host is told of the private registry, and how it forgets it; sourced with certs, mark, line_mark and data set.
+# What a host is told of the private registry, and how it forgets it; sourced with certs, mark, mark_of, line_mark and
+# data set.
 # ROOT is empty but in tests.
 set -u
 certs="${ROOT:-}$certs"
@@ -19,9 +20,26 @@ is_ours() {
     [ "$first" = "$mark" ]
 }
 
+# The other cluster on this host that a file is of; empty: there is none.
+neighbour() {
+    [ -e "$1" ] || return 0
+    first=
+    IFS= read -r first <"$1"
+    other=${first#"$mark_of"}
+    [ "$other" != "$first" ] && [ "$first" != "$mark" ] && [ -d "$(dirname "$data")/${other%.}" ] &&
+        printf '%s' "${other%.}"
+    return 0
+}
+
 # $1: a path, $2: its content. A file that is not ours is kept beside it.
 put() {
     path="${ROOT:-}$1"
+    other=$(neighbour "$path")
+    if [ -n "$other" ]; then
+        echo "$1 is of the cluster $other, which is on this host too: on one host containerd asks one private registry" \
+            "for the images of a domain. Take the host out of one of the two clusters."
+        return 1
+    fi
     directory "$(dirname "$path")" || return 1
     if [ -e "$path" ] && ! is_ours "$path"; then
         mv "$path" "$path.before-sealer" || return 1

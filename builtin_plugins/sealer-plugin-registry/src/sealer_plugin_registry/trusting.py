@@ -15,6 +15,7 @@ from importlib import resources
 from sealer_plugin_registry.names import below
 
 DIRECTORY = "/etc/containerd/certs.d"
+_MARK = "# Written by sealer for the cluster "
 _PUBLIC = {"docker.io": "registry-1.docker.io"}  # where a domain's own registry has another name
 
 
@@ -53,7 +54,7 @@ class Server:
 
 def mark(cluster: str) -> str:
     """The first line of every file of ours."""
-    return f"# Written by sealer for the cluster {cluster}."
+    return f"{_MARK}{cluster}."
 
 
 def hosts_toml(cluster: str, domain: str, servers: Sequence[Server]) -> str:
@@ -112,7 +113,12 @@ def untrust_script(cluster: str, data: str) -> str:
 
 
 def _setup(cluster: str, data: str) -> str:
-    values = {"mark": mark(cluster), "line_mark": f"# registry of sealer's cluster {cluster}", "data": data}
+    values = {
+        "mark": mark(cluster),
+        "mark_of": _MARK,
+        "line_mark": f"# registry of sealer's cluster {cluster}",
+        "data": data,
+    }
     settings = "\n".join(f"{name}={shlex.quote(value)}" for name, value in values.items())
     return f"certs={DIRECTORY}\n{settings}\n{resources.files(__package__).joinpath('trust.sh').read_text()}"
 
