@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from host_state import differences, state_of
+from kubernetes_site import Kubernetes, home_of_its_own
 from network_online import never_online
 
 from sealer.errors import CommandError
@@ -169,6 +170,45 @@ def test_a_host_that_cannot_be_one_is_refused_unchanged(prepared: list[Host], sp
         assert differences(before, state_of(host)) == []
     finally:
         on_host(host, mend)
+
+
+@pytest.fixture
+def spoilt(hosts: list[Host]) -> Iterator[list[Host]]:
+    """A master and a node on which kubeadm could not succeed: of each sort of reason one."""
+    listen = "systemd-run --quiet --collect --unit taken-{} socat -u {},fork /dev/null"
+    first, second = hosts
+    on_host(first, listen.format("etcd", "TCP-LISTEN:2379"))
+    on_host(first, listen.format("scheduler", "TCP6-LISTEN:10259,bind=[::1]"))
+    on_host(second, listen.format("kubelet", "TCP-LISTEN:10250"))
+    on_host(second, f"mkdir /run/crio && {listen.format('runtime', 'UNIX-LISTEN:/run/crio/crio.sock')}")
+    on_host(second, "echo 0 >/proc/sys/net/ipv4/ip_forward && mount -o remount,bind,ro /proc/sys")
+    on_host(first, "for i in $(seq 50); do ss -ltn | grep -q :10259 && exit; sleep 0.1; done; exit 1")
+    on_host(second, "for i in $(seq 50); do [ -S /run/crio/crio.sock ] && exit; sleep 0.1; done; exit 1")
+    yield hosts
+    on_host(first, "systemctl stop taken-etcd taken-scheduler")
+    on_host(second, "systemctl stop taken-kubelet taken-runtime; rm -r /run/crio; mount -o remount,bind,rw /proc/sys")
+
+
+def test_hosts_that_cannot_become_nodes_are_refused_before_any_is_changed(
+    spoilt: list[Host], base_home: Path, tmp_path: Path
+) -> None:
+    site = Kubernetes(home_of_its_own(tmp_path, base_home), spoilt)
+    site.masters = 1
+    before = [state_of(host) for host in spoilt]
+    site.spec(0, 1)
+    said = " ".join(site.run(status=1).split())
+    assert "Port 2379 of this host is taken" in said
+    assert "Port 10259 of this host is taken" in said
+    assert "net.ipv4.ip_forward is not 1 on this host, and cannot be set" in said
+    assert "somebody listens on /run/crio/crio.sock" in said
+    assert "Port 10250 of this host is taken" in said
+    names = ["CRI", "Port-2379", "port-10259", "FileContent--proc-sys-net-ipv4-ip_forward"]
+    site.spec(0, 1, runtime={"name": "kubeadm", "ignorePreflightErrors": names})
+    said = " ".join(site.run(status=1).split())
+    assert said.count("ignored, as") == len(names)
+    assert "Port 10250 of this host is taken" in said, "this one is not named"
+    assert [differences(*states) for states in zip(before, map(state_of, spoilt), strict=True)] == [[], []]
+    assert [on_host(host, "find /var/lib/sealer -name rootfs 2>/dev/null || true") for host in spoilt] == ["", ""]
 
 
 def test_the_cgroup_driver_by_hand_is_decided_once(prepared: list[Host]) -> None:

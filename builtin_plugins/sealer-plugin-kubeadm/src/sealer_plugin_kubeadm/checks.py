@@ -11,53 +11,46 @@ from sealer.errors import HostError, RefusedError
 from sealer.extension import ADDED, FIRST_MASTER, OPERATOR, Effect, Fact, Operation, Step, StepContext
 from sealer.image.applications import SUPPORTED_VERSIONS_LABEL
 from sealer_plugin_kubeadm.constraints import satisfies
+from sealer_plugin_kubeadm.obstacles import ignored_checks, judge, number, obstacles, warnings
 from sealer_plugin_kubeadm.places import JOINED, program
 from sealer_plugin_kubeadm.scripts import script
 
 CHECKED: Fact[dict[str, Any]] = Fact("kubeadm.checked", dict, per_host=True)  # what `check.sh` prints, by key
 LARGEST_SKEW = 60  # seconds between the clocks of two hosts
-LEAST_MEMORY = {True: 1700, False: 700}  # MiB, of a master and of a node: what kubeadm asks for
-LEAST_PROCESSORS = 2  # of a master
+MASTER_PORTS = "10250 6443 2379 2380 10257 10259"
+NODE_PORTS = "10250"
 
 
 def hosts(operation: Operation) -> Sequence[Step]:
     """Each host that comes by itself, then all of them beside each other."""
     if not operation.added:
         return []
+    ignored = ignored_checks(operation)
 
     def look(context: StepContext) -> None:
         master = context.host.is_master
-        ports = "10250 6443 2379 2380 10257 10259" if master else "10250"
-        env = {"SEALER_PORTS": ports, "SEALER_JOINED": JOINED, "SEALER_DATA": context.operation.paths.data}
+        env = {
+            "SEALER_PORTS": MASTER_PORTS if master else NODE_PORTS,
+            "SEALER_JOINED": JOINED,
+            "SEALER_DATA": context.operation.paths.data,
+        }
         began = time.time()
         printed = context.query(script("check"), env=env).stdout
         found = dict(line.partition("=")[::2] for line in printed.splitlines())
         # Compared with the middle of the exchange: half of what it took is the error.
-        found["skew"] = str(_number(found.get("clock", "")) - (began + time.time()) / 2)
+        found["skew"] = str(number(found.get("clock", "")) - (began + time.time()) / 2)
         context.give(CHECKED, found)
         if "ours" in found:
             return  # an earlier run came this far
-        if found.get("node"):
-            raise HostError(
-                "This host is a node of a cluster already",
-                where=context.host.id,
-                why=found["node"],
-                remedy="`kubeadm reset` takes it out of that one; or name another host.",
-            )
-        if found.get("busy"):
-            raise HostError(
-                f"Port {found['busy'].split()[0]} of this host is taken",
-                where=context.host.id,
-                why=f"something listens on {', '.join(found['busy'].split())}, which Kubernetes needs",
-                remedy="`ss -ltnp` on the host shows who does; stop it, or name another host.",
-            )
-        _warn_of_size(context, found)
+        for warning in warnings(found, master=master):
+            context.warn(warning)
+        judge(context, [*obstacles(found, master=master)], ignored)
 
     def compare(context: StepContext) -> None:
         refuse_same_names(
             {host.id: str(context.get(CHECKED, host).get("name", "")) for host in operation.added}, operation
         )
-        clocks = {host.id: _number(context.get(CHECKED, host).get("skew", "")) for host in operation.added}
+        clocks = {host.id: number(context.get(CHECKED, host).get("skew", "")) for host in operation.added}
         refuse_skew(clocks)
 
     return [
@@ -131,25 +124,9 @@ def refuse_skew(clocks: Mapping[str, float]) -> None:
         )
 
 
-def _warn_of_size(context: StepContext, found: Mapping[str, str]) -> None:
-    master = context.host.is_master
-    memory, processors = _number(found.get("memory", "")) / 1024, _number(found.get("processors", ""))
-    if memory and memory < LEAST_MEMORY[master]:
-        context.warn(f"{memory:.0f} MiB of memory: kubeadm wants {LEAST_MEMORY[master]} MiB")
-    if master and processors and processors < LEAST_PROCESSORS:
-        context.warn(f"{processors:.0f} processor: kubeadm wants {LEAST_PROCESSORS} on a master")
-
-
 def _version(context: StepContext) -> str:
     kubectl = program(context.operation.paths, "kubectl")
     printed = context.query(
         f"[ -e {kubectl} ] || exit 0; KUBECONFIG=/etc/kubernetes/admin.conf {kubectl} get --raw /version"
     ).stdout
     return str(json.loads(printed)["gitVersion"]) if printed else ""
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0

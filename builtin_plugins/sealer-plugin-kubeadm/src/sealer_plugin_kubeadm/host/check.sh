@@ -3,6 +3,18 @@ echo "name=$(uname -n)"
 echo "clock=$(date +%s)"
 echo "memory=$(sed -n 's/^MemTotal: *\([0-9]*\).*/\1/p' /proc/meminfo)"
 echo "processors=$(grep -c '^processor' /proc/cpuinfo)"
+
+# MiB that are free, and of how many, on the disk that a directory is on, or will be.
+room() {
+    place=$1
+    until [ -d "$place/" ]; do place=${place%/*}; done
+    stat -f -c '%a %b %S' "$place/" | while read -r free all size; do
+        echo "$((free * size / 1048576)) $((all * size / 1048576))"
+    done
+}
+echo "images_disk=$(room /var/lib/containerd)"
+echo "pods_disk=$(room /var/lib/kubelet)"
+
 # Written by the scripts of our own image, before anything of Kubernetes runs here.
 if [ -e "$SEALER_JOINED" ] || [ -e "$SEALER_DATA/before/kubelet" ] || [ -e /etc/kubernetes/sealer ]; then
     echo ours=yes
@@ -23,3 +35,15 @@ for port in $SEALER_PORTS; do
     fi
 done
 [ -z "$busy" ] || echo "busy=${busy# }"
+# The flag says that somebody listens there. A containerd that a run of ours has begun to set up is no other's.
+[ -e "$SEALER_DATA/before/containerd" ] || awk '
+    $4 == "00010000" && $8 ~ "^(/var)?/run/(containerd/containerd|crio/crio|cri-dockerd|dockershim|k3s/containerd/containerd)\\.sock$" {
+        print "runtime=" $8; exit
+    }' /proc/net/unix
+# What the image's scripts set to 1. Where /proc/sys is for reading only they cannot.
+for setting in net/ipv4/ip_forward net/bridge/bridge-nf-call-iptables; do
+    if [ -e "/proc/sys/$setting" ] && [ "$(cat "/proc/sys/$setting")" != 1 ] && ! [ -w "/proc/sys/$setting" ]; then
+        echo "fixed=$setting"
+        break
+    fi
+done

@@ -1,0 +1,170 @@
+"""What a host may lack, and what it may not; and how it is found, where a test machine can have it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sealer.clusterfile.model import Cluster, DriverChoice, KubeadmDocument
+from sealer.errors import HostError
+from sealer.extension import Operation
+from sealer.image.model import RUNTIME_LABEL
+from sealer.testing import Answers, Reply, make_operation, run_steps
+from sealer_plugin_kubeadm import hooks
+from sealer_plugin_kubeadm.documents.phases import wrong_check
+from sealer_plugin_kubeadm.obstacles import obstacles
+from sealer_plugin_kubeadm.scripts import script
+
+
+def operation(*ignored: str, masters: int = 1, nodes: int = 0) -> Operation:
+    """A cluster whose `spec.runtime` lets some checks fail."""
+    options = {"ignorePreflightErrors": list(ignored)}
+    made = make_operation(
+        "create",
+        masters=masters,
+        nodes=nodes,
+        spec=Cluster(name="c", image="testing:v1", runtime=DriverChoice("kubeadm", options)),
+    )
+    assert made.image
+    rootfs = replace(made.image.first, labels={**made.image.first.labels, RUNTIME_LABEL: "kubeadm"})
+    return replace(made, image=replace(made.image, rootfs=(rootfs,)))
+
+
+def looked(ours: Operation, printed: str) -> list[str]:
+    """The warnings, where hosts say this."""
+    answers = Answers().on("MemTotal", Reply(printed))
+    return run_steps(hooks.preflight_checks(ours), ours, answers=answers).messages()
+
+
+SMALL = "name=a\nmemory=1740799\nprocessors=1\n"
+
+
+def test_a_master_has_the_memory_and_the_processors_that_kubeadm_demands() -> None:
+    with pytest.raises(HostError, match="This host has 1699 MiB of memory: a master needs 1700 MiB") as caught:
+        looked(operation(), SMALL)
+    assert caught.value.why.endswith("; This host has 1 processor: a master needs 2")
+    assert "`ignorePreflightErrors: [Mem, NumCPU]` goes on all the same." in caught.value.remedy
+    assert looked(operation(), "name=a\nmemory=1740800\nprocessors=2\n") == []
+
+
+@pytest.mark.parametrize("names", [("Mem", "NumCPU"), ("mem", "NUMCPU"), ("all",)])
+def test_what_may_fail_is_a_warning(names: tuple[str, ...]) -> None:
+    assert looked(operation(*names), SMALL) == [
+        "This host has 1699 MiB of memory: a master needs 1700 MiB; ignored, as Mem is named to be",
+        "This host has 1 processor: a master needs 2; ignored, as NumCPU is named to be",
+    ]
+
+
+def test_one_that_may_fail_does_not_excuse_the_others() -> None:
+    with pytest.raises(HostError, match="1 processor") as caught:
+        looked(operation("Mem", "Port-10250"), f"{SMALL}busy=10250 6443\n")
+    assert "memory" not in str(caught.value)
+    assert "10250" not in str(caught.value)
+    assert "6443" in str(caught.value)
+
+
+def test_a_document_of_kubeadm_may_name_them_too() -> None:
+    ours = operation()
+    content = {"nodeRegistration": {"ignorePreflightErrors": ["Mem", "NumCPU"]}}
+    document = KubeadmDocument("kubeadm.k8s.io/v1beta2", "InitConfiguration", content)
+    assert len(looked(replace(ours, desired=replace(ours.desired, kubeadm=(document,))), SMALL)) == 2
+
+
+def test_of_a_node_kubeadm_demands_neither() -> None:
+    two = operation(nodes=1)
+    node = two.nodes[0].id
+    roomy = Reply("name=a\nmemory=9000000\nprocessors=4\n")
+
+    def said(memory: int) -> list[str]:
+        small = Reply(f"name=b\nmemory={memory}\nprocessors=1\n")
+        answers = Answers().on("MemTotal", small, host=node).on("MemTotal", roomy)
+        return run_steps(hooks.preflight_checks(two), two, answers=answers).messages()
+
+    assert said(1048576) == []
+    assert said(600 * 1024) == ["600 MiB of memory: a node with less than 700 MiB has hardly any for pods"]
+
+
+@pytest.mark.parametrize(
+    ("disks", "said"),
+    [
+        ("images_disk=40000 100000\npods_disk=40000 100000\n", []),
+        ("images_disk=15000 100000\npods_disk=10000 100000\n", []),
+        ("images_disk=14999 100000\npods_disk=14999 100000\n", ["14999 of 100000 MiB are free for /var/lib/cont"]),
+        ("images_disk=40000 100000\npods_disk=9999 100000\n", ["9999 of 100000 MiB are free for /var/lib/kubelet"]),
+        ("images_disk=2047 8000\npods_disk=2048 8000\n", ["2047 MiB are free for /var/lib/containerd"]),
+        ("images_disk=\npods_disk=0 0\n", []),
+    ],
+)  # fmt: skip
+def test_disks_that_are_full_are_warned_of(disks: str, said: list[str]) -> None:
+    found = looked(operation(), f"name=a\n{disks}")
+    assert len(found) == len(said)
+    assert all(line.startswith(start) for line, start in zip(found, said, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("line", "says", "check"),
+    [
+        ("runtime=/run/crio/crio.sock", "somebody listens on /run/crio/crio.sock", "CRI"),
+        (
+            "fixed=net/ipv4/ip_forward",
+            "net.ipv4.ip_forward is not 1 on this host, and cannot be set",
+            "FileContent--proc-sys-net-ipv4-ip_forward",
+        ),
+        ("busy=6443", "Port 6443 of this host is taken", "Port-6443"),
+    ],
+)
+def test_other_obstacles_have_kubeadms_names(line: str, says: str, check: str) -> None:
+    printed = f"name=a\n{line}\n"
+    with pytest.raises(HostError) as caught:
+        looked(operation(), printed)
+    assert says in str(caught.value)
+    assert looked(operation(check), printed)[0].endswith(f"; ignored, as {check} is named to be")
+    assert wrong_check(check) == "", "the user can name it"
+
+
+def test_a_node_of_another_cluster_cannot_be_ignored() -> None:
+    with pytest.raises(HostError, match="already") as caught:
+        looked(operation("all"), f"{SMALL}node=kubelet.service runs\nbusy=10250\n")
+    assert "10250" not in str(caught.value), "it follows from the first"
+
+
+def check(**environment: str) -> Mapping[str, str]:
+    """What `check.sh` prints here."""
+    env = {"PATH": os.environ["PATH"], "SEALER_JOINED": "/nowhere", "SEALER_DATA": "/nowhere", "SEALER_PORTS": ""}
+    done = subprocess.run(
+        ["sh", "-c", script("check")], env={**env, **environment}, capture_output=True, text=True, check=True
+    )
+    return dict(line.partition("=")[::2] for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_a_port_is_taken_when_somebody_listens(family: socket.AddressFamily) -> None:
+    with socket.socket(family) as listening:
+        listening.bind(("127.0.0.1" if family == socket.AF_INET else "::1", 0))
+        port = str(listening.getsockname()[1])
+        assert "busy" not in check(SEALER_PORTS=port), "it is bound, and nobody listens"
+        listening.listen()
+        assert check(SEALER_PORTS=f"1 {port}")["busy"] == port
+
+
+def test_memory_processors_and_disks_of_this_machine() -> None:
+    found = check()
+    assert int(found["processors"]) >= 1
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1024
+    assert abs(int(found["memory"]) - pages) <= 1
+    free, size = map(int, found["images_disk"].split())
+    disk = os.statvfs(next(path for path in map(Path, ("/var/lib/containerd", "/var/lib")) if path.is_dir()))
+    assert size == disk.f_blocks * disk.f_frsize // 1048576
+    assert 0 < free <= size
+    assert [each.check for each in obstacles({**found, "runtime": "", "node": ""}, master=False)] == []
+
+
+def test_a_host_that_an_earlier_run_came_to_is_not_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "before/kubelet").mkdir(parents=True)
+    assert check(SEALER_DATA=str(tmp_path))["ours"] == "yes"
