@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from sealer.errors import CommandError, InputError
-from sealer.extension import Node
+from sealer.extension import Node, Operation
 from sealer.phases import Phase
 from sealer.testing import BadData, PluginTypeContract, RecordedContext, make_document, make_operation
 from sealer_plugin_label.label import Label, label
@@ -77,6 +77,41 @@ def test_an_empty_value_is_one() -> None:
 def test_a_host_that_is_no_node_is_named() -> None:
     with pytest.raises(CommandError, match=r"192\.0\.2\.99: no node of the cluster has this address"):
         told("192.0.2.99 a=b")
+
+
+class Gone(RecordedContext):
+    """On the master of a cluster that does not answer."""
+
+    def nodes(self) -> Sequence[Node]:
+        raise CommandError("the connection was refused", status=1)
+
+
+def leave(context: type[RecordedContext], operation: Operation, data: str) -> list[tuple[str, str]]:
+    """What is done and told before hosts leave."""
+    document = make_document("LABEL", data)
+    [step] = Label().steps(operation, Phase.PRE_CLEAN, document, Label().parse(document))
+    made = context(operation, operation.first_master)
+    step.run(made)
+    return [(call.what, call.text) for call in made.calls]
+
+
+def test_before_hosts_leave_those_that_never_were_nodes_are_passed_over() -> None:
+    class Halfway(RecordedContext):
+        def nodes(self) -> Sequence[Node]:
+            return [node for node in super().nodes() if node.address != "192.0.2.12"]
+
+    operation = make_operation("delete")
+    done = leave(Halfway, operation, "192.0.2.12-192.0.2.13 leaving=yes")
+    assert done[0] == ("kubectl", "kubectl label node 192.0.2.13 --overwrite leaving=yes")
+    assert done[1:] == [("log", "192.0.2.13: leaving=yes")]
+
+
+def test_a_cluster_that_does_not_answer_is_deleted_all_the_same() -> None:
+    [(what, text)] = leave(Gone, make_operation("delete"), "192.0.2.12 leaving=yes")
+    assert (what, "nothing is done to its nodes: the connection was refused" in text) == ("warn", True)
+    leaving = [host for host in make_operation("create").hosts if host.address == "192.0.2.12"]
+    with pytest.raises(CommandError):
+        leave(Gone, make_operation("delete", removed=leaving), "192.0.2.12 leaving=yes")
 
 
 def test_hosts_that_join_later_are_labelled_when_they_do() -> None:

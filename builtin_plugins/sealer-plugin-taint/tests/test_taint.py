@@ -9,6 +9,7 @@ import pytest
 
 from sealer.clusterfile.reading import read
 from sealer.errors import InputError
+from sealer.extension import Node
 from sealer.phases import Phase
 from sealer.testing import Answers, BadData, PluginTypeContract, RecordedContext, Reply, make_document, make_operation
 from sealer_plugin_taint.rules import NodeTaint, Rule, changes
@@ -109,3 +110,16 @@ def test_an_action_where_the_cluster_does_not_answer_is_refused(phase: Phase) ->
         return
     with pytest.raises(InputError, match="a TAINT cannot act in"):
         read(text, "f", plugin_types={"TAINT": Taint()})
+
+
+def test_before_hosts_leave_those_that_never_were_nodes_are_passed_over() -> None:
+    class Halfway(RecordedContext):
+        def nodes(self) -> Sequence[Node]:
+            return []
+
+    document = make_document("TAINT", "192.0.2.12 leaving:NoSchedule")
+    operation = make_operation("delete")
+    [step] = Taint().steps(operation, Phase.PRE_CLEAN, document, Taint().parse(document))
+    context = Halfway(operation, operation.first_master)
+    step.run(context)
+    assert context.calls == []

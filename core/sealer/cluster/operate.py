@@ -33,7 +33,14 @@ from sealer.cluster.plan import Plan, PlannedStep, Stage, StageBuilder
 from sealer.cluster.stages import CLEANING, KERNEL, REVOKE, Composer, Drivers, driver_name
 from sealer.clusterfile.model import Clusterfile
 from sealer.clusterfile.writing import write
-from sealer.errors import InterruptedRunError, OperationFailedError, PluginError, RefusedError, SealerError
+from sealer.errors import (
+    CommandError,
+    InterruptedRunError,
+    OperationFailedError,
+    PluginError,
+    RefusedError,
+    SealerError,
+)
 from sealer.events import EventStream, State
 from sealer.extension.drivers import HOSTS_MADE
 from sealer.extension.guarding import steps_of
@@ -488,7 +495,13 @@ class Run:
         found: list[str] = []
 
         def ask(context: Any) -> None:
-            nodes = self.drivers.runtime.nodes(context)
+            try:
+                nodes = list(self.drivers.runtime.nodes(context))
+            except CommandError as error:
+                if self.operation.hosts:
+                    raise
+                context.warn(f"the cluster does not answer, and no node of it is labelled {key}: {error.what}")
+                return  # it is to go all the same, and may never have come up
             found.extend(node.address for node in nodes if key in node.labels and value in (None, node.labels[key]))
 
         first = self.operation.first_master

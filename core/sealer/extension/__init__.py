@@ -3,7 +3,7 @@
 from sealer.extension.context import Result, StepContext
 from sealer.extension.drivers import Provider, Registry, Runtime, Transport
 from sealer.extension.marker import hookimpl
-from sealer.extension.node_lookup import hosts_of, nodes_by_address
+from sealer.extension.node_lookup import hosts_of, nodes_by_address, nodes_that_leave
 from sealer.extension.operation import HostPaths, Node, Operation, OperationKind, Recorded, RecordedHost
 from sealer.extension.plugin_types import PluginType
 from sealer.extension.selecting import select
@@ -63,6 +63,7 @@ __all__ = [
     "hookimpl",
     "hosts_of",
     "nodes_by_address",
+    "nodes_that_leave",
     "select",
     "within",
 ]

@@ -32,3 +32,19 @@ def nodes_by_address(context: StepContext, addresses: Iterable[str]) -> Mapping[
             remedy="see `sealer kubectl get nodes -o wide`; the address of a node is its InternalIP",
         )
     return {address: nodes[address] for address in wanted}
+
+
+def nodes_that_leave(context: StepContext, addresses: Iterable[str]) -> Mapping[str, Node]:
+    """The nodes of some hosts that leave: those that never became one, and a cluster that is gone, are passed over.
+
+    :raises CommandError: the cluster does not answer, and some host stays.
+    """
+    try:
+        nodes = context.nodes()
+    except CommandError as error:
+        if context.operation.hosts:
+            raise
+        context.warn(f"the cluster does not answer, and nothing is done to its nodes: {error.what}")
+        return {}
+    wanted = set(addresses)
+    return {node.address: node for node in nodes if node.address in wanted}

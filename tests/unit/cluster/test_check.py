@@ -12,7 +12,7 @@ import pytest
 
 from sealer.cluster.health import Finding, Health
 from sealer.cluster.lock import holder
-from sealer.errors import HostError, PluginError
+from sealer.errors import HostError, OperationFailedError, PluginError
 from sealer.extension import ALL, FIRST_MASTER, Effect, Fact, Labelled, Operation, Step, StepContext, hookimpl
 
 Site = Any  # the fixture's class lives in conftest.py, which cannot be imported
@@ -260,6 +260,23 @@ def test_a_label_is_asked_of_the_cluster(listed: Site) -> None:
     nodes(listed, "one 10.0.0.1 yes ", "two 10.0.0.2 yes ")
     found = states(check(listed))
     assert (found["disk", "10.0.0.1"], found["disk", "10.0.0.2"]) == ("failed", "failed")
+
+
+def test_a_cluster_that_does_not_answer_is_deleted_without_its_labels(listed: Site) -> None:
+    """One host of two cannot be taken out of it so: the cluster that stays is to be asked."""
+
+    class Leaving:
+        @hookimpl
+        def pre_clean(self, operation: Operation) -> list[Step]:
+            return [Step("say", "Say goodbye", Labelled("disk", "ssd", "removed"), fails, unreachable="skip")]
+
+    create(listed, 1, 2)
+    listed.hooks.append(Leaving())
+    with pytest.raises(OperationFailedError):
+        listed.lifecycle(confirm=lambda question: True).scale_down("here", ["10.0.0.2"])
+    listed.lifecycle(confirm=lambda question: True, unfinished="abandon").delete("here")
+    assert not listed.home.directory.exists()
+    assert any("no node of it is labelled disk" in event.message for event in listed.events)
 
 
 FACT = Fact("testing.fact", str)

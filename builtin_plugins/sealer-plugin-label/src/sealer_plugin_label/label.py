@@ -18,6 +18,7 @@ from sealer.extension import (
     StepContext,
     hosts_of,
     nodes_by_address,
+    nodes_that_leave,
 )
 from sealer.phases import LABEL_PHASES, Phase
 
@@ -62,7 +63,7 @@ class Label(PluginType[Labels]):
             return []
 
         def run(context: StepContext) -> None:
-            label(context, wanted)
+            label(context, wanted, leaving=phase is Phase.PRE_CLEAN)
 
         inputs: dict[str, Json] = {address: {**labels} for address, labels in wanted.items()}
         return [Step("label", "Label the nodes", FIRST_MASTER, run, inputs={"labels": inputs})]
@@ -72,12 +73,14 @@ class Label(PluginType[Labels]):
         return frozenset(parsed)
 
 
-def label(context: StepContext, wanted: Labels) -> None:
+def label(context: StepContext, wanted: Labels, *, leaving: bool = False) -> None:
     """Give nodes their labels; what a node has already is left alone.
 
+    :param leaving: the hosts are about to go: where they are no nodes, nothing is to be done.
     :raises CommandError: a host is no node, or the cluster refuses.
     """
-    for address, node in nodes_by_address(context, wanted).items():
+    find = nodes_that_leave if leaving else nodes_by_address
+    for address, node in find(context, wanted).items():
         if changes := _changes(node, wanted[address]):
             context.kubectl("label", "node", node.name, "--overwrite", *changes)
             context.log(f"{node.name}: {', '.join(changes)}")

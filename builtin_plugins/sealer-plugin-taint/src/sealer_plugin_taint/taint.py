@@ -8,7 +8,16 @@ from collections.abc import Mapping, Sequence
 from sealer.clusterfile.host_lines import host_lines
 from sealer.clusterfile.model import PluginDocument
 from sealer.events import Json
-from sealer.extension import FIRST_MASTER, Operation, PluginType, Step, StepContext, hosts_of, nodes_by_address
+from sealer.extension import (
+    FIRST_MASTER,
+    Operation,
+    PluginType,
+    Step,
+    StepContext,
+    hosts_of,
+    nodes_by_address,
+    nodes_that_leave,
+)
 from sealer.phases import LABEL_PHASES, Phase
 from sealer_plugin_taint.rules import NodeTaint, Rule, changes, wrong_rule
 
@@ -43,7 +52,7 @@ class Taint(PluginType[Taints]):
             return []
 
         def run(context: StepContext) -> None:
-            taint(context, wanted)
+            taint(context, wanted, leaving=phase is Phase.PRE_CLEAN)
 
         inputs: dict[str, Json] = {address: [str(rule) for rule in rules] for address, rules in wanted.items()}
         return [Step("taint", "Taint the nodes", FIRST_MASTER, run, inputs={"taints": inputs})]
@@ -53,12 +62,16 @@ class Taint(PluginType[Taints]):
         return frozenset(parsed)
 
 
-def taint(context: StepContext, wanted: Taints) -> None:
+def taint(context: StepContext, wanted: Taints, *, leaving: bool = False) -> None:
     """Bring the taints of nodes to what is wanted; what is so already is left alone.
 
+    :param leaving: the hosts are about to go: where they are no nodes, nothing is to be done.
     :raises CommandError: a host is no node, or the cluster refuses.
     """
-    nodes = nodes_by_address(context, wanted)
+    find = nodes_that_leave if leaving else nodes_by_address
+    nodes = find(context, wanted)
+    if not nodes:
+        return
     found = json.loads(context.kubectl("get", "nodes", "-o", "json").stdout)
     have = {entry["metadata"]["name"]: _taints(entry) for entry in found["items"]}
     for address, node in nodes.items():
