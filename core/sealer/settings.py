@@ -10,6 +10,7 @@ from pathlib import Path
 from sealer.errors import InputError
 
 DEFAULT_RUNTIME = "standalone"
+DEFAULT_FOREIGN_RUNTIME = "external"  # of clusters that sealer did not make
 DEFAULT_PROVIDER = "baremetal"
 DEFAULT_TRANSPORT = "ssh"
 DEFAULT_LOCAL_TRANSPORT = "local"

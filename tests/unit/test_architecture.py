@@ -44,7 +44,7 @@ TRADES = {"paramiko", "kubernetes", "asyncssh", "fabric"}
 # Names of drivers that are nothing else, wherever they stand.
 DRIVERS = {"standalone", "baremetal", "k3s", "k0s", "nspawn", "docker", "ali_cloud"}
 # Names that are also words of a Clusterfile (spec.ssh, kubeadm documents): looked for where a driver is meant.
-DRIVERS_AND_WORDS = {"ssh", "local", "registry", "kubeadm"}
+DRIVERS_AND_WORDS = {"ssh", "local", "registry", "kubeadm", "external"}
 DRIVER = re.compile("transport|provider|runtime|driver", re.IGNORECASE)
 
 
@@ -172,7 +172,7 @@ def test_a_named_driver_is_found(source: str) -> None:
 def test_the_default_drivers_are_among_those_looked_for() -> None:
     kinds = ("RUNTIME", "PROVIDER", "TRANSPORT", "REGISTRY")
     defaults = {value for key, value in vars(settings).items() if key.startswith("DEFAULT_") and key.endswith(kinds)}
-    assert len(defaults) == 5
+    assert len(defaults) == 6
     assert defaults <= DRIVERS | DRIVERS_AND_WORDS
 
 

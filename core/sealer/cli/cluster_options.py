@@ -192,6 +192,19 @@ def settled(values: tuple[str, ...]) -> dict[tuple[str, str], bool]:
     return answers
 
 
+def kubeconfig(name: str) -> str:
+    """The path of a file that must be there; empty: none is given.
+
+    :raises InputError: there is no such file.
+    """
+    if not name:
+        return ""
+    path = expanded(name).absolute()
+    if not path.is_file():
+        raise InputError("there is no such kubeconfig", where=name, remedy="Check --kubeconfig.")
+    return str(path)
+
+
 def _passphrase(typed: str | None) -> Secret | None:
     return Secret(typed) if typed else from_environment("SEALER_PK_PASSWD")
 

@@ -24,7 +24,14 @@ from sealer.extension.operation import Recorded
 
 @contextmanager
 def operation(
-    app: App, cluster: str, options: RunOptions, *, yes: bool = False, force: bool = False, keep_layers: bool = False
+    app: App,
+    cluster: str,
+    options: RunOptions,
+    *,
+    yes: bool = False,
+    force: bool = False,
+    keep_layers: bool = False,
+    publish: bool = True,
 ) -> Iterator[Lifecycle]:
     """The lifecycle, for one operation on the cluster `cluster` within the body.
 
@@ -37,6 +44,7 @@ def operation(
         dry_run=options["dry_run"],
         force=force,
         keep_layers=keep_layers,
+        publish=publish,
         unfinished=options["resume"] or "",
         confirm=lambda question: yes or app.confirm(question, cancellation.stop),
         settled=settled(options["settle"]),
@@ -102,6 +110,7 @@ def cluster_record(recorded: Recorded) -> dict[str, Json]:
     return {
         "name": recorded.name,
         "status": recorded.status,
+        "foreign": recorded.foreign,
         "image": recorded.image,
         "imageDigest": recorded.image_digest,
         "applications": dict(recorded.applications),

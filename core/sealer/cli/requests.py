@@ -40,9 +40,9 @@ def cluster_request(app: App, clusterfile: str, flags: Flags, fetch: Fetch) -> C
         raise InputError("there is no document of kind Cluster", where=clusterfile)
     found = desired(base, flags, existing(app).makes_hosts)
     cluster = found.cluster or Cluster()
-    if flags.image or not _goes_on(app, cluster.name):
+    if flags.image or flags.kubeconfig or not _goes_on(app, cluster.name):
         fetch(cluster.image)
-    if base or flags.name:
+    if base or flags.name or flags.kubeconfig:
         return found
     name = _only_cluster(app, flags.image)
     return replace(found, cluster=replace(cluster, name=name)) if name else found

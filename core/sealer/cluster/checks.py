@@ -29,7 +29,7 @@ def checks_of(asked: Asked, plugins: PluginManager) -> Checks:
     operation, runtime, registry = asked.operation, asked.drivers.runtime, asked.drivers.registry
     found: list[tuple[str, Sequence[Step]]] = [(KERNEL, _of_image(operation))]
     found.append(_of_driver(runtime, lambda: runtime.check(operation)))
-    if registry:
+    if registry and not (operation.recorded and operation.recorded.foreign):  # nothing of it is on such hosts
         found.append(_of_driver(registry, lambda: registry.check(operation)))
     for name, answer in plugins.health_checks(operation):
         found.append((name, [_broken(answer)] if isinstance(answer, SealerError) else answer))

@@ -24,6 +24,7 @@ class Choices:
     :param dry_run: plan, read facts from hosts, change nothing.
     :param force: at a delete, go on past hosts that are out of reach and past plugins and scripts that fail.
     :param keep_layers: at a delete, leave the verified layers on the hosts.
+    :param publish: False: the hosts of a cluster that sealer did not make get an application's images elsewhere.
     :param unfinished: what becomes of an operation that another command left unfinished; empty: refuse.
     :param confirm: asked before hosts are removed.
     :param settled: for a step id and host id, whether a ONCE step of unknown outcome is to run again.
@@ -36,6 +37,7 @@ class Choices:
     dry_run: bool = False
     force: bool = False
     keep_layers: bool = False
+    publish: bool = True
     unfinished: Literal["", "continue", "abandon"] = ""
     confirm: Callable[[str], bool] = _nobody
     settled: Mapping[tuple[str, str], bool] = field(default_factory=dict)

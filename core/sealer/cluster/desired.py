@@ -12,7 +12,7 @@ from sealer.clusterfile.model import Cluster, Clusterfile, DriverChoice, HostGro
 from sealer.errors import InputError, Position
 from sealer.extension.operation import Recorded
 from sealer.hosts import MASTER, NODE, Host, Ssh, parse_addresses
-from sealer.settings import DEFAULT_PROVIDER
+from sealer.settings import DEFAULT_FOREIGN_RUNTIME, DEFAULT_PROVIDER
 
 RUNTIME_OPTION = "--runtime-option"
 
@@ -26,6 +26,7 @@ class Flags:
     :param cmds: replace the image's CMDs.
     :param apps: names of applications, in place of those of the image's LAUNCH; None: nothing is said.
     :param runtime_options: `KEY=VALUE` each, over the fields of `spec.runtime`.
+    :param kubeconfig: path of the one of a cluster that sealer did not make.
     """
 
     image: str = ""
@@ -39,6 +40,7 @@ class Flags:
     cmd_args: tuple[str, ...] = ()
     apps: tuple[str, ...] | None = None
     runtime_options: tuple[str, ...] = ()
+    kubeconfig: str = ""
 
 
 def desired(base: Clusterfile | None, flags: Flags, makes_hosts: Callable[[str], bool]) -> Clusterfile:
@@ -60,10 +62,17 @@ def desired(base: Clusterfile | None, flags: Flags, makes_hosts: Callable[[str],
         app_names=cluster.app_names if flags.apps is None else flags.apps,
         ssh=flags.ssh.filled_from(cluster.ssh),
     )
-    cluster = _with_runtime_options(cluster, flags.runtime_options)
     makes = makes_hosts(provider.name)
+    if flags.kubeconfig:
+        if makes:
+            raise InputError(
+                f"--kubeconfig {flags.kubeconfig}", why=f"the provider '{provider.name}' makes hosts for a new cluster"
+            )
+        runtime = DriverChoice(DEFAULT_FOREIGN_RUNTIME, {"kubeconfig": flags.kubeconfig})
+        cluster = replace(cluster, runtime=runtime)
+    cluster = _with_runtime_options(cluster, flags.runtime_options)
     cluster = _with_counts(cluster, flags) if makes else _with_addresses(cluster, flags)
-    if not cluster.hosts and not cluster.groups:
+    if not cluster.hosts and not cluster.groups and not flags.kubeconfig:
         cluster = replace(cluster, hosts=(this_machine(),))
     cluster = replace(cluster, hosts=tuple(replace(h, ssh=flags.ssh.filled_from(h.ssh)) for h in cluster.hosts))
     return replace(base, cluster=_with_env(cluster, flags.env))

@@ -20,6 +20,7 @@ from sealer.cluster.content import ImageContent
 from sealer.cluster.desired import placeholders, recorded_ssh
 from sealer.cluster.documents import DocumentsPlugin, Parsed, check_hosts, merged, parse
 from sealer.cluster.driver_choice import DriverNames, choose_drivers
+from sealer.cluster.foreign import attached, refuse_changes, settle_images
 from sealer.cluster.health import Health
 from sealer.cluster.home import ClusterHome
 from sealer.cluster.journal import Journal
@@ -150,9 +151,10 @@ class Lifecycle:
 
     # -- what can be done ----------------------------------------------------------------------------------------
 
-    def create(self, desired: Clusterfile) -> Outcome:
+    def create(self, desired: Clusterfile, *, foreign: bool = False) -> Outcome:
         """Make a new cluster, or go on making it; an application image is installed onto the cluster that runs.
 
+        :param foreign: onto one that sealer did not make: `spec.runtime` says which.
         :raises RefusedError: the cluster exists.
         """
         cluster = _cluster(desired)
@@ -160,6 +162,10 @@ class Lifecycle:
         with self._locked(home):
             recorded = state.load(home)
             image = self._begun_with(recorded, self._image(cluster.image))
+            if foreign:
+                recorded = attached(recorded, cluster, image)
+            elif recorded is not None and recorded.foreign and image.first.type == APP_INSTALLER:
+                recorded = attached(recorded, replace(_recorded_cluster(recorded), hosts=(), ssh=cluster.ssh), image)
             if image.first.type == APP_INSTALLER:
                 return self._application(home, recorded, image, desired)
             if recorded is not None and recorded.status != "creating" and not self._lacks_a_word(home, recorded):
@@ -212,6 +218,7 @@ class Lifecycle:
             return self._leave(home, self.recorded(name), addresses, ssh)
 
     def _leave(self, home: ClusterHome, recorded: Recorded, addresses: Sequence[str], ssh: Ssh) -> Outcome:
+        refuse_changes(recorded)
         cluster = _recorded_cluster(recorded)
         known = {entry.host.address: entry.host for entry in recorded.hosts} | {
             entry.host.placeholder: entry.host for entry in recorded.hosts if entry.host.placeholder
@@ -243,7 +250,8 @@ class Lifecycle:
                 home.remove()
                 return Outcome(name, "delete")
             hosts = tuple(_with_ssh(recorded_ssh(entry.host, recorded), ssh) for entry in recorded.hosts)
-            if not (self._choices.dry_run or self._choices.confirm(_question(home.name, hosts, everything=True))):
+            question = _forgetting(home.name) if recorded.foreign else _question(home.name, hosts, everything=True)
+            if not (self._choices.dry_run or self._choices.confirm(question)):
                 raise RefusedError("Nothing was deleted", remedy="Add --yes to delete without being asked.")
             desired = recorded.clusterfile
             image = self._image_if_whole(recorded)
@@ -326,6 +334,7 @@ class Lifecycle:
                 f"The cluster '{home.name}' is being deleted",
                 remedy=f"Finish that with `sealer delete --all --name {home.name}`, then apply again.",
             )
+        refuse_changes(recorded)
         return self._change(home, recorded, desired)
 
     def _change(self, home: ClusterHome, recorded: Recorded, desired: Clusterfile) -> Outcome:
@@ -381,8 +390,14 @@ class Lifecycle:
                 f"{image.reference} is an application image, and no cluster '{home.name}' runs",
                 remedy="Run a cluster image first, or say with `--name` which cluster is meant.",
             )
-        base = _recorded_cluster(recorded)
         asked = _cluster(desired)
+        if recorded.foreign:
+            recorded = settle_images(recorded, image, self.events, publish=self._choices.publish)
+        elif not self._choices.publish:
+            raise InputError(
+                "--no-publish", why=f"sealer made the cluster '{home.name}', and its hosts pull what is published"
+            )
+        base = _recorded_cluster(recorded)
         launched(image, asked.app_names)
         if asked.runtime.options and asked.runtime.options != base.runtime.options:
             self.events.warn("fields of spec.runtime are for the cluster, and have no effect on an application")
@@ -397,6 +412,7 @@ class Lifecycle:
             wanted=hosts,
             kept=hosts,
             application=image.reference.rpartition("/")[2].partition("@")[0].partition(":")[0],
+            record=recorded.clusterfile if recorded.foreign else None,
         )
         return self._run(home, recorded, intention)
 
@@ -449,7 +465,9 @@ class Lifecycle:
         documents = merged(carried, intention.desired.plugins)
         parsed = parse(documents, self._plugins.plugin_types())
         hosts = (*intention.wanted, *intention.removed)
-        if intention.kind in ("create", "scale") and all(host.address for host in hosts):
+        # What a foreign cluster has is not what an application's data is about: nothing would be done, unseen.
+        told = intention.kind in ("create", "scale") or intention.record is not None
+        if told and all(host.address for host in hosts):
             check_hosts(parsed, [host.address for host in hosts], self.events.warn)
         return parsed
 
@@ -571,3 +589,7 @@ def _question(name: str, hosts: Sequence[Host], *, everything: bool = False) -> 
     if everything:
         return f"Delete the cluster '{name}' with all it holds ({listed or 'no hosts'})?"
     return f"Remove {listed} from the cluster '{name}' with all they hold?"
+
+
+def _forgetting(name: str) -> str:
+    return f"Forget the cluster '{name}'? What is installed on it stays; files of sealer's own go."

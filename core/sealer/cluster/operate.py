@@ -62,6 +62,7 @@ class Intention:
 
     :param wanted: the hosts of the cluster when it has ended.
     :param application: name of the application image that is installed.
+    :param record: what is to be recorded when an application has been installed; None: that stays as it is.
     """
 
     kind: OperationKind
@@ -72,6 +73,7 @@ class Intention:
     kept: tuple[Host, ...] = ()
     removed: tuple[Host, ...] = ()
     application: str = ""
+    record: Clusterfile | None = None
 
     def fingerprint(self, key: bytes) -> str:
         """The same for the same command on the same input: then an unfinished operation is resumed."""
@@ -245,6 +247,7 @@ class Run:
             self.operation = replace(self.operation, id=unfinished["id"])
             self.events.info(f"continuing the {self.operation.kind} that was not finished")
             return
+        then = before(state.load(self.home))  # a foreign cluster's first record is not on disk yet
         if self.recorded is None:  # a cluster that has begun can be deleted by its name
             self._record_intention()
         journal.begin(
@@ -253,7 +256,7 @@ class Run:
                 "kind": self.operation.kind,
                 "fingerprint": fingerprint,
                 "hosts": [_key(host) for host in self.intention.wanted],
-                "before": before(self.recorded),
+                "before": then,
                 "command": self.choices.command,
                 "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             }
@@ -325,6 +328,8 @@ class Run:
         applications = dict(recorded.applications)
         if self.operation.application and self.operation.image:
             applications[self.operation.application] = self.operation.image.digest
+            if self.intention.record:
+                state.save_settled(self.home, self.intention.record)
             self.home.pending_clusterfile.unlink(missing_ok=True)
         else:
             state.settle_pending(self.home)
@@ -395,7 +400,9 @@ class Run:
         current = self._current or self.recorded
         machines = {entry.host.id: entry.machine_id for entry in (current.hosts if current else ())}
         size = sum(layer.size for layer in self.intention.image.first.layers) if self.intention.image else 0
-        check_hosts(found, machines, {host.id for host in self.operation.added}, self.intention.image, size)
+        # Hosts that no create has looked at are new to sealer, too.
+        new = self.operation.hosts if self.intention.record else self.operation.added
+        check_hosts(found, machines, {host.id for host in new}, self.intention.image, size)
         if not self.choices.dry_run and current:
             self._remember(current, found)
 

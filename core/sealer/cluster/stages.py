@@ -96,13 +96,20 @@ class Composer:
             self._application(builder)
         if self.operation.added:
             self._addition(builder)
-        if self.operation.removed:
+        if self.operation.removed and self._foreign:
+            builder.add("Remove", KERNEL, [self._remove_files()])
+        elif self.operation.removed:
             self._removal(builder)
         if self.operation.kept and self.operation.kind == "scale":
             self._update(builder)
         return builder.build()
 
     # -- parts ---------------------------------------------------------------------------------------------------
+
+    @property
+    def _foreign(self) -> bool:
+        """Whether nothing of the cluster but applications is sealer's to set up."""
+        return self.operation.recorded is not None and self.operation.recorded.foreign
 
     def _addition(self, builder: StageBuilder) -> None:
         operation, drivers = self.operation, self.drivers
@@ -142,6 +149,7 @@ class Composer:
         self._checks(builder)
         self._distribute(builder, ALL, self.operation.hosts)
         self._registry(builder)
+        self._ask(builder, "Receive", self.drivers.runtime.receive)
         self._guest(builder)
 
     def _registry(self, builder: StageBuilder) -> None:
@@ -153,7 +161,8 @@ class Composer:
             self._ask(builder, "Registry", registry.deploy)
         if operation.image is not None:
             self._ask(builder, "Registry", registry.publish)
-        self._ask(builder, "Registry", registry.trust)
+        if not self._foreign:
+            self._ask(builder, "Registry", registry.trust)
 
     def _update(self, builder: StageBuilder) -> None:
         """What the hosts that stay need to know of the change."""

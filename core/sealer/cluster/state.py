@@ -32,6 +32,7 @@ def save(home: ClusterHome, recorded: Recorded) -> None:
         "pendingImage": recorded.pending_image,
         "runtime": recorded.runtime,
         "registry": recorded.registry,
+        "foreign": recorded.foreign,
         "hosts": [_host_as_json(host) for host in recorded.hosts],
     }
     write_atomically(home.state, json.dumps(content, indent=2).encode())
@@ -40,6 +41,11 @@ def save(home: ClusterHome, recorded: Recorded) -> None:
 def save_pending(home: ClusterHome, desired: Clusterfile) -> None:
     """Record what an operation is about, before it begins."""
     write_atomically(home.pending_clusterfile, write(desired).encode())
+
+
+def save_settled(home: ClusterHome, clusterfile: Clusterfile) -> None:
+    """Record what the cluster is, where that is not what the operation was about."""
+    write_atomically(home.clusterfile, write(clusterfile).encode())
 
 
 def settle_pending(home: ClusterHome) -> None:
@@ -77,6 +83,7 @@ def load(home: ClusterHome) -> Recorded | None:
             pending_image=content.get("pendingImage", ""),
             runtime=content.get("runtime", ""),
             registry=content.get("registry", ""),
+            foreign=content.get("foreign", False),
         )
     except FileNotFoundError:
         return None

@@ -90,6 +90,10 @@ class Runtime(Driver):
         :raises CommandError: it failed, or there is no such thing in this runtime.
         """
 
+    def receive(self, operation: Operation) -> Sequence[Step]:
+        """An application's files are on the hosts: what its plugins and CMDs need of the runtime there."""
+        return ()
+
     def update(self, operation: Operation) -> Sequence[Step]:
         """On `operation.kept`, after hosts came or went or fields changed: the steps say which fields they cover."""
         return ()

@@ -74,6 +74,7 @@ class Recorded:
     :param pending_image: digest of the image that an unfinished operation works with; empty if there is none.
     :param runtime: name of the driver it was made with.
     :param registry: name of the driver of its private registry; empty: it has none.
+    :param foreign: whether sealer did not make it: it has no image, and its hosts are those from which it is reached.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Recorded:
     pending_image: str = ""
     runtime: str = ""
     registry: str = ""
+    foreign: bool = False
 
 
 @dataclass(frozen=True)

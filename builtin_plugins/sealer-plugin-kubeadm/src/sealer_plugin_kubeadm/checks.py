@@ -7,10 +7,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sealer.errors import HostError, RefusedError
+from sealer.errors import HostError
 from sealer.extension import ADDED, FIRST_MASTER, OPERATOR, Effect, Fact, Operation, Step, StepContext
-from sealer.image.applications import SUPPORTED_VERSIONS_LABEL
-from sealer_plugin_kubeadm.constraints import satisfies
+from sealer_plugin_kubeadm.constraints import refuse_unfit, wanted_by
 from sealer_plugin_kubeadm.obstacles import ignored_checks, judge, number, obstacles, warnings
 from sealer_plugin_kubeadm.places import JOINED, program
 from sealer_plugin_kubeadm.scripts import script
@@ -69,19 +68,11 @@ def hosts(operation: Operation) -> Sequence[Step]:
 
 def application(operation: Operation) -> Sequence[Step]:
     """KUBEVERSION of an application's image, against the cluster's version."""
-    wanted = operation.image.first.labels.get(SUPPORTED_VERSIONS_LABEL, "") if operation.image else ""
-    if not wanted:
+    if not wanted_by(operation):
         return []
 
     def compare(context: StepContext) -> None:
-        version = _version(context)
-        if version and not satisfies(version, wanted):
-            raise RefusedError(
-                f"{operation.application} is not for this cluster's Kubernetes",
-                where=context.host.id,
-                why=f"it needs {wanted}, and the cluster is {version}",
-                remedy="Take a version of the application that supports it.",
-            )
+        refuse_unfit(operation, _version(context), context.host)
 
     return [
         Step("version", "See that the application is for this Kubernetes", FIRST_MASTER, compare, effect=Effect.QUERY)

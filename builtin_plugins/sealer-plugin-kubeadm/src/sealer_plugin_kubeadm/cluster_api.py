@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from sealer.errors import CommandError, HostError
 from sealer.extension import Node, Result, StepContext
@@ -35,9 +35,17 @@ def kubectl(context: StepContext, *arguments: str, stdin: bytes | None = None, c
     return result
 
 
-def node_objects(context: StepContext) -> list[Mapping[str, Any]]:
+class Asking(Protocol):
+    """How kubectl is run: :func:`kubectl`, or the same for another cluster."""
+
+    def __call__(self, context: StepContext, *arguments: str) -> Result:
+        """Run it on the host of a step."""
+        ...
+
+
+def node_objects(context: StepContext, ask: Asking = kubectl) -> list[Mapping[str, Any]]:
     """All nodes, as the API has them."""
-    printed = kubectl(context, "get", "nodes", "--output", "json").stdout
+    printed = ask(context, "get", "nodes", "--output", "json").stdout
     try:
         items: list[Mapping[str, Any]] = json.loads(printed)["items"]
     except (ValueError, KeyError, TypeError) as error:
@@ -45,9 +53,9 @@ def node_objects(context: StepContext) -> list[Mapping[str, Any]]:
     return items
 
 
-def nodes(context: StepContext) -> Sequence[Node]:
+def nodes(context: StepContext, ask: Asking = kubectl) -> Sequence[Node]:
     """All nodes: a host is found by its address, whatever its labels."""
-    return [_node(item) for item in node_objects(context)]
+    return [_node(item) for item in node_objects(context, ask)]
 
 
 def addresses_of(item: Mapping[str, Any]) -> list[str]:

@@ -7,11 +7,38 @@ from __future__ import annotations
 
 import re
 
+from sealer.errors import RefusedError
+from sealer.extension import Operation
+from sealer.hosts import Host
+from sealer.image.applications import SUPPORTED_VERSIONS_LABEL
+
 _Triple = tuple[int, int, int]
 _VERSION = re.compile(r"v?([0-9]+|[xX*])(?:\.([0-9]+|[xX*]))?(?:\.([0-9]+|[xX*]))?(?:[-+].*)?")
 _TERM = re.compile(r"(==|!=|>=|=>|<=|=<|~>|=|>|<|~|\^)?\s*(\S+)")
 _JOINT = re.compile(r"\s*,\s*|(?<![=<>~^!,\s])\s+")
 _END = 10**9
+
+
+def wanted_by(operation: Operation) -> str:
+    """KUBEVERSION of the application's image; empty: any will do."""
+    return operation.image.first.labels.get(SUPPORTED_VERSIONS_LABEL, "") if operation.image else ""
+
+
+def refuse_unfit(operation: Operation, version: str, host: Host) -> None:
+    """See that an application is for a cluster's version.
+
+    :param version: such as `v1.20.2`; empty: it is not known.
+    :param host: that was asked.
+    :raises RefusedError: it is for others.
+    """
+    wanted = wanted_by(operation)
+    if wanted and version and not satisfies(version, wanted):
+        raise RefusedError(
+            f"{operation.application} is not for this cluster's Kubernetes",
+            where=host.id,
+            why=f"it needs {wanted}, and the cluster is {version}",
+            remedy="Take a version of the application that supports it.",
+        )
 
 
 def satisfies(version: str, constraint: str) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from sealer.extension import Operation, Step, hookimpl
 from sealer.image.model import RUNTIME_LABEL
 from sealer_plugin_kubeadm import checks, leave
+from sealer_plugin_kubeadm.external import looking
+from sealer_plugin_kubeadm.external.looking import RUNTIME as EXTERNAL
 
 RUNTIME = "kubeadm"
 
@@ -14,6 +16,8 @@ RUNTIME = "kubeadm"
 @hookimpl
 def preflight_checks(operation: Operation) -> Sequence[Step]:
     """Whether hosts can become nodes, and whether an application is for this Kubernetes."""
+    if operation.kind == "application" and operation.spec.runtime.name == EXTERNAL:
+        return looking.preflight(operation)
     if not _is_ours(operation):
         return []
     if operation.kind == "application":

@@ -55,13 +55,18 @@ def _on_one(
 ) -> int:
     """Run it on the first master whose API server answers; on the last one even if that does not."""
     from sealer.errors import ConnectionLostError, HostError  # noqa: PLC0415
+    from sealer_plugin_kubeadm.external.looking import RUNTIME  # noqa: PLC0415
+    from sealer_plugin_kubeadm.external.runtime import kubectl_words  # noqa: PLC0415
     from sealer_plugin_kubeadm.places import ADMIN, program  # noqa: PLC0415
 
     recorded = lifecycle.recorded(cluster).clusterfile.cluster
     assert recorded is not None  # it has hosts
     from sealer.extension import HostPaths  # noqa: PLC0415
 
-    kubectl = f"KUBECONFIG={ADMIN} {shlex.quote(program(HostPaths(recorded.data_root, cluster), 'kubectl'))}"
+    paths = HostPaths(recorded.data_root, cluster)
+    kubectl = f"KUBECONFIG={ADMIN} {shlex.quote(program(paths, 'kubectl'))}"
+    if recorded.runtime.name == RUNTIME:
+        kubectl = kubectl_words(paths)
     for master in masters:
         last = master is masters[-1]
         try:

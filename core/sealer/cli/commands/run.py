@@ -9,7 +9,7 @@ import click
 from sealer.cli import cluster_options as options
 from sealer.cli.app import App, pass_app
 from sealer.cli.fetching import fetch_options, fetching
-from sealer.cli.typed import as_text, filled
+from sealer.cli.typed import as_text, filled, named
 
 
 @click.command("run")
@@ -53,6 +53,15 @@ from sealer.cli.typed import as_text, filled
     help="Over the image's ARGs; may be repeated.",
 )
 @options.runtime_option
+@click.option(
+    "--kubeconfig",
+    type=options.A_FILE,
+    default="",
+    callback=named,
+    metavar="FILE",
+    help="Install an application image onto the cluster of this file, which sealer did not make.",
+)
+@click.option("--no-publish", is_flag=True, help="The hosts of such a cluster get the application's images elsewhere.")
 @options.login_options
 @options.run_options
 @fetch_options
@@ -72,6 +81,8 @@ def command(  # noqa: PLR0917  # click passes them by name
     cmds: tuple[str, ...],
     apps: tuple[str, ...],
     cmd_args: tuple[str, ...],
+    kubeconfig: str,
+    no_publish: bool,
     yes: bool,
     **more: Any,
 ) -> None:
@@ -80,6 +91,9 @@ def command(  # noqa: PLR0917  # click passes them by name
     Hosts are addresses and ranges, each with its own port if need be: -m 192.168.0.2,192.168.0.3:2222
     -n 192.168.0.5-192.168.0.9. With a provider that makes hosts they are counts. With no hosts named, this machine is
     the master. A run that ended too early is continued by the same command.
+
+    With --kubeconfig an application image is installed onto a Kubernetes that sealer has no record of. Its CMDs run on
+    this machine, or on the first of the masters that are named.
     """
     from sealer.cli.operations import operation, show_outcome  # noqa: PLC0415  # 100 ms that `--help` need not wait for
     from sealer.cli.requests import cluster_name, cluster_request  # noqa: PLC0415
@@ -98,8 +112,9 @@ def command(  # noqa: PLR0917  # click passes them by name
         cmds=cmds,
         apps=tuple(filter(None, ",".join(apps).split(","))) if apps else None,
         cmd_args=cmd_args,
+        kubeconfig=options.kubeconfig(kubeconfig),
     )
     desired = cluster_request(app, clusterfile, flags, fetching(app, more))
-    with operation(app, cluster_name(desired), run, yes=yes) as lifecycle:
-        outcome = lifecycle.create(desired)
+    with operation(app, cluster_name(desired), run, yes=yes, publish=not no_publish) as lifecycle:
+        outcome = lifecycle.create(desired, foreign=bool(kubeconfig))
     show_outcome(app, outcome)

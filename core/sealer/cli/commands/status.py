@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sealer.events import Json
     from sealer.extension.operation import Recorded, RecordedHost
 
+_FOREIGN = "(not made by sealer)"
 PATIENCE = 5.0  # seconds for all hosts: longer than any that is well takes, short enough to wait for
 
 
@@ -85,9 +86,9 @@ def _all(clusters: list[Recorded]) -> str:
         (
             recorded.name,
             recorded.status,
-            str(sum(entry.host.is_master for entry in recorded.hosts)),
-            str(sum(not entry.host.is_master for entry in recorded.hosts)),
-            recorded.image,
+            "-" if recorded.foreign else str(sum(entry.host.is_master for entry in recorded.hosts)),
+            "-" if recorded.foreign else str(sum(not entry.host.is_master for entry in recorded.hosts)),
+            _FOREIGN if recorded.foreign else recorded.image,
             some(sorted(recorded.applications)),
         )
         for recorded in clusters
@@ -98,15 +99,16 @@ def _all(clusters: list[Recorded]) -> str:
 def _one(recorded: Recorded, health: Health | None) -> str:
     from sealer.cli.health import now_text, strangers  # noqa: PLC0415
 
-    lines = [f"name:          {recorded.name}", f"status:        {recorded.status}", f"image:         {recorded.image}"]
+    image = _FOREIGN if recorded.foreign else recorded.image
+    lines = [f"name:          {recorded.name}", f"status:        {recorded.status}", f"image:         {image}"]
     if recorded.applications:
         lines.append(f"applications:  {', '.join(sorted(recorded.applications))}")
     rows = [
         (
             entry.host.id,
-            ", ".join(entry.host.roles),
+            "-" if recorded.foreign else ", ".join(entry.host.roles),
             entry.host.placeholder,
-            _state(entry),
+            "reached from here" if recorded.foreign else _state(entry),
             now_text(entry, health) if health else "not asked",
         )
         for entry in recorded.hosts

@@ -1,0 +1,1 @@
+"""Kubernetes that sealer did not make: applications are installed onto it."""

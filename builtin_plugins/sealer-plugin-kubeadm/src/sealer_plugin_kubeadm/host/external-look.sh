@@ -1,0 +1,16 @@
+# What a cluster says of itself; the kubeconfig comes by standard input. Leaves nothing.
+umask 077
+for bin in "$SEALER_DATA"/apps/*/bin; do PATH=$PATH:$bin; done
+if ! command -v kubectl >/dev/null; then
+    echo kubectl=none
+    exit 0
+fi
+at=$SEALER_DATA/kubeconfig.asked
+trap 'rm -f "$at"' EXIT
+{ mkdir -p "$SEALER_DATA" && cat >"$at"; } || exit 1
+ask() { kubectl --kubeconfig "$at" --request-timeout=10s get --raw "$1"; }
+version=$(ask /version) || exit 1
+echo "version=$(echo "$version" | base64 | tr -d '\n')"
+# Not everybody may read it.
+echo "system=$(ask /api/v1/namespaces/kube-system 2>/dev/null | base64 | tr -d '\n')"
+echo "known=$(cat "$SEALER_DATA/cluster" 2>/dev/null)"
