@@ -14,7 +14,6 @@ from sealer.clusterfile.reading import read_kubeadm
 from sealer.redaction import Secret
 from sealer_plugin_kubeadm.documents import (
     ClusterNeeds,
-    Discovery,
     InitSecrets,
     NodeNeeds,
     init_documents,
@@ -22,10 +21,11 @@ from sealer_plugin_kubeadm.documents import (
     prepare,
 )
 from sealer_plugin_kubeadm.documents.phases import phases_of
+from sealer_plugin_kubeadm.places import DISCOVERY
 
 VERSION = "v1.20.2"
 GOLDEN = Path(__file__).parents[2] / "builtin_plugins/sealer-plugin-kubeadm/tests/documents/golden"
-TOKEN, KEY = "abcdef.0123456789abcdef", "e6a2eb8581237ab72a4f494f30285ec12a9694d750b9785706a83bfcbbbd2204"
+TOKEN = "abcdef.0123456789abcdef"
 NODE = NodeNeeds("node1", "198.18.0.11", "/run/containerd/containerd.sock")
 LATER = {
     "InitConfiguration": {
@@ -73,10 +73,18 @@ def test_kubeadm_reads_the_golden_documents_and_loses_nothing(
     kubeadm: Path, tmp_path: Path, api: str, what: str
 ) -> None:
     text = (GOLDEN / api / f"{what}.yaml").read_text(encoding="utf-8").replace("v1.14.10", VERSION)
+    text = text.replace(DISCOVERY, kubeconfig(tmp_path))
     ours = {document["kind"]: document for document in yaml.safe_load_all(text)}
     theirs = {str(document["kind"]): document for document in migrated(kubeadm, text, tmp_path)}
     for kind, document in theirs.items():
         assert within(ours[kind], document, kind) == []
+
+
+def kubeconfig(directory: Path) -> str:
+    """A file for the discovery: kubeadm looks whether it is there."""
+    path = directory / "discovery.conf"
+    path.touch()
+    return str(path)
 
 
 def within(ours: object, theirs: object, path: str) -> list[str]:
@@ -132,19 +140,13 @@ def test_kubeadm_takes_what_sealer_makes_without_any_document(kubeadm: Path, tmp
         service_cidr=ranges[families][1],
         cgroup_driver="cgroupfs",
         validity="876000h0m0s",
-        proxy_mode="iptables",
-        excluded_cidrs=("10.103.97.2/32",),
         conntrack_fixed=True,
-        audit_policy="/etc/kubernetes/audit-policy.yml",
         ignore_preflight_errors=("Swap",),
     )
     prepared, node = prepare((), (), needs), NodeNeeds("node1", address, NODE.cri_socket)
-    secrets = InitSecrets(Secret(TOKEN), certificate_key=Secret(KEY))
-    migrated(kubeadm, init_documents(prepared, node, secrets).text, tmp_path)
-    host = f"[{address}]" if ":" in address else address
-    discovery = Discovery(Secret(TOKEN), (f"sha256:{KEY}",), f"{host}:6443", Secret(KEY))
+    migrated(kubeadm, init_documents(prepared, node, InitSecrets(Secret(TOKEN))).text, tmp_path)
     for master in (True, False):
-        migrated(kubeadm, join_documents(prepared, node, discovery, master=master).text, tmp_path)
+        migrated(kubeadm, join_documents(prepared, node, kubeconfig(tmp_path), master=master).text, tmp_path)
 
 
 @pytest.mark.parametrize(("command", "kind"), [("init", "InitConfiguration"), ("join", "JoinConfiguration")])

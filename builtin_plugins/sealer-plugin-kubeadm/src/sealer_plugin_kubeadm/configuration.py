@@ -17,7 +17,7 @@ from sealer.hosts import Host
 from sealer.image.model import KUBERNETES_VERSION_LABEL
 from sealer.redaction import Secret
 from sealer_plugin_kubeadm.documents.assembly import Prepared, check_for_any, init_documents, join_documents, prepare
-from sealer_plugin_kubeadm.documents.needs import ClusterNeeds, FileDiscovery, InitSecrets, NodeNeeds
+from sealer_plugin_kubeadm.documents.needs import ClusterNeeds, InitSecrets, NodeNeeds
 from sealer_plugin_kubeadm.documents.trees import CLUSTER
 from sealer_plugin_kubeadm.documents.versions import KubernetesVersion
 from sealer_plugin_kubeadm.options import Options
@@ -70,8 +70,7 @@ class Configuration:
 
     def join(self, host: Host, facts: HostFacts) -> Given:
         """For another host, which finds the cluster by a kubeconfig of its own."""
-        found = FileDiscovery(DISCOVERY)
-        rendered = join_documents(self.prepared, _node(host, facts), found, master=host.is_master)
+        rendered = join_documents(self.prepared, _node(host, facts), DISCOVERY, master=host.is_master)
         return Given(rendered.text, rendered.arguments)
 
     def issuer(self, authorities: Authorities, options: Options, masters: Sequence[Host]) -> Issuer:

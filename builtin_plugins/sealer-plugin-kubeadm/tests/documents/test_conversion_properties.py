@@ -9,10 +9,8 @@ from sealer.clusterfile.model import KubeadmDocument
 from sealer.clusterfile.reading import read_kubeadm
 from sealer.errors import InputError
 from sealer.events import Json
-from sealer.redaction import Secret
 from sealer_plugin_kubeadm.documents import (
     ClusterNeeds,
-    Discovery,
     KubernetesVersion,
     NodeNeeds,
     components,
@@ -147,9 +145,8 @@ def test_what_is_found_right_is_written_right(drawn: tuple[list[KubeadmDocument]
         assert error.problems
         return
     node = NodeNeeds("node1", "198.18.0.11", "/run/containerd/containerd.sock")
-    discovery = Discovery(Secret("abcdef.0123456789abcdef"), ("sha256:00",), "198.18.0.11:6443")
     texts = [init_documents(prepared, node).text]
-    texts += [join_documents(prepared, node, discovery, master=master).text for master in (True, False)]
+    texts += [join_documents(prepared, node, "/discovery.conf", master=master).text for master in (True, False)]
     for text in texts:
         findings = Findings()
         for document in read_kubeadm(text, "written"):

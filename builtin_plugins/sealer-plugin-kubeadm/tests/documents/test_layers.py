@@ -14,8 +14,6 @@ from sealer.events import Json
 from sealer.redaction import Secret
 from sealer_plugin_kubeadm.documents import (
     ClusterNeeds,
-    Discovery,
-    FileDiscovery,
     InitSecrets,
     NodeNeeds,
     init_documents,
@@ -26,7 +24,7 @@ from sealer_plugin_kubeadm.documents.trees import get
 
 NEEDS = ClusterNeeds("v1.28.0", masters=("198.18.0.11", "198.18.0.12"), registry="sea.hub:5000")
 NODE = NodeNeeds("node1", "198.18.0.11", "/run/containerd/containerd.sock")
-DISCOVERY = Discovery(Secret("abcdef.0123456789abcdef"), ("sha256:00",), "198.18.0.11:6443")
+DISCOVERY = "/etc/kubernetes/sealer/discovery.conf"
 
 
 def documents(kind: str, text: str, file: str) -> tuple[KubeadmDocument, ...]:
@@ -123,13 +121,17 @@ MUSTS = [
     ("InitConfiguration", "localAPIEndpoint: {advertiseAddress: 198.18.0.12}", 'the first master\'s, "198.18.0.11"'),
     ("InitConfiguration", "nodeRegistration: {name: a}", "a Plugin document of type HOSTNAME gives names"),
     ("JoinConfiguration", "controlPlane: {localAPIEndpoint: {bindPort: 7443}}", "it is always 6443"),
-    ("InitConfiguration", "certificateKey: abcd", "sealer makes tokens and keys of its own"),
+    ("InitConfiguration", "certificateKey: abcd", "needs neither token nor key to join"),
     ("JoinConfiguration", "caCertPath: /ca.crt", 'it is always "/etc/kubernetes/pki/ca.crt"'),
-    ("JoinConfiguration", "controlPlane: {certificateKey: abcd}", "sealer makes tokens and keys of its own"),
+    ("JoinConfiguration", "controlPlane: {certificateKey: abcd}", "needs neither token nor key to join"),
     ("JoinConfiguration", "controlPlane: {localAPIEndpoint: {advertiseAddress: 10.0.0.1}}", "each host has its own"),
-    ("JoinConfiguration", "discovery: {bootstrapToken: {token: abcd}}", "sealer makes tokens and keys of its own"),
-    ("JoinConfiguration", "discovery: {tlsBootstrapToken: abcd}", "sealer makes tokens and keys of its own"),
-    ("JoinConfiguration", "discovery: {file: {kubeConfigPath: /a}}", "sealer finds the cluster by its own record"),
+    ("JoinConfiguration", "discovery: {bootstrapToken: {token: abcd}}", "needs neither token nor key to join"),
+    ("JoinConfiguration", "discovery: {tlsBootstrapToken: abcd}", "needs neither token nor key to join"),
+    (
+        "JoinConfiguration",
+        "discovery: {file: {kubeConfigPath: /a}}",
+        "finds the cluster by a kubeconfig that it is given",
+    ),
     ("JoinConfiguration", "nodeRegistration: {name: a}", "a Plugin document of type HOSTNAME gives names"),
     ("KubeletConfiguration", "staticPodPath: /a", "kubeadm puts the control plane there"),
 ]
@@ -177,24 +179,11 @@ def test_a_host_with_another_cgroup_driver_tells_its_own_kubelet() -> None:
 
 
 def test_kube_proxy_gets_what_the_hosts_can_do() -> None:
-    needs = dataclasses.replace(
-        NEEDS, proxy_mode="iptables", missing_proxy_modes=frozenset({"ipvs"}), conntrack_fixed=True
-    )
+    needs = dataclasses.replace(NEEDS, missing_proxy_modes=frozenset({"ipvs"}), conntrack_fixed=True)
     kind = "KubeProxyConfiguration"
-    assert (
-        field("mode", "", "mode: ipvs", dataclasses.replace(needs, missing_proxy_modes=frozenset()), kind) == "iptables"
-    )
+    assert field("mode", "mode: iptables", "", needs, kind) == "iptables"
     assert field("conntrack", "", "", needs, kind) == {"maxPerCore": 0}
     assert "the hosts' kernels do not have ipvs" in refused("mode: ipvs", kind, needs)
-
-
-def test_the_audit_log_has_its_flags_and_its_volumes() -> None:
-    needs = dataclasses.replace(NEEDS, audit_policy="/etc/kubernetes/audit-policy.yml")
-    assert field("apiServer.extraArgs.audit-policy-file", needs=needs) == "/etc/kubernetes/audit-policy.yml"
-    volumes = field("apiServer.extraVolumes", needs=needs)
-    assert isinstance(volumes, list) and [volume["pathType"] for volume in volumes if isinstance(volume, dict)] == [
-        "DirectoryOrCreate", "File",
-    ]  # fmt: skip
 
 
 def test_a_node_is_no_master_whatever_the_document_says() -> None:
@@ -211,12 +200,6 @@ def test_tokens_of_a_user_stay_and_are_in_no_steps_inputs() -> None:
     assert "0123456789abcdef" not in str(result.inputs) and "1h" in str(result.inputs)
 
 
-def test_a_kubeadm_that_could_be_told_a_key_on_its_command_line_alone_is_not_told() -> None:
-    prepared = prepare((), (), dataclasses.replace(NEEDS, kubernetes_version="v1.14.10"))
-    with pytest.raises(InputError, match="takes the key of the masters' certificates on its command line alone"):
-        init_documents(prepared, NODE, InitSecrets(certificate_key=Secret("abcdabcd")))
-
-
 def test_the_same_input_gives_the_same_text() -> None:
     user = "apiServer: {extraArgs: {b: '1', a: '2'}}\nclusterName: c"
     other = "clusterName: c\napiServer: {extraArgs: {a: '2', b: '1'}}"
@@ -230,6 +213,6 @@ def test_the_same_input_gives_the_same_text() -> None:
 @pytest.mark.parametrize("version", ["v1.14.0", "v1.20.2", "v1.28.0", "v1.31.0"])
 def test_a_host_may_find_the_cluster_by_a_kubeconfig_that_it_has(version: str) -> None:
     prepared = prepare((), (), dataclasses.replace(NEEDS, kubernetes_version=version))
-    text = join_documents(prepared, NODE, FileDiscovery("/etc/kubernetes/it.conf"), master=False).text
+    text = join_documents(prepared, NODE, "/etc/kubernetes/it.conf", master=False).text
     (found,) = yaml.safe_load_all(text)
     assert found["discovery"] == {"file": {"kubeConfigPath": "/etc/kubernetes/it.conf"}}

@@ -6,11 +6,10 @@ import pytest
 
 from sealer.clusterfile.reading import read_kubeadm
 from sealer.errors import InputError
-from sealer.redaction import Secret
-from sealer_plugin_kubeadm.documents import ClusterNeeds, Discovery, NodeNeeds, init_documents, join_documents, prepare
+from sealer_plugin_kubeadm.documents import ClusterNeeds, NodeNeeds, init_documents, join_documents, prepare
 
 NODE = NodeNeeds("node1", "198.18.0.11", "/run/containerd/containerd.sock")
-DISCOVERY = Discovery(Secret("abcdef.0123456789abcdef"), ("sha256:00",), "198.18.0.11:6443")
+DISCOVERY = "/etc/kubernetes/sealer/discovery.conf"
 
 
 def needs(kubernetes: str, phases: str = "", checks: str = "") -> ClusterNeeds:

@@ -5,13 +5,11 @@ Nothing here touches a host or a file. A runtime calls :func:`prepare` once, whi
 """
 
 from sealer_plugin_kubeadm.documents.assembly import Prepared, Rendered, init_documents, join_documents, prepare
-from sealer_plugin_kubeadm.documents.needs import ClusterNeeds, Discovery, FileDiscovery, InitSecrets, NodeNeeds
+from sealer_plugin_kubeadm.documents.needs import ClusterNeeds, InitSecrets, NodeNeeds
 from sealer_plugin_kubeadm.documents.versions import KubernetesVersion
 
 __all__ = [
     "ClusterNeeds",
-    "Discovery",
-    "FileDiscovery",
     "InitSecrets",
     "KubernetesVersion",
     "NodeNeeds",

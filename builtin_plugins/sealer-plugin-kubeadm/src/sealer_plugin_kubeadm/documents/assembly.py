@@ -8,19 +8,11 @@ from dataclasses import dataclass, field, replace
 from sealer.clusterfile.model import KubeadmDocument
 from sealer.errors import InputError, Problem
 from sealer.events import Json
-from sealer.redaction import Secret
 from sealer_plugin_kubeadm.documents import conversion, needs, networks
 from sealer_plugin_kubeadm.documents.components import NEWEST
 from sealer_plugin_kubeadm.documents.findings import Findings, refusal
 from sealer_plugin_kubeadm.documents.layers import Layers
-from sealer_plugin_kubeadm.documents.needs import (
-    NO_SECRETS,
-    ClusterNeeds,
-    Discovery,
-    FileDiscovery,
-    InitSecrets,
-    NodeNeeds,
-)
+from sealer_plugin_kubeadm.documents.needs import NO_SECRETS, ClusterNeeds, InitSecrets, NodeNeeds
 from sealer_plugin_kubeadm.documents.trees import (
     CLUSTER,
     INIT,
@@ -88,7 +80,7 @@ def prepare(users: Sequence[KubeadmDocument], images: Sequence[KubeadmDocument],
     findings = Findings()
     layers = Layers(cluster, kubernetes, findings)
     image, user = layers.read(images, mine=False), layers.read(users, mine=True)
-    below = merged(needs.defaults(cluster), *image, needs.of_cluster(cluster, kubernetes))
+    below = merged(needs.defaults(), *image, needs.of_cluster(cluster, kubernetes))
     if networks.needs_dual_stack_gate(merged(below, *user)[CLUSTER], kubernetes):
         below = merged(below, {CLUSTER: {"featureGates": {networks.DUAL_STACK_GATE: True}}})
     together = merged(below, *user)
@@ -123,10 +115,7 @@ def check_for_any(users: Sequence[KubeadmDocument], cluster: ClusterNeeds) -> tu
 
 
 def init_documents(prepared: Prepared, node: NodeNeeds, secrets: InitSecrets = NO_SECRETS) -> Rendered:
-    """The documents of `kubeadm init` on the first master.
-
-    :raises InputError: a secret that this version's kubeadm could only be told on its command line.
-    """
+    """The documents of `kubeadm init` on the first master."""
     kubernetes = prepared.kubernetes
     own: Tree = {
         "localAPIEndpoint": {"advertiseAddress": node.address},
@@ -139,17 +128,13 @@ def init_documents(prepared: Prepared, node: NodeNeeds, secrets: InitSecrets = N
     if secrets.token:
         ours: Json = {"token": secrets.token.reveal(), "ttl": secrets.token_ttl}
         secret["bootstrapTokens"] = [*(tokens if isinstance(tokens, list) else []), ours]
-    if secrets.certificate_key:
-        secret["certificateKey"] = _certificate_key(secrets.certificate_key, kubernetes)
     return _rendered(prepared, _INIT_ORDER, trees, {INIT: secret})
 
 
-def join_documents(
-    prepared: Prepared, node: NodeNeeds, discovery: Discovery | FileDiscovery, *, master: bool
-) -> Rendered:
+def join_documents(prepared: Prepared, node: NodeNeeds, kubeconfig: str, *, master: bool) -> Rendered:
     """The document of `kubeadm join` on a further master or on a node.
 
-    :raises InputError: a secret that this version's kubeadm could only be told on its command line.
+    :param kubeconfig: a file on the host, by which it finds the cluster and shows who it is.
     """
     kubernetes = prepared.kubernetes
     own: Tree = {"nodeRegistration": needs.of_node(prepared._needs, node, kubernetes)}
@@ -158,31 +143,8 @@ def join_documents(
     trees = merged(prepared._below, {JOIN: own}, *prepared._users)
     if not master:
         trees[JOIN].pop("controlPlane", None)
-    if isinstance(discovery, FileDiscovery):
-        put(trees[JOIN], "discovery.file.kubeConfigPath", discovery.path)
-        return _rendered(prepared, (JOIN,), trees, {})
-    token: Tree = {
-        "apiServerEndpoint": discovery.endpoint,
-        "caCertHashes": list(discovery.ca_cert_hashes),
-        "token": discovery.token.reveal(),
-    }
-    secret: Tree = {"discovery": {"bootstrapToken": token}}
-    if master and discovery.certificate_key:
-        put(secret, "controlPlane", {"certificateKey": _certificate_key(discovery.certificate_key, kubernetes)})
-    return _rendered(prepared, (JOIN,), trees, {JOIN: secret})
-
-
-def _certificate_key(key: Secret, kubernetes: KubernetesVersion) -> str:
-    if kubernetes.api < 2:
-        what = (
-            f"kubeadm of Kubernetes {kubernetes} takes the key of the masters' certificates on its command line alone"
-        )
-        raise InputError(
-            what,
-            why="every user of the host could read it there",
-            remedy="take an image of v1.15 or later for several masters",
-        )
-    return key.reveal()
+    put(trees[JOIN], "discovery.file.kubeConfigPath", kubeconfig)
+    return _rendered(prepared, (JOIN,), trees, {})
 
 
 def _rendered(prepared: Prepared, order: Sequence[str], trees: Trees, secrets: Trees) -> Rendered:

@@ -14,8 +14,6 @@ from sealer_plugin_kubeadm.documents.trees import CLUSTER, INIT, JOIN, KUBE_PROX
 from sealer_plugin_kubeadm.documents.versions import KubernetesVersion
 from sealer_plugin_kubeadm.places import ENDPOINT, NAME
 
-_AUDIT_LOG = "/var/log/kubernetes/audit"
-
 
 def _somewhere(path: str) -> Position:
     return Position("Clusterfile")
@@ -32,13 +30,9 @@ class ClusterNeeds:
     :param cert_sans: `spec.certSANS`.
     :param cgroup_driver: the first master's, `systemd` or `cgroupfs`; empty: not known.
     :param validity: how long certificates are valid, a duration such as `876000h0m0s`; empty: as kubeadm has it.
-    :param proxy_mode: what kube-proxy can do on these hosts: `ipvs`, `iptables`, `nftables`; empty: its own default.
     :param missing_proxy_modes: modes that the hosts' kernels do not have.
-    :param excluded_cidrs: ranges of virtual services that kube-proxy in mode ipvs must leave alone.
     :param conntrack_fixed: the hosts do not let kube-proxy set the size of the table of connections.
-    :param image_repository: where the image's own control plane comes from, a public name; empty: kubeadm's default.
     :param registry: `domain:port` of the private registry on the hosts.
-    :param audit_policy: path of the audit policy on the masters; empty: no audit log.
     :param skip_phases, ignore_preflight_errors: `spec.runtime`.
     :param at: where a field of the Clusterfile's Cluster document stands, by its path.
     """
@@ -51,13 +45,9 @@ class ClusterNeeds:
     cert_sans: tuple[str, ...] = ()
     cgroup_driver: str = ""
     validity: str = ""
-    proxy_mode: str = ""
     missing_proxy_modes: frozenset[str] = frozenset()
-    excluded_cidrs: tuple[str, ...] = ()
     conntrack_fixed: bool = False
-    image_repository: str = ""
     registry: str = ""
-    audit_policy: str = ""
     skip_phases: tuple[str, ...] = ()
     ignore_preflight_errors: tuple[str, ...] = ()
     at: Callable[[str], Position] = _somewhere
@@ -81,52 +71,22 @@ class NodeNeeds:
 
 @dataclass(frozen=True)
 class InitSecrets:
-    """What the first master makes for those that join.
+    """What kubeadm is given on the first master so that it makes no secret of its own.
 
     :param token: a bootstrap token; None: kubeadm makes one, and prints it.
     :param token_ttl: how long it is valid.
-    :param certificate_key: encrypts the certificates that further masters fetch; None: none are uploaded.
     """
 
     token: Secret | None = None
     token_ttl: str = "2h0m0s"  # noqa: S105  # a duration
-    certificate_key: Secret | None = None
 
 
 NO_SECRETS = InitSecrets()
 
 
-@dataclass(frozen=True)
-class Discovery:
-    """How a host that joins finds the cluster, and knows it.
-
-    :param token: a bootstrap token that is valid now.
-    :param ca_cert_hashes: `sha256:...` of the cluster's CA.
-    :param endpoint: `host:port` of an API server.
-    :param certificate_key: for a master: decrypts the certificates that the first one uploaded; None: they are there.
-    """
-
-    token: Secret
-    ca_cert_hashes: tuple[str, ...]
-    endpoint: str
-    certificate_key: Secret | None = None
-
-
-@dataclass(frozen=True)
-class FileDiscovery:
-    """A host that joins finds the cluster, and shows who it is, by a kubeconfig that it has already.
-
-    :param path: of the kubeconfig, on the host.
-    """
-
-    path: str
-
-
-def defaults(needs: ClusterNeeds) -> Trees:
+def defaults() -> Trees:
     """The lowest layer: what holds where nobody says anything."""
     cluster: Tree = {"networking": {"podSubnet": DEFAULT_PODS, "serviceSubnet": DEFAULT_SERVICES}}
-    if needs.image_repository:
-        cluster["imageRepository"] = needs.image_repository
     return {INIT: {}, CLUSTER: cluster, JOIN: {}, KUBELET: {"failSwapOn": False}, KUBE_PROXY: {}}
 
 
@@ -143,8 +103,6 @@ def of_cluster(needs: ClusterNeeds, kubernetes: KubernetesVersion) -> Trees:
         put(cluster, "controllerManager.extraArgs", {kubernetes.signing_duration_flag: [needs.validity]})
         if kubernetes.api >= 4:
             cluster |= {"certificateValidityPeriod": needs.validity, "caCertificateValidityPeriod": needs.validity}
-    if needs.audit_policy:
-        _audit(cluster, needs.audit_policy)
     kubelet: Tree = {"cgroupDriver": needs.cgroup_driver} if needs.cgroup_driver else {}
     return {CLUSTER: cluster, KUBELET: kubelet, KUBE_PROXY: _proxy(needs), **_runtime_options(needs)}
 
@@ -165,32 +123,9 @@ def _socket(path: str, kubernetes: KubernetesVersion) -> str:
 
 def _proxy(needs: ClusterNeeds) -> Tree:
     proxy: Tree = {}
-    if needs.proxy_mode:
-        proxy["mode"] = needs.proxy_mode
-    if needs.excluded_cidrs:
-        put(proxy, "ipvs.excludeCIDRs", list(needs.excluded_cidrs))
     if needs.conntrack_fixed:
         put(proxy, "conntrack.maxPerCore", 0)
     return proxy
-
-
-def _audit(cluster: Tree, policy: str) -> None:
-    flags: Tree = {
-        "audit-log-maxbackup": ["10"],
-        "audit-log-maxsize": ["100"],
-        "audit-log-path": [f"{_AUDIT_LOG}/audit.log"],
-        "audit-policy-file": [policy],
-    }
-    put(cluster, "apiServer.extraArgs", flags)
-    volumes = {
-        "audit-log": (_AUDIT_LOG, "DirectoryOrCreate", False),
-        "audit-policy": (policy, "File", True),
-    }
-    mounts: Tree = {
-        name: {"name": name, "hostPath": path, "mountPath": path, "pathType": kind, "readOnly": read_only}
-        for name, (path, kind, read_only) in volumes.items()
-    }
-    put(cluster, "apiServer.extraVolumes", mounts)
 
 
 def _runtime_options(needs: ClusterNeeds) -> Trees:

@@ -19,7 +19,7 @@ Complain = Callable[[str, str], None]
 """Called with the path of a field and what is wrong with it."""
 
 _NOBODY: Json = None
-_TOKENS = "sealer makes tokens and keys of its own, which live for minutes; leave it out"
+_TOKENS = "each host is given certificates of its own, and needs neither token nor key to join; leave it out"
 _EACH = "each host has its own; leave it out"
 _NAMED = "each host has its own; a Plugin document of type HOSTNAME gives names"
 _PORT = "hosts, their balancers and sealer's checks look for every API server there; leave it out"
@@ -61,7 +61,7 @@ MUSTS: Mapping[str, tuple[Must, ...]] = {
         Must("controlPlane.localAPIEndpoint.advertiseAddress", _NOBODY, _EACH),
         Must("controlPlane.localAPIEndpoint.bindPort", PORT, _PORT),
         Must("discovery.bootstrapToken", _NOBODY, _TOKENS),
-        Must("discovery.file", _NOBODY, "sealer finds the cluster by its own record; leave it out"),
+        Must("discovery.file", _NOBODY, "each host finds the cluster by a kubeconfig that it is given; leave it out"),
         Must("discovery.tlsBootstrapToken", _NOBODY, _TOKENS),
         Must("dryRun", False, "sealer's own --dry-run shows what a run would do"),
         Must("nodeRegistration.name", _NOBODY, _NAMED),
@@ -136,7 +136,7 @@ def _check_etcd(tree: Mapping[str, Json], complain: Complain) -> None:
 
 def _check_mode(mode: Json, needs: ClusterNeeds, kubernetes: KubernetesVersion, complain: Complain) -> None:
     if mode in needs.missing_proxy_modes:
-        complain("mode", f"the hosts' kernels do not have {mode}; leave it out, and sealer takes what they have")
+        complain("mode", f"the hosts' kernels do not have {mode}; leave it out, or take iptables")
     first, last = _MODES.get(str(mode), (0, 1_000))
     if not first <= kubernetes.minor <= last:
         complain("mode", f"kube-proxy of Kubernetes {kubernetes} does not have {mode}")
