@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 from sealer.errors import HostError
 from sealer.extension import FIRST_MASTER, Addresses, Effect, Fact, Operation, Step, StepContext
+from sealer.hosts import Host
 from sealer_plugin_kubeadm.cluster_api import by_address, node_objects
 from sealer_plugin_kubeadm.places import ADMIN, program
 from sealer_plugin_kubeadm.scripts import script
@@ -46,28 +48,36 @@ def steps(operation: Operation) -> Sequence[Step]:
         env = {"PodCIDR": ",".join(own), "PodRoutes": "\n".join(routes)}
         context.sh(f"[ ! -e {shlex.quote(path)} ] || exec sh {shlex.quote(path)}\n", env=env)
 
-    return [
-        Step(
-            "pods",
-            "Ask for the pods' addresses",
-            FIRST_MASTER,
-            ask,
-            {"hosts": list(hosts)},
-            effect=Effect.QUERY,
-            gives=frozenset({PODS}),
-            timeout=_PATIENCE + 30,
-        ),
-        Step(
-            "network",
-            "Connect pods",
-            Addresses(frozenset(host.id for host in operation.hosts)),
-            tell,
-            {"hosts": list(hosts)},
-            needs=frozenset({PODS}),
-            unreachable="skip",  # a host that stays; those that come have been reached
-            timeout=120,
-        ),
-    ]
+    asking = Step(
+        "pods",
+        "Ask for the pods' addresses",
+        FIRST_MASTER,
+        ask,
+        {"hosts": list(hosts)},
+        effect=Effect.QUERY,
+        gives=frozenset({PODS}),
+        timeout=_PATIENCE + 30,
+    )
+    telling = Step(
+        "network",
+        "Connect pods",
+        _on(operation.added, "added"),
+        tell,
+        {"hosts": list(hosts)},
+        after=frozenset({"pods"}),
+        needs=frozenset({PODS}),
+        timeout=120,
+    )
+    if not operation.kept:
+        return [asking, telling]
+    # A host that stays and is out of reach must not keep others from coming.
+    kept = _on(operation.kept, "kept")
+    staying = replace(telling, id="network-of-others", title="Connect pods of others", on=kept, unreachable="skip")
+    return [asking, staying, *([telling] if operation.added else [])]
+
+
+def _on(hosts: Sequence[Host], within: Literal["added", "kept"]) -> Addresses:
+    return Addresses(frozenset(host.id for host in hosts), within)
 
 
 def _ranges(context: StepContext, hosts: Sequence[str]) -> Mapping[str, list[str]]:

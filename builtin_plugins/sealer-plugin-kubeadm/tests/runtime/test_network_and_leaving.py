@@ -42,6 +42,19 @@ def test_each_host_learns_its_own_range_and_the_ways_to_the_others() -> None:
     }
 
 
+def test_hosts_that_stay_learn_the_way_to_one_that_comes() -> None:
+    operation = make_operation("scale", masters=1, nodes=0, joining=1)
+    (new,) = operation.added
+    nodes = [node(11, "100.64.0.0/24"), node(0, "100.64.1.0/24")]
+    nodes[1]["status"]["addresses"] = [{"type": "InternalIP", "address": new.address}]
+    steps = network.steps(operation)
+    said = told(run_steps(steps, operation, answers=Answers().on("get nodes", listed(*nodes))))
+    assert said["192.0.2.11"]["PodRoutes"] == f"100.64.1.0/24 via {new.address}"
+    assert said[new.address]["PodRoutes"] == "100.64.0.0/24 via 192.0.2.11"
+    passed_over = {step.id: step.unreachable for step in steps if step.id != "pods"}
+    assert passed_over == {"network-of-others": "skip", "network": "fail"}
+
+
 def test_a_range_of_another_family_has_no_way_over_this_address() -> None:
     operation = make_operation("create", nodes=1)
     nodes = listed(node(11, "100.64.0.0/24", "fd64::/64"), node(12, "100.64.1.0/24", "fd64:0:0:1::/64"))
