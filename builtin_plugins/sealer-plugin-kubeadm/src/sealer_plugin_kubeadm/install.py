@@ -14,12 +14,23 @@ from sealer_plugin_kubeadm.delivery import deliver, fetch
 from sealer_plugin_kubeadm.options import Options
 from sealer_plugin_kubeadm.pki import authorities
 from sealer_plugin_kubeadm.pki.bundle import NAMED, Issuer, Recipient
-from sealer_plugin_kubeadm.places import DISCOVERY, DOCUMENTS, JOINED, KUBELET_DROP_IN, NAME, PKI, server
+from sealer_plugin_kubeadm.places import DISCOVERY, DOCUMENTS, JOINED, KUBELET_DROP_IN, NAME, PATCHES, PKI, server
 from sealer_plugin_kubeadm.probing import HOST, facts_of
 from sealer_plugin_kubeadm.scripts import script
 
 INIT_TIMEOUT = 900.0  # seconds; kubeadm gives up after half of it
 _LAST_PHASES = ((22, "mark-control-plane"), (0, "update-status mark-control-plane"))
+# kubeadm before v1.22 lets etcd ask for room on the disk. A kubelet that registered its node before it looked at the
+# disk, as on a busy host, has none to give for ten seconds, and a static pod that it refused it never tries again: etcd
+# waits for that member for ever, and has no majority without it.
+_ASKS_FOR_DISK = range(20, 22)
+_NO_DISK = b"""spec:
+  containers:
+    - name: etcd
+      resources:
+        requests:
+          ephemeral-storage: null
+"""
 NEEDS = frozenset({HOST})
 _NO_METADATA = b"""# By sealer: no cloud answers here, and a kubelet that asks one waits for it whenever it starts.
 [Service]
@@ -181,10 +192,14 @@ class Installation:
     def _kubeadm(self, context: StepContext, given: Given, name: str) -> None:
         facts = facts_of(context)
         context.write(DOCUMENTS, given.text.encode())
+        arguments = list(given.arguments)
+        if context.host.is_master and _minor(facts.version) in _ASKS_FOR_DISK:
+            context.write(f"{PATCHES}/etcd+strategic.yaml", _NO_DISK)
+            arguments.append(f"--experimental-patches={PATCHES}")
         env = {
             "SEALER_NODE": facts.name,
             "SEALER_CONFIG": DOCUMENTS,
-            "SEALER_ARGUMENTS": " ".join(given.arguments),
+            "SEALER_ARGUMENTS": " ".join(arguments),
             "SEALER_JOINED": JOINED,
             "SEALER_DISCOVERY": DISCOVERY,
             "SEALER_SOCKET": facts.cri_socket,

@@ -13,6 +13,7 @@ KUBELET = f"{KUBERNETES}/kubelet.conf"
 SEALER = f"{KUBERNETES}/sealer"
 DISCOVERY = f"{SEALER}/discovery.conf"  # how a host that joins finds the cluster: gone when it has
 DOCUMENTS = f"{SEALER}/kubeadm.yaml"
+PATCHES = f"{SEALER}/patches"  # of the control plane's static pods, for kubeadm
 JOINED = f"{SEALER}/joined"  # the last thing that init and join do
 BALANCER_CONFIGURATION = f"{SEALER}/balancer.cfg"
 BALANCER_MANIFEST = f"{MANIFESTS}/sealer-balancer.yaml"

@@ -126,6 +126,23 @@ def test_what_has_no_effect_in_the_images_documents_is_warned_of_by_the_step(tmp
     assert sum("etc/kubeadm.yml:3:1: ClusterConfiguration.controlPlaneEndpoint: this is for" in it for it in said) == 1
 
 
+@pytest.mark.parametrize(("version", "patched"), [("v1.20.2", True), ("v1.21.0", True), ("v1.22.0", False)])
+def test_etcd_asks_for_no_disk_that_a_kubelet_may_not_know_of_yet(tmp_path: Path, version: str, patched: bool) -> None:
+    operation = with_labels(make_operation("create", masters=2, nodes=0), **{KUBERNETES_VERSION_LABEL: version})
+    driver = runtime()
+    driver.credentials = tmp_path
+    steps = [step for step in driver.install(operation) if step.id in ("hosts", "authorities", "init", "masters")]
+    answers = Answers().on("conntrack_fixed", Reply(f"name=one\nversion={version}\n"))
+    done = run_steps([replace(step, after=None) for step in steps], operation, answers=answers)
+    for master in operation.masters:
+        [arguments] = [
+            call.env["SEALER_ARGUMENTS"] for call in done.calls if call.host == master.id and call.what == "sh"
+        ]
+        assert (f"--experimental-patches={places.PATCHES}" in arguments) == patched
+        patch = done.written(master.id).get(f"{places.PATCHES}/etcd+strategic.yaml", b"")
+        assert (b"ephemeral-storage: null" in patch) == patched
+
+
 @pytest.mark.parametrize("wanted", ["docker", "cri-o"])
 def test_another_container_runtime_than_the_images_is_refused(wanted: str) -> None:
     spec = Cluster(name="c", container_runtime=wanted, positions={"spec.containerRuntime": Position("f.yaml", 7, 3)})

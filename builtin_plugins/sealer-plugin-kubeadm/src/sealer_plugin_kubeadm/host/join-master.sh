@@ -18,8 +18,9 @@ forget_member() {
 
 if [ ! -e "$SEALER_JOINED" ]; then
     if [ -e $KUBERNETES/manifests/etcd.yaml ]; then
-        # Interrupted when it was a member of etcd already: from there on it can only go ahead.
-        systemctl start kubelet
+        # Interrupted when it was a member of etcd already: from there on it can only go ahead. A kubelet that would not
+        # run a static pod tries it anew when it is started anew.
+        systemctl restart kubelet
         until_true 180 kubectl --kubeconfig $ADMIN --server "$SEALER_SERVER" --request-timeout=5s get --raw /readyz \
             >/dev/null 2>&1 || fail "the API server of this master does not become ready"
         for phase in $SEALER_LAST_PHASES; do
