@@ -35,11 +35,13 @@ class Authority:
         self.certificate.write_bytes(own.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
     def server(self, name: str = "server", *more: str) -> tuple[Path, Path]:
-        """Files with a certificate for localhost, 127.0.0.1, ::1 and more names, and with its key; a client's, too."""
+        """Files with a certificate for localhost, 127.0.0.1, ::1 and more names or addresses, and with its key.
+
+        A client's, too.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        addresses = [x509.IPAddress(ipaddress.ip_address(text)) for text in ("127.0.0.1", "::1")]
-        names = [*map(x509.DNSName, ("localhost", *more)), *addresses]
+        names = [_alternative(text) for text in ("localhost", *more, "127.0.0.1", "::1")]
         certificate = (
             self._builder(subject, key.public_key())
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
@@ -66,3 +68,10 @@ class Authority:
             .not_valid_before(now - datetime.timedelta(hours=1))
             .not_valid_after(now + datetime.timedelta(days=1))
         )
+
+
+def _alternative(text: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)

@@ -1,4 +1,4 @@
-"""Debian's docker-registry, started on the loopback: the real thing that the registry client is tested against."""
+"""Debian's docker-registry, started on this machine: the real thing that the registry client is tested against."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import bcrypt
 PROGRAM = "docker-registry"
 LONGEST_LOG = 1 << 16
 OBSTACLE = "" if shutil.which(PROGRAM) else "docker-registry is not installed (apt-get install docker-registry)"
-_LISTENING = re.compile(rb"listening on (?:127\.0\.0\.1|\[::1\]):(\d+)")
+_LISTENING = re.compile(rb"listening on (?:[\d.]+|\[[\da-f:]+\]):(\d+)")
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,9 @@ class DockerRegistry:
     :param tls: files of a certificate and its key.
     :param user: name and password that it asks for.
     :param clients: file with the authority that must have signed its clients' certificates.
-    :param host: address of the loopback that it listens at.
-    :ivar address: `127.0.0.1:PORT`, a port that was free.
+    :param host: address of this machine that it listens at.
+    :param port: 0: one that is free.
+    :ivar address: `127.0.0.1:PORT`.
     """
 
     def __init__(
@@ -53,9 +54,11 @@ class DockerRegistry:
         token: TokenAuth | None = None,
         clients: Path | None = None,
         host: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
         self._directory = directory
         self._host = f"[{host}]" if ":" in host else host
+        self._port = port
         self.storage = directory / "storage"
         self._configuration = self._written(tls, user, token, clients)
         self._process: subprocess.Popen[bytes] | None = None
@@ -109,7 +112,7 @@ class DockerRegistry:
         token: TokenAuth | None,
         clients: Path | None,
     ) -> Path:
-        http: dict[str, object] = {"addr": f"{self._host}:0"}
+        http: dict[str, object] = {"addr": f"{self._host}:{self._port}"}
         if tls:
             asked = {"clientcas": [str(clients)]} if clients else {}
             http["tls"] = {"certificate": str(tls[0]), "key": str(tls[1]), **asked}

@@ -19,7 +19,7 @@ SCRIPTS = {
     "stop": serving.stop_script("c"),
     "trust": trusting.trust_script("c", PATHS.data, CONTENT, "198.18.0.11", "sea.hub"),
     "trust-elsewhere": trusting.trust_script("c", PATHS.data, CONTENT, "", "sea.hub"),
-    "check": trusting.check_script("c", PATHS.data, CONTENT, "198.18.0.11", "sea.hub", ca=PATHS.ca),
+    "check": trusting.check_script("c", PATHS.data, CONTENT, "198.18.0.11", "sea.hub", cas=[PATHS.ca]),
     "untrust": trusting.untrust_script("c", PATHS.data),
     "link": link_script(PATHS.storage, Pinned("docker.io/library/web", Descriptor(INDEX, "sha256:00", 2), "1")),
 }

@@ -157,7 +157,7 @@ def test_what_was_changed_since_is_named(host: Host) -> None:
     def wrong() -> list[str]:
         content = trusting.files("c", DOMAINS, (SERVER,))
         ca = f"{host.data}/registry-ca.crt"
-        script = trusting.check_script("c", host.data, content, "198.18.0.11", "sea.hub", ca=ca)
+        script = trusting.check_script("c", host.data, content, "198.18.0.11", "sea.hub", cas=[ca])
         return host.run(script).splitlines()
 
     host.trust()

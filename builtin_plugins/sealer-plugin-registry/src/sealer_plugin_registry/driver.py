@@ -35,9 +35,10 @@ from sealer.image.store import Store
 from sealer.redaction import Secret
 from sealer_plugin_registry import names, serving, trusting
 from sealer_plugin_registry.certificates import Authority, keep
+from sealer_plugin_registry.external import External
 from sealer_plugin_registry.filling import Filling, contents, link_script, telling
 from sealer_plugin_registry.seats import seats
-from sealer_plugin_registry.trusting import Login, Server
+from sealer_plugin_registry.trusting import Login, Server, bracketed
 
 PUBLISH_TIMEOUT = 4 * 3600.0  # seconds: images of gigabytes over a slow line
 AT_ONCE = Limits(attempts=1, connect_timeout=5, silence=10)  # of one that runs, and is only asked how it is
@@ -100,7 +101,7 @@ class PrivateRegistry(Registry):
         local = seats(operation)
         new = operation.kind in {"application", "create"}
         hosts = local.after if new else local.new
-        external = operation.spec.registry.external
+        external = self._external(operation)
         images = self._images(operation, all_of_them=not new) if hosts or external else ()
         if not images:
             return []
@@ -125,7 +126,7 @@ class PrivateRegistry(Registry):
             steps.append(
                 Step(
                     "publish-external",
-                    f"Publish {len(images)} container images to {external.domain}",
+                    f"Publish {len(images)} container images to {external.address}",
                     OPERATOR,
                     lambda context: self._publish_external(context, images),
                     inputs,
@@ -142,11 +143,11 @@ class PrivateRegistry(Registry):
             return []
         if not everyone and not operation.added:
             return []
-        registry = operation.spec.registry
+        registry, external = operation.spec.registry, self._external(operation)
         inputs: dict[str, Json] = {
             "domains": [*domains],
             "registry": [registry.local.domain, registry.local.port, registry.local.insecure],
-            "external": registry.external.domain if registry.external else "",
+            "external": [*external.described()] if external else [],
             "hosts": [host.address for host in seats(operation).after],
         }
 
@@ -251,8 +252,8 @@ class PrivateRegistry(Registry):
         operation, paths = context.operation, _paths(context.operation)
         local = operation.spec.registry.local
         content, first = self._told(context, domains)
-        ca = paths.ca if first and not local.insecure else ""
-        script = trusting.check_script(operation.cluster, paths.data, content, first, local.domain, ca=ca)
+        cas = sorted({server.ca for server in self._servers(operation, first) if server.ca})
+        script = trusting.check_script(operation.cluster, paths.data, content, first, local.domain, cas=cas)
         if wrong := context.query(script).stdout.splitlines():
             raise HostError(
                 "The host is not set up any more to pull from the private registry",
@@ -269,18 +270,21 @@ class PrivateRegistry(Registry):
             context.query(link_script(paths.storage, pinned))
 
     def _publish_external(self, context: StepContext, images: Sequence[ContainerImage]) -> None:
-        external = context.operation.spec.registry.external
+        external = self._external(context.operation, remember=True)
         assert external is not None  # the step is planned where there is one
-        address = f"{external.domain}:{external.port}" if external.port else external.domain
         auth = AuthFiles.of()
         registries = Registries(read_configuration(self.settings.home), auth)
-        login = self._external_login(context.operation)
-        client = registries.client(address, _credential(login))
-        left = self._filling(context, registries, client).fill(contents(self._store, images))
+        try:
+            # Hosts only pull, which may be open to everybody where pushing is not.
+            credential = _credential(external.login) or auth.find(external.address)
+            client = registries.client(external.address, credential)
+            left = self._filling(context, registries, client).fill(contents(self._store, images))
+        except (RegistryError, ImageNotFoundError) as error:
+            raise external.refusal(error) from error
         for pinned in left:
             context.warn(
-                f"{address} does not take the index {pinned.index.digest} of {pinned.repository}: it wants the images "
-                "of all its platforms; hosts cannot pull by that digest from it"
+                f"{external.address} does not take the index {pinned.index.digest} of {pinned.repository}: it wants "
+                "the images of all its platforms; hosts cannot pull by that digest from it"
             )
 
     def _filling(self, context: StepContext, registries: Registries, client: Client) -> Filling:
@@ -292,6 +296,9 @@ class PrivateRegistry(Registry):
         content, first = self._told(context, domains)
         if first and not local.insecure:
             context.write(paths.ca, Authority(self._directory).certificate.read_bytes(), 0o644)
+        external = self._external(operation, remember=True)
+        if external and (authority := external.authority()):
+            context.write(paths.external_ca, authority, 0o644)
         context.sh(trusting.trust_script(operation.cluster, paths.data, content, first, local.domain))
 
     def _told(self, context: StepContext, domains: Sequence[str]) -> tuple[Mapping[str, str], str]:
@@ -344,29 +351,36 @@ class PrivateRegistry(Registry):
 
     def _servers(self, operation: Operation, first: str) -> list[Server]:
         """What a host asks, in this order."""
-        registry, paths = operation.spec.registry, _paths(operation)
-        local, login = registry.local, self._login(operation)
+        local, paths, login = operation.spec.registry.local, _paths(operation), self._login(operation)
         ca = "" if local.insecure else paths.ca
         others = [host.address for host in seats(operation).after if host.address != first]
         hosts = [local.domain, *others] if first else []
         servers = [
-            Server(f"{_bracketed(host)}:{local.port}", plain_http=local.insecure, ca=ca, login=login) for host in hosts
+            Server(f"{bracketed(host)}:{local.port}", plain_http=local.insecure, ca=ca, login=login) for host in hosts
         ]
-        if registry.external:
-            external = registry.external
-            address = f"{external.domain}:{external.port}" if external.port else external.domain
-            servers.append(Server(address, login=self._external_login(operation)))
-        return servers
+        external = self._external(operation)
+        return [*servers, *([external.server(paths.external_ca)] if external else [])]
 
     def _login(self, operation: Operation, *, remember: bool = False) -> Login:
         local = operation.spec.registry.local
         return self._remembered("password", local.username, local.password, remember=remember)
 
-    def _external_login(self, operation: Operation) -> Login:
-        external = operation.spec.registry.external
-        if external is None:
-            return Login()
-        return self._remembered("external-password", external.username, external.password, remember=True)
+    def _external(self, operation: Operation, *, remember: bool = False) -> External | None:
+        """The external registry, if there is one.
+
+        :raises InputError: it has a user without a password, or what `registries.yaml` says of it cannot be right.
+        """
+        spec = operation.spec.registry.external
+        if spec is None:
+            return None
+        login = self._remembered("external-password", spec.username, spec.password, remember=remember)
+        if login.username and not login.password:
+            raise InputError(
+                "the external registry has a user and no password",
+                where="spec.registry.externalRegistry",
+                remedy="give `password`, or take `username` out where everybody may pull",
+            )
+        return External.of(spec, read_configuration(self.settings.home), login)
 
     def _remembered(self, file: str, username: str, password: Secret | None, *, remember: bool) -> Login:
         """What is recorded of a cluster has no passwords: hosts that join later need this one all the same."""
@@ -384,7 +398,7 @@ class PrivateRegistry(Registry):
         """The registry on a step's host, through the connection to that host."""
         local = context.operation.spec.registry.local
         host, port = context.forward(local.port)
-        address = f"{_bracketed(host)}:{port}"
+        address = f"{bracketed(host)}:{port}"
         ca = None if local.insecure else Authority(self._directory).certificate
         settings = RegistrySettings(plain_http=local.insecure, ca=ca)
         configuration = Configuration(registries={address: settings})
@@ -411,7 +425,3 @@ def _paths(operation: Operation) -> serving.Paths:
 
 def _credential(login: Login) -> Credential | None:
     return Credential(login.username, Secret(login.password)) if login.username else None
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

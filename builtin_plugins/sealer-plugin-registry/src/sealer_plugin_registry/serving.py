@@ -39,6 +39,11 @@ class Paths:
         return f"{self.data}/registry-ca.crt"
 
     @property
+    def external_ca(self) -> str:
+        """The same of a registry that exists already."""
+        return f"{self.data}/external-registry-ca.crt"
+
+    @property
     def program(self) -> str:
         """The image's own registry."""
         return f"{self.rootfs}/bin/registry"

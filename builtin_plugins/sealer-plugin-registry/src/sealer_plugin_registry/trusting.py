@@ -39,12 +39,14 @@ class Server:
 
     :param address: `sea.hub:5000`.
     :param ca: path on the hosts of what its certificate is signed by; empty: the system's own CAs.
+    :param skip_verify: its certificate is not checked.
     """
 
     address: str
     plain_http: bool = False
     ca: str = ""
     login: Login = Login()
+    skip_verify: bool = False
 
     @property
     def url(self) -> str:
@@ -94,14 +96,16 @@ def trust_script(cluster: str, data: str, content: Mapping[str, str], address: s
     return "\n".join(lines) + "\n"
 
 
-def check_script(cluster: str, data: str, content: Mapping[str, str], address: str, domain: str, *, ca: str) -> str:
+def check_script(
+    cluster: str, data: str, content: Mapping[str, str], address: str, domain: str, *, cas: Sequence[str]
+) -> str:
     """Prints a line for all that is not as :func:`trust_script` left it.
 
-    :param ca: path of the CA's certificate; empty: none is needed.
+    :param cas: paths of the CAs' certificates.
     """
     lines = [_setup(cluster, data)]
     lines += [f"look {shlex.quote(path)} {shlex.quote(text)}" for path, text in sorted(content.items())]
-    lines += [f"[ -s {shlex.quote(ca)} ] || echo {shlex.quote(f'{ca} is missing')}"] if ca else []
+    lines += [f"[ -s {shlex.quote(ca)} ] || echo {shlex.quote(f'{ca} is missing')}" for ca in cas]
     if address and not _is_address(domain):
         lines.append(f"look_up {shlex.quote(address)} {shlex.quote(domain)}")
     return "\n".join(lines) + "\ntrue\n"
@@ -128,6 +132,7 @@ def _entry(server: Server, address: str, *, override: bool = False) -> list[str]
     lines = [f"[{name}]", '  capabilities = ["pull", "resolve"]']
     lines += ["  override_path = true"] if override else []
     lines += [f"  ca = {_quoted(server.ca)}"] if server.ca else []
+    lines += ["  skip_verify = true"] if server.skip_verify else []
     if server.login.header:
         lines += [f"  [{name}.header]", f"    Authorization = {_quoted(server.login.header)}"]
     return lines
@@ -136,6 +141,11 @@ def _entry(server: Server, address: str, *, override: bool = False) -> list[str]
 def _quoted(text: str) -> str:
     """A TOML string; none of these texts has quotes or control characters."""
     return f'"{text}"'
+
+
+def bracketed(host: str) -> str:
+    """A host as addresses with a port have it."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 def _is_address(text: str) -> bool:
