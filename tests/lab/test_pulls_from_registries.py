@@ -11,6 +11,8 @@ import json
 import shutil
 import socket
 import stat
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import containerd
@@ -22,10 +24,13 @@ from docker_registry import DockerRegistry
 from lab_site import Site
 from registry_site import HOSTS_TOML, Containerd, build
 
+from sealer_plugin_nspawn.machines import Machines
+
 OBSTACLE = docker_registry.OBSTACLE or containerd.OBSTACLE
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(OBSTACLE), reason=OBSTACLE or "it is there")]
 
 USER = ("admin", "Push-it-1")
+SILENT = 120  # seconds: containerd 1.6 knows no shorter wait for a registry that is silent than 30, some times over
 
 
 @pytest.fixture
@@ -66,6 +71,35 @@ def open_secrets(site: Site, *secrets: str) -> list[Path]:
     files = [path for path in site.home.rglob("*") if path.is_file() and path != site.clusterfile]
     loose = [path for path in files if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)]
     return [path for path in loose if any(secret.encode() in path.read_bytes() for secret in secrets)]
+
+
+def test_a_worker_pulls_with_the_login_when_a_master_is_dead(
+    site: Site, machines: Machines, eventually: Callable[[Callable[[], bool], float], None]
+) -> None:
+    images = [f"docker.io/library/{name}:7" for name in ("web", "other", "third")]
+    build(site, "closed:7", images)
+    masters = [replace(host, roles=("master",)) for host in site.hosts[:2]]
+    registry = {"localRegistry": {"ha": True, "username": "admin", "password": "Pull-it-1"}}
+    site.write(image="closed:7", hosts=[*masters, replace(site.hosts[2], roles=("node",))], registry=registry)
+    site.apply()
+    with Containerd(site.hosts[2]) as worker:
+        assert worker.pull(images[0])
+        with worker.told_otherwise("/Authorization/d"):
+            assert not worker.pull(images[1])
+
+        first = next(state.name for state in machines.list() if state.address == masters[0].address)
+        machines.kill(first)
+        try:
+            assert worker.pull(images[1])
+            assert worker.seconds < SILENT
+        finally:
+            machines.boot(first)
+        service = f"sealer-registry-{site.name}.service"
+        eventually(lambda: site.on(0, f"systemctl is-active {service} || true") == "active", 30)
+        site.on(1, f"systemctl stop {service}")
+        assert worker.pull(images[2])  # of the one that was dead
+        site.on(1, f"systemctl start {service}")
+    site.delete()
 
 
 def test_hosts_ask_a_registry_without_tls_and_then_one_outside(

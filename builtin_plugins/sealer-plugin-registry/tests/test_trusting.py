@@ -151,6 +151,9 @@ def test_registries_on_several_hosts_are_asked_one_after_the_other(host: Host) -
     host.trust(SERVER, Server("198.18.0.12:5000", ca=SERVER.ca))
     text = host.hosts_toml("docker.io").read_text()
     assert text.index("sea.hub:5000/v2/docker.io") < text.index("198.18.0.12:5000/v2/docker.io")
+    assert text.count('dial_timeout = "3s"') == 2
+    host.trust(SERVER)
+    assert "dial_timeout" not in host.hosts_toml("docker.io").read_text()  # nobody else is to be asked
 
 
 def test_what_was_changed_since_is_named(host: Host) -> None:

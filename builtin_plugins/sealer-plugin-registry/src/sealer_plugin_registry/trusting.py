@@ -16,6 +16,7 @@ from sealer_plugin_registry.names import below
 
 DIRECTORY = "/etc/containerd/certs.d"
 _MARK = "# Written by sealer for the cluster "
+_TO_CONNECT = "3s"  # before the next registry is asked
 _PUBLIC = {"docker.io": "registry-1.docker.io"}  # where a domain's own registry has another name
 
 
@@ -64,7 +65,7 @@ def hosts_toml(cluster: str, domain: str, servers: Sequence[Server]) -> str:
     own = f"https://{_PUBLIC.get(domain, domain)}"
     lines = [mark(cluster), f"server = {_quoted(own)}"]
     for server in servers:
-        lines += ["", *_entry(server, f"{server.url}/v2/{below(domain)}", override=True)]
+        lines += ["", *_entry(server, f"{server.url}/v2/{below(domain)}", override=True, alone=len(servers) == 1)]
     return "\n".join(lines) + "\n"
 
 
@@ -127,10 +128,12 @@ def _setup(cluster: str, data: str) -> str:
     return f"certs={DIRECTORY}\n{settings}\n{resources.files(__package__).joinpath('trust.sh').read_text()}"
 
 
-def _entry(server: Server, address: str, *, override: bool = False) -> list[str]:
+def _entry(server: Server, address: str, *, override: bool = False, alone: bool = True) -> list[str]:
     name = f"host.{_quoted(address)}"
     lines = [f"[{name}]", '  capabilities = ["pull", "resolve"]']
     lines += ["  override_path = true"] if override else []
+    # Of one that is dead; containerd before 2.1 does not know the field, and waits for 30 seconds.
+    lines += [] if alone else [f'  dial_timeout = "{_TO_CONNECT}"']
     lines += [f"  ca = {_quoted(server.ca)}"] if server.ca else []
     lines += ["  skip_verify = true"] if server.skip_verify else []
     if server.login.header:
