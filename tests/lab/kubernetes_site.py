@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
+from cryptography import x509
 from lab_site import Site
 
 from sealer.errors import CommandError
@@ -76,6 +78,17 @@ class Kubernetes(Site):
         """What :meth:`ready` gives when these are all there is, and all are well."""
         return {self.hosts[number].address: True for number in members}
 
+    @property
+    def credentials(self) -> Path:
+        """The cluster's own keys on this machine."""
+        return self.home / "clusters" / self.name / "credentials"
+
+    def served(self, number: int) -> x509.Certificate:
+        """What a master's API server shows, verified by the cluster's authority as the operator has it."""
+        authority = str(self.credentials / "pki" / "ca.crt")
+        text = ssl.get_server_certificate((self.hosts[number].address, 6443), ca_certs=authority, timeout=10)
+        return x509.load_pem_x509_certificate(text.encode())
+
     def healthy(self, number: int) -> bool:
         """Whether a master's own API server, and with it its etcd, is well."""
         ask = f"kubectl --kubeconfig /etc/kubernetes/admin.conf --server https://{self.hosts[number].address}:6443"
@@ -83,6 +96,18 @@ class Kubernetes(Site):
             return on_host(self.hosts[number], f"{ask} --request-timeout=3s get --raw /readyz") == "ok"
         except CommandError:
             return False
+
+
+def names_of(certificate: x509.Certificate) -> set[str]:
+    """The names and addresses that a certificate is for."""
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    addresses = {str(it) for it in names.get_values_for_type(x509.IPAddress)}
+    return addresses | set(names.get_values_for_type(x509.DNSName))
+
+
+def years_of(certificate: x509.Certificate) -> int:
+    """For how long a certificate is valid."""
+    return certificate.not_valid_after_utc.year - certificate.not_valid_before_utc.year
 
 
 def eventually(condition: Callable[[], bool], seconds: float) -> None:
