@@ -9,30 +9,47 @@ from typing import Any, Protocol
 
 from sealer.errors import CommandError, HostError
 from sealer.extension import Node, Result, StepContext
-from sealer_plugin_kubeadm.places import ADMIN, program
+from sealer_plugin_kubeadm.places import ADMIN, program, server
 
 _NOT_FOUND = 127
+_LAST_LINES = 20  # of an error
+_REFUSED = "was refused"  # what kubectl says where nobody listens
 
 
 def kubectl(context: StepContext, *arguments: str, stdin: bytes | None = None, check: bool = True) -> Result:
     """Run the image's kubectl on this host, a master, as the cluster's administrator.
 
+    Where the host's own API server takes no connection, another master's is asked: nothing was done by it then.
+
     :raises CommandError: it failed, or is not there.
     """
-    line = f"exec {shlex.join((program(context.operation.paths, 'kubectl'), *arguments))}"
-    try:
-        result = context.query(line, env={"KUBECONFIG": ADMIN}, stdin=stdin, check=check)
-    except CommandError as error:
-        if error.status != _NOT_FOUND:
-            raise
-        raise CommandError(
-            "kubectl is not on this host",
-            status=error.status,
-            where=context.host.id,
-            output=error.output,
-            remedy="The image has to bring it as bin/kubectl.",
-        ) from error
-    return result
+    result = _ask(context, (), arguments, stdin)
+    for server_of_another in other_servers(context):
+        if result.ok or _REFUSED not in result.stderr:
+            break
+        result = _ask(context, ("--server", server_of_another), arguments, stdin)
+    if result.ok or not check:
+        return result
+    absent = result.status == _NOT_FOUND
+    raise CommandError(
+        "kubectl is not on this host" if absent else f"The command ended with status {result.status}",
+        status=result.status,
+        where=context.host.id,
+        output=(result.stderr or result.stdout).splitlines()[-_LAST_LINES:],
+        remedy="The image has to bring it as bin/kubectl." if absent else "",
+    )
+
+
+def other_servers(context: StepContext) -> list[str]:
+    """URLs of the API servers of other masters that were in the cluster before, and that can be reached."""
+    operation = context.operation
+    masters = (host for host in operation.kept if host.is_master and host.id not in operation.unreachable)
+    return [server(host.address) for host in masters if host.id != context.host.id]
+
+
+def _ask(context: StepContext, options: Sequence[str], arguments: Sequence[str], stdin: bytes | None) -> Result:
+    line = f"exec {shlex.join((program(context.operation.paths, 'kubectl'), *options, *arguments))}"
+    return context.query(line, env={"KUBECONFIG": ADMIN}, stdin=stdin, check=False)
 
 
 class Asking(Protocol):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from sealer.errors import HostError
 from sealer.extension import FIRST_MASTER, Addresses, Effect, Fact, Operation, Step, StepContext
 from sealer.hosts import Host
-from sealer_plugin_kubeadm.cluster_api import by_address, node_objects
+from sealer_plugin_kubeadm.cluster_api import by_address, node_objects, other_servers
 from sealer_plugin_kubeadm.places import ADMIN, program
 from sealer_plugin_kubeadm.scripts import script
 
@@ -86,8 +86,9 @@ def _ranges(context: StepContext, hosts: Sequence[str]) -> Mapping[str, list[str
     if any(host not in found for host in hosts):
         # One call that ends when the last host has its range: a watch would end with each change.
         env = {"SEALER_KUBECTL": program(context.operation.paths, "kubectl"), "KUBECONFIG": ADMIN}
-        numbers = {"SEALER_COUNT": str(len(hosts)), "SEALER_PATIENCE": str(_PATIENCE)}
-        context.query(script("pod-ranges"), env=env | numbers, check=False)
+        env |= {"SEALER_COUNT": str(len(hosts)), "SEALER_PATIENCE": str(_PATIENCE)}
+        env |= {"SEALER_SERVERS": " ".join(other_servers(context))}
+        context.query(script("pod-ranges"), env=env, check=False)
         found = _known(node_objects(context), hosts)
     missing = [host for host in hosts if host not in found]
     if missing:

@@ -11,7 +11,7 @@ import pytest
 
 from sealer.clusterfile.model import Cluster, HostAlias
 from sealer.clusterfile.reading import read_kubeadm
-from sealer.errors import HostError, InputError, Position, RefusedError
+from sealer.errors import CommandError, HostError, InputError, Position, RefusedError
 from sealer.events import EventStream
 from sealer.extension import Operation
 from sealer.extension.operation import OperationKind
@@ -20,8 +20,8 @@ from sealer.image.applications import SUPPORTED_VERSIONS_LABEL
 from sealer.image.model import KUBERNETES_VERSION_LABEL, RUNTIME_LABEL, ContainerImage
 from sealer.image.oci import Descriptor
 from sealer.settings import Settings
-from sealer.testing import Answers, Reply, make_host, make_operation, run_steps
-from sealer_plugin_kubeadm import balancer, endpoint, hooks, places
+from sealer.testing import Answers, RecordedContext, Reply, make_host, make_operation, run_steps
+from sealer_plugin_kubeadm import balancer, cluster_api, endpoint, hooks, places
 from sealer_plugin_kubeadm.checks import refuse_skew
 from sealer_plugin_kubeadm.pki import authorities
 from sealer_plugin_kubeadm.probing import HOST
@@ -80,6 +80,24 @@ def test_who_joins_asks_a_master_that_answers(tmp_path: Path) -> None:
         sent = b"".join(call.content for call in done.calls)
         assert f"server: https://{asked.address}:6443".encode() in sent
         assert f"server: https://{first.address}:6443".encode() not in sent
+
+
+def test_where_the_api_of_a_master_is_down_that_of_another_is_asked() -> None:
+    operation = make_operation("scale", masters=3, nodes=0)
+    first, second, third = operation.kept
+    silent = replace(operation, unreachable=frozenset({second.id}))
+    refused = Reply(
+        status=1, stderr=f"The connection to the server {places.NAME}:6443 was refused - did you specify the right"
+    )
+    nodes = Reply('{"items": []}')
+    answers = Answers().on(f"--server https://{third.address}:6443 get nodes", nodes).on("kubectl get nodes", refused)
+    assert not cluster_api.nodes(RecordedContext(silent, first, answers=answers))
+    forbidden = Reply(status=1, stderr="Error from server (Forbidden): nodes is forbidden")
+    for reply, operation_of in ((forbidden, operation), (refused, make_operation("create", masters=3))):
+        context = RecordedContext(operation_of, first, answers=Answers().on("get nodes", reply))
+        with pytest.raises(CommandError, match="status 1"):
+            cluster_api.nodes(context)
+        assert len(context.calls) == 1
 
 
 def test_steps_on_hosts_that_stay_pass_over_those_out_of_reach() -> None:
