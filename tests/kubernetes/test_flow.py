@@ -66,6 +66,25 @@ spec:
     echo apt-get >/root/iscsi
     fi
 """
+# Of an application: before its CMDs on every host, after them on masters.
+MARKS = """\
+apiVersion: sealer.io/v2
+kind: Plugin
+metadata: {name: before}
+spec:
+  type: SHELL
+  action: PreGuest
+  data: echo "PreGuest in $(basename "$PWD")" >>/root/marks
+---
+apiVersion: sealer.io/v2
+kind: Plugin
+metadata: {name: after}
+spec:
+  type: SHELL
+  action: PostInstall
+  on: master
+  data: echo "PostInstall in $(basename "$PWD")" >>/root/marks
+"""
 
 
 def deployment(name: str, image: str) -> str:
@@ -98,7 +117,7 @@ class Workshop:
     directory: Path
 
     def build(self, name: str, kubefile: str, *more: str, **files: str) -> None:
-        context = self.directory / name.partition(":")[0].rpartition("/")[2]
+        context = self.directory / name.rpartition("/")[2].partition(":")[0]
         context.mkdir(exist_ok=True)
         for path, content in {"Kubefile": kubefile, **files}.items():
             (context / path).write_text(content)
@@ -205,16 +224,24 @@ def test_pods_run_from_images_under_their_public_names(site: Kubernetes) -> None
 
 
 def test_an_application_that_comes_later(workshop: Workshop, site: Kubernetes, registry: DockerRegistry) -> None:
-    """Its domain is new to the hosts. The same command again, and a newer version, bring it up to date."""
+    """Its domain is new to the hosts. The same command again, and a newer version, bring it up to date.
+
+    Its plugins run each time, around its CMDs: they are the application's, not the cluster's.
+    """
     for number, reference in enumerate(SHOP, 1):
         name = f"{registry.address}/ns/shop:{number}"
-        kubefile = 'FROM scratch\nKUBEVERSION ">= 1.20, < 1.21"\nCOPY shop.yaml .\nCMD kubectl apply -f shop.yaml\n'
-        workshop.build(name, kubefile, "--type", "app-installer", **{"shop.yaml": deployment("shop", reference)})
+        kubefile = 'FROM scratch\nKUBEVERSION ">= 1.20, < 1.21"\nCOPY shop.yaml .\nCOPY marks.yaml plugins\n'
+        kubefile += "CMD kubectl apply -f shop.yaml\nCMD echo CMD >>/root/marks\n"
+        files = {"shop.yaml": deployment("shop", reference), "marks.yaml": MARKS}
+        workshop.build(name, kubefile, "--type", "app-installer", **files)
         workshop.builder.sealer("push", name)
         for _ in range(2):
             run(site, name)
             rolled_out(site, "shop")
             eventually(partial(says, site, "shop", reference), 60)
+    installed = ["PreGuest in shop", "CMD", "PostInstall in shop"]
+    assert site.on(0, "cat /root/marks").splitlines() == installed * 4
+    assert site.on(1, "cat /root/marks").splitlines() == installed[:1] * 4
     before = (logs(site, "here"), logs(site, "there"))
     assert before == (f"of {HERE}", f"of {THERE}")
 
