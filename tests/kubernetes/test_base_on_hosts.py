@@ -181,12 +181,13 @@ def spoilt(hosts: list[Host]) -> Iterator[list[Host]]:
     on_host(first, listen.format("scheduler", "TCP6-LISTEN:10259,bind=[::1]"))
     on_host(second, listen.format("kubelet", "TCP-LISTEN:10250"))
     on_host(second, f"mkdir /run/crio && {listen.format('runtime', 'UNIX-LISTEN:/run/crio/crio.sock')}")
-    on_host(second, "echo 0 >/proc/sys/net/ipv4/ip_forward && mount -o remount,bind,ro /proc/sys")
+    on_host(second, "echo 0 >/proc/sys/net/ipv4/ip_forward")
+    on_host(second, "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys")
     on_host(first, "for i in $(seq 50); do ss -ltn | grep -q :10259 && exit; sleep 0.1; done; exit 1")
     on_host(second, "for i in $(seq 50); do [ -S /run/crio/crio.sock ] && exit; sleep 0.1; done; exit 1")
     yield hosts
     on_host(first, "systemctl stop taken-etcd taken-scheduler")
-    on_host(second, "systemctl stop taken-kubelet taken-runtime; rm -r /run/crio; mount -o remount,bind,rw /proc/sys")
+    on_host(second, "systemctl stop taken-kubelet taken-runtime; rm -r /run/crio; umount /proc/sys")
 
 
 def test_hosts_that_cannot_become_nodes_are_refused_before_any_is_changed(
