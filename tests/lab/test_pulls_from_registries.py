@@ -206,6 +206,12 @@ def test_the_operator_may_be_signed_in_where_the_clusterfile_names_nobody(
         told(site, registry.address, skipTLSVerify=True)
         domain, _, port = registry.address.rpartition(":")
         field = {"externalRegistry": {"domain": domain, "port": int(port)}}
+        halved = {"externalRegistry": {**field["externalRegistry"], "username": USER[0]}}
+        site.write(image="login:11", hosts=site.hosts[:1], registry=halved)
+        said = site.apply(status=2)
+        assert "spec.registry.externalRegistry: the external registry has a user and no password" in said
+        assert site.on(0, "ls -d /var/lib/sealer 2>/dev/null || true") == ""
+
         site.write(image="login:11", hosts=site.hosts[:1], registry=field)
         nobody, login = tmp_path / "nobody.json", tmp_path / "auth.json"
         said = site.apply(status=1, REGISTRY_AUTH_FILE=str(nobody))
