@@ -92,12 +92,12 @@ class Lab:
 
     def sealer(self, *words: str) -> Run:
         """The command, where the hosts are."""
-        command = ["ip", "netns", "exec", NAMESPACE, SEALER, "-q", *words]
+        command = ["ip", "netns", "exec", NAMESPACE, str(SEALER), "-q", *words]
         return run(command, {"SEALER_HOME": str(self.home), "KUBECONFIG": str(self.home / "kubeconfig")})
 
     def timeline(self) -> Mapping[str, Any]:
         """What took the time in the last run."""
-        command = [SEALER, "timeline", "--name", CLUSTER, "--output", "json"]
+        command = [str(SEALER), "timeline", "--name", CLUSTER, "--output", "json"]
         environment = {**os.environ, "SEALER_HOME": str(self.home)}
         told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
         return json.loads(told)  # type: ignore[no-any-return]  # as documented for the command
