@@ -69,7 +69,7 @@ def look_at(context: StepContext, access: Kubeconfig) -> Cluster | None:
         return None
     if not result.ok:
         raise HostError(
-            f"The cluster's API at {access.server} gives no answer",
+            f"The cluster's API at {access.server} does not tell its version",
             where=context.host.id,
             output=tuple(result.stderr.strip().splitlines()[-5:]),
             remedy="See that it can be reached from this host, or name one that reaches it with --masters; and that "
