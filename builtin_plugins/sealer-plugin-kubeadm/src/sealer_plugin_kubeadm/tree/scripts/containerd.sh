@@ -3,7 +3,8 @@
 #
 #   containerd.sh check     refuse a host that has one of its own running; changes nothing
 #   containerd.sh [apply]   install and start it; containers that run go on running
-#   containerd.sh undo      end all containers, and leave the host as it was before
+#   containerd.sh end       end the kubelet and all containers
+#   containerd.sh undo      the same, and leave the host as it was before
 #
 # Files that are there already (a containerd of the distribution that is not running) are kept aside, and come back.
 . "$(dirname "$0")/changes.sh"
@@ -49,10 +50,12 @@ apply() {
     fact cri-socket unix:///run/containerd/containerd.sock
 }
 
+end() {
+    ! remembered file $UNIT || end_containers
+}
+
 undo() {
-    if remembered file $UNIT; then
-        end_containers
-    fi
+    end
     take_back
     systemctl daemon-reload
 }
