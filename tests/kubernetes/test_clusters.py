@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from host_state import differences, state_of
+from host_state import left_on, state_of
 from kubernetes_site import SANS, Kubernetes, eventually, home_of_its_own, names_of, years_of
+from secrets_about import SECRET, CommandLines, secrets_below, secrets_on
 
 from sealer.errors import CommandError
 from sealer_plugin_nspawn.machines import Machines
@@ -23,6 +24,8 @@ from sealer_plugin_nspawn.testing import on_host, real_machines
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
 FAIL_OVER = 10.0  # seconds, of the balancer
+ROUTES = "ip route show proto 155 | wc -l"
+BALANCED = "grep -c 'server master' /etc/kubernetes/sealer/balancer.cfg"
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +48,13 @@ def before(site: Kubernetes) -> dict[int, dict[str, list[str]]]:
 def test_three_masters_and_a_node(site: Kubernetes, before: dict[int, dict[str, list[str]]]) -> None:
     assert before
     site.spec(0, 1, 2, 3)
-    log = site.run()
+    with CommandLines(site.home, site.hosts) as seen:
+        log = site.run()
     assert site.ready() == site.addresses(0, 1, 2, 3)
-    assert "token=" not in log
-    assert not re.search(r"[a-z0-9]{6}\.[a-z0-9]{16}", log)
+    assert seen.showing("kubeadm init ")
+    assert seen.showing("kubeadm join ")
+    assert seen.showing(f"{SECRET}|--token|--certificate-key") == []
+    assert not re.search(SECRET, log)
     assert "brings no CoreDNS" in log
 
 
@@ -66,22 +72,24 @@ def test_the_balancer_is_seen_by_the_api(site: Kubernetes) -> None:
 
 
 def test_no_secret_lies_about(site: Kubernetes) -> None:
-    """Tokens of kubeadm have run out, nothing of the certificates was uploaded, and keys are root's alone."""
-    secrets = [item["metadata"]["name"] for item in site.items("secrets")]
-    assert "kubeadm-certs" not in secrets
+    """Nothing of the certificates was uploaded, no record or log has a key or a token, and keys are root's alone."""
+    assert "kubeadm-certs" not in [item["metadata"]["name"] for item in site.items("secrets")]
+    assert secrets_below(site.home / "clusters" / site.name, "credentials") == []
+    registry = f"/var/lib/sealer/data/{site.name}/registry/tls.key"
     for number in range(4):
         assert site.on(number, "ls /etc/kubernetes/sealer") == "\n".join(
             ["balancer.cfg", "joined"] if number == 3 else ["joined"]
         )
-        keys = site.on(number, r"find /etc/kubernetes \( -name '*.key' -o -name '*.conf' \) -perm /077")
-        assert keys == ""
-        assert site.on(number, "grep -rl 'PRIVATE KEY' /var/lib/sealer/data/*/receipts || true") == ""
+        assert secrets_on(site.hosts[number]) == ([registry] if number == 0 else [])
+        keys = rf"find /etc/kubernetes {registry} \( -name '*.key' -o -name '*.conf' \) -perm /077 2>/dev/null || true"
+        assert site.on(number, keys) == ""
 
 
 def test_labels_and_taints_of_hosts(site: Kubernetes) -> None:
     node = next(it for it in site.items("nodes") if it["metadata"]["labels"].get("disk") == "ssd")
     taints = [taint for taint in node["spec"]["taints"] if taint["key"] == "my-key"]
     assert [(taint["value"], taint["effect"]) for taint in taints] == [("a-b", "NoSchedule")]
+    assert node["metadata"]["labels"]["node-role.kubernetes.io/gpu"] == ""
 
 
 def test_certificates_have_all_names_and_live_for_a_century(site: Kubernetes) -> None:
@@ -117,30 +125,29 @@ def test_applying_the_same_again_changes_nothing(site: Kubernetes) -> None:
     assert {item["metadata"]["uid"] for item in site.items("pods")} == restarts
 
 
-def test_a_node_comes_and_one_goes(site: Kubernetes, before: dict[int, dict[str, list[str]]]) -> None:
-    site.spec(0, 1, 2, 3, 4)
-    site.run()
-    assert site.ready() == site.addresses(0, 1, 2, 3, 4)
-    routes = "ip route show proto 155 | wc -l"
-    assert [site.on(number, routes) for number in range(5)] == ["4"] * 5
+def test_the_first_master_goes_and_a_node_still_joins(
+    site: Kubernetes, before: dict[int, dict[str, list[str]]]
+) -> None:
+    """The private registry has run on it until now, and the user's kubeconfig has asked it."""
+    site.run("delete", "-m", site.hosts[0].address, "--name", site.name)
+    assert site.ready() == site.addresses(1, 2, 3)
+    assert site.on(3, BALANCED) == "2"
+    assert site.asked() == {site.hosts[1].address}
+    assert left_on(site.hosts[0], before[0]) == ""
+    key = site.hosts[0].ssh.private_key
+    site.run("scale-up", "-n", site.hosts[4].address, "--name", site.name, "--pk", key)
+    assert site.ready() == site.addresses(1, 2, 3, 4)
+    assert [site.on(number, ROUTES) for number in (1, 2, 3, 4)] == ["3"] * 4
+    site.run_a_pod_on("first-gone", 1, 2, 3, 4)
+
+
+def test_a_master_comes_while_a_node_goes(site: Kubernetes, before: dict[int, dict[str, list[str]]]) -> None:
     site.spec(0, 1, 2, 3)
     site.run()
     assert site.ready() == site.addresses(0, 1, 2, 3)
-    assert [site.on(number, routes) for number in range(4)] == ["3"] * 4
-    assert "\n".join(differences(before[4], state_of(site.hosts[4]))) == ""
-
-
-def test_a_master_goes_and_comes_back(site: Kubernetes, before: dict[int, dict[str, list[str]]]) -> None:
-    balancer = "grep -c 'server master' /etc/kubernetes/sealer/balancer.cfg"
-    site.spec(0, 1, 3)
-    site.run()
-    assert site.ready() == site.addresses(0, 1, 3)
-    assert site.on(3, balancer) == "2"
-    assert "\n".join(differences(before[2], state_of(site.hosts[2]))) == ""
-    site.spec(0, 1, 2, 3)
-    site.run()
-    assert site.ready() == site.addresses(0, 1, 2, 3)
-    assert site.on(3, balancer) == "3"
+    assert site.on(3, BALANCED) == "3"
+    assert [site.on(number, ROUTES) for number in range(4)] == ["3"] * 4
+    assert left_on(site.hosts[4], before[4]) == ""
 
 
 def test_a_worker_goes_on_when_any_master_dies(site: Kubernetes, machines: Machines) -> None:
@@ -165,24 +172,32 @@ def test_a_worker_goes_on_when_any_master_dies(site: Kubernetes, machines: Machi
         eventually(partial(site.healthy, number), 120)  # etcd is whole before the next dies
 
 
-def test_the_majority_of_etcd_is_not_given_away(site: Kubernetes, machines: Machines) -> None:
-    """A master is down; to take out one of the two that are left is refused before anything is changed."""
-    machines.kill(site.hosts[2].address)
-    site.spec(0, 2, 3)
-    refused = site.run(status=3)
+def test_no_token_of_kubeadm_is_left(site: Kubernetes) -> None:
+    """What `kubeadm init` made for joining was good for two minutes."""
+    assert [it["metadata"]["name"] for it in site.items("secrets") if "bootstrap" in it["type"]] == []
+
+
+def test_the_first_master_is_lost(site: Kubernetes, machines: Machines) -> None:
+    """To take out one of the two that are left is refused before anything is changed; the dead one may go."""
+    [lost] = site.asked()
+    left = [number for number in range(3) if site.hosts[number].address != lost]
+    machines.kill(lost)
+    refused = site.run("delete", "-m", site.hosts[left[1]].address, "--name", site.name, status=3)
     assert "etcd would lose its majority" in refused
-    # The dead one may go.
-    site.spec(0, 1, 3)
-    site.run("apply", "-f", str(site.clusterfile), "--force", "--abandon")
-    assert site.ready() == site.addresses(0, 1, 3)
+    assert lost in site.run("delete", "-m", lost, "--name", site.name, status=1)
+    site.run("delete", "-m", lost, "--name", site.name, "--force")
+    assert site.ready() == site.addresses(*left, 3)
+    assert site.on(3, BALANCED) == "2"
+    assert site.asked() <= {site.hosts[number].address for number in left}
+    site.run_a_pod_on("first-lost", *left, 3)
+    site.spec(*left, 3)
+    assert "nothing to do" in site.run()
 
 
 def test_deleting_leaves_hosts_as_they_were_found(site: Kubernetes, before: dict[int, dict[str, list[str]]]) -> None:
+    members = [number for number in range(4) if site.hosts[number].address in site.nodes()]
     site.run("delete", "--all", "--name", site.name)
-    assert "\n".join(differences(before[3], state_of(site.hosts[3]))) == ""
-    for number in (0, 1):  # they have been booted since, by which what systemd makes at a boot became other
-        left = differences(before[number], state_of(site.hosts[number]))
-        of_boot = ("/systemd-private-", "interfaces:", "fusectl")
-        ours = [line for line in left if not any(word in line for word in of_boot)]
-        assert "\n".join(ours) == ""
+    assert left_on(site.hosts[3], before[3]) == ""
+    for number in members:
+        assert left_on(site.hosts[number], before[number], booted=True) == ""
     assert not (site.home / "kubeconfig").exists()

@@ -47,32 +47,49 @@ class Kubernetes(Site):
 
     def described(self, number: int) -> dict[str, object]:
         """A host, as the Clusterfile has it; what it says beside of number 3."""
-        host = {"ips": [self.hosts[number].address], "roles": ["master" if number < self.masters else "node"]}
-        return {**host, **({"labels": {"disk": "ssd"}, "taints": ["my-key=a-b:NoSchedule"]} if number == 3 else {})}
+        host: dict[str, object] = {
+            "ips": [self.hosts[number].address],
+            "roles": ["master" if number < self.masters else "node"],
+        }
+        if number == 3:
+            host |= {"roles": ["node", "gpu"], "labels": {"disk": "ssd"}, "taints": ["my-key=a-b:NoSchedule"]}
+        return host
 
     def run(self, *words: str, status: int = 0) -> str:
         """`sealer apply`; without words, of the Clusterfile."""
         words = words or ("apply", "-f", str(self.clusterfile))
+        sure = () if words[0] in ("scale-up", "join") else ("--yes",)  # those take nothing away, and do not ask
         config = str(self.home / "kubeconfig")  # the user's own
-        return self.sealer(*words, "--yes", status=status, patience=PATIENCE, KUBECONFIG=config)
+        return self.sealer(*words, *sure, status=status, patience=PATIENCE, KUBECONFIG=config)
 
-    def kubectl(self, *words: str) -> str:
-        """`sealer kubectl`."""
-        return self.sealer("kubectl", "--name", self.name, "--", *words)
+    def kubectl(self, *words: str, stdin: str = "") -> str:
+        """`sealer kubectl`.
+
+        :param stdin: what it reads.
+        """
+        process = self.start("kubectl", "--name", self.name, "--", *words, stdin=bool(stdin))
+        output, _ = process.communicate(stdin or None, timeout=PATIENCE)
+        assert process.returncode == 0, f"kubectl {' '.join(words)} ended with {process.returncode}:\n{output}"
+        return output
 
     def items(self, kind: str) -> list[dict[str, Any]]:
         """All objects of a kind."""
         found: list[dict[str, Any]] = json.loads(self.kubectl("get", kind, "--all-namespaces", "-o", "json"))["items"]
         return found
 
+    def nodes(self) -> dict[str, dict[str, Any]]:
+        """The nodes, by address."""
+        return {
+            next(it["address"] for it in item["status"]["addresses"] if it["type"] == "InternalIP"): item
+            for item in self.items("nodes")
+        }
+
     def ready(self) -> dict[str, bool]:
         """Whether each node is ready, by address."""
-        found = {}
-        for item in self.items("nodes"):
-            status = item["status"]
-            address = next(it["address"] for it in status["addresses"] if it["type"] == "InternalIP")
-            found[address] = any(it["type"] == "Ready" and it["status"] == "True" for it in status["conditions"])
-        return found
+        return {
+            address: any(it["type"] == "Ready" and it["status"] == "True" for it in item["status"]["conditions"])
+            for address, item in self.nodes().items()
+        }
 
     def addresses(self, *members: int) -> dict[str, bool]:
         """What :meth:`ready` gives when these are all there is, and all are well."""
@@ -88,6 +105,37 @@ class Kubernetes(Site):
         authority = str(self.credentials / "pki" / "ca.crt")
         text = ssl.get_server_certificate((self.hosts[number].address, 6443), ca_certs=authority, timeout=10)
         return x509.load_pem_x509_certificate(text.encode())
+
+    def name_of(self, number: int) -> str:
+        """What a host's node is called."""
+        return str(self.nodes()[self.hosts[number].address]["metadata"]["name"])
+
+    def asked(self) -> set[str]:
+        """The addresses of the API servers that the cluster's kubeconfig and the user's own ask."""
+        paths = [self.home / "clusters" / self.name / "credentials" / "kubeconfig", self.home / "kubeconfig"]
+        servers = [yaml.safe_load(path.read_text())["clusters"][0]["cluster"]["server"] for path in paths]
+        return {server.removeprefix("https://").removesuffix(":6443") for server in servers}
+
+    def run_a_pod_on(self, name: str, *members: int) -> None:
+        """A new pod on each of some hosts; its image is asked for anew, whatever the host has."""
+        container = {"name": "pause", "image": "k8s.gcr.io/pause:3.2", "imagePullPolicy": "Always"}
+        nodes = self.nodes()
+        pods = [
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": f"{name}-{number}", "labels": {"app": name}},
+                "spec": {
+                    "nodeName": nodes[self.hosts[number].address]["metadata"]["name"],
+                    "containers": [container],
+                    "tolerations": [{"operator": "Exists"}],
+                    "terminationGracePeriodSeconds": 0,
+                },
+            }
+            for number in members
+        ]
+        self.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": pods}))
+        self.kubectl("wait", "--for=condition=Ready", "pod", "-l", f"app={name}", "--timeout=90s")
 
     def healthy(self, number: int) -> bool:
         """Whether a master's own API server, and with it its etcd, is well."""

@@ -46,12 +46,17 @@ class Site:
         self.clusterfile.write_text(yaml.safe_dump_all([cluster, *documents], sort_keys=False))
         return self.clusterfile
 
-    def start(self, *words: str, program: tuple[str, ...] = ("-m", "sealer"), **env: str) -> subprocess.Popen[str]:
-        """Start sealer."""
+    def start(
+        self, *words: str, program: tuple[str, ...] = ("-m", "sealer"), stdin: bool = False, **env: str
+    ) -> subprocess.Popen[str]:
+        """Start sealer.
+
+        :param stdin: whether it is given something to read.
+        """
         return subprocess.Popen(
             [sys.executable, *program, *words],
             env={**os.environ, "SEALER_HOME": str(self.home), **env},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
