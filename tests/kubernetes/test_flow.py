@@ -7,9 +7,10 @@ The tests of this file are one story, in their order.
 from __future__ import annotations
 
 import http.server
+import shutil
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -74,7 +75,7 @@ metadata: {name: before}
 spec:
   type: SHELL
   action: PreGuest
-  data: echo "PreGuest in $(basename "$PWD")" >>/root/marks
+  data: echo "PreGuest in $(basename "$PWD")" >>"${Marks:-/root/marks}"
 ---
 apiVersion: sealer.io/v2
 kind: Plugin
@@ -83,7 +84,7 @@ spec:
   type: SHELL
   action: PostInstall
   on: master
-  data: echo "PostInstall in $(basename "$PWD")" >>/root/marks
+  data: echo "PostInstall in $(basename "$PWD")" >>"${Marks:-/root/marks}"
 """
 
 
@@ -259,6 +260,156 @@ def test_an_application_for_another_kubernetes_is_refused(
     assert ">= 1.28" in said
     assert "1.20.2" in said
     assert "modern" not in site.kubectl("get", "namespaces", "-o", "name")
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """A home of sealer that has no record of the site's cluster, and the kubeconfig of that."""
+
+    home: Kubernetes
+    kubeconfig: Path
+    data_root: Path
+    marks: Path
+    images: Sequence[str]
+
+    def words(self, image: str, *more: str) -> tuple[str, ...]:
+        file = ("-f", str(self.home.clusterfile))
+        return ("run", image, "--kubeconfig", str(self.kubeconfig), *file, "-e", f"Marks={self.marks}", *more)
+
+    def done(self) -> list[str]:
+        """What was marked since the last call."""
+        found = self.marks.read_text().splitlines() if self.marks.exists() else []
+        self.marks.unlink(missing_ok=True)
+        return found
+
+
+@pytest.fixture(scope="module")
+def stranger(
+    workshop: Workshop,
+    site: Kubernetes,
+    registry: DockerRegistry,
+    payload: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Stranger:
+    """Its application brings kubectl along: whether the machine has one does not matter."""
+    directory = tmp_path_factory.mktemp("stranger")
+    home = Kubernetes(tmp_path_factory.mktemp("home-of-stranger"), site.hosts, name="far")
+    spec: dict[str, object] = {"dataRoot": str(directory / "data")}
+    document = {"apiVersion": "sealer.io/v2", "kind": "Cluster", "metadata": {"name": "far"}, "spec": spec}
+    home.clusterfile.write_text(yaml.safe_dump(document))
+    images = [f"{registry.address}/ns/far:{number}" for number in (1, 2)]
+    for name, reference in zip(images, SHOP, strict=True):
+        kubefile = 'FROM scratch\nKUBEVERSION ">= 1.20, < 1.21"\nCOPY far.yaml .\nCOPY marks.yaml plugins\n'
+        kubefile += 'COPY kubectl bin/\nCMD kubectl --cache-dir "$Marks-cache" apply -f far.yaml\n'
+        kubefile += 'CMD command -v kubectl >>"$Marks"\n'
+        context = workshop.directory / "far"
+        context.mkdir(exist_ok=True)
+        shutil.copy2(payload / "bin/kubectl", context / "kubectl")
+        files = {"far.yaml": deployment("far", reference), "marks.yaml": MARKS}
+        workshop.build(name, kubefile, "--type", "app-installer", **files)
+        workshop.builder.sealer("push", name)
+    kubeconfig = directory / "kubeconfig"
+    shutil.copy2(site.home / "clusters" / site.name / "credentials" / "kubeconfig", kubeconfig)
+    return Stranger(home, kubeconfig, directory / "data", directory / "marks", images)
+
+
+def refused(stranger: Stranger, *words: str) -> str:
+    process = stranger.home.start(*words)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode in (1, 2, 3), said
+    return said
+
+
+def test_an_application_onto_a_cluster_without_a_record_is_refused_before_anything_is_changed(
+    stranger: Stranger, site: Kubernetes, registry: DockerRegistry
+) -> None:
+    image = stranger.images[0]
+    assert SHOP[0] in refused(stranger, *stranger.words(image))  # nobody knows how its hosts get the image
+    said = refused(stranger, *stranger.words(f"{registry.address}/ns/modern:1"))
+    assert "it needs >= 1.28, and the cluster is v1.20.2" in said or "There is no kubectl here" in said
+    elsewhere = stranger.kubeconfig.with_name("elsewhere")
+    elsewhere.write_text(stranger.kubeconfig.read_text().replace(":6443", ":1"))
+    words = ("run", image, "--kubeconfig", str(elsewhere), "--no-publish", "--name", "gone")
+    assert f"https://{site.hosts[0].address}:1 does not tell its version" in refused(stranger, *words)
+    stranger.home.sealer("delete", "--all", "--yes", "--name", "gone", status=None)  # where only the image has kubectl
+    assert "There is no cluster" in stranger.home.sealer("status")
+    assert not stranger.data_root.exists()
+    assert "far" not in site.kubectl("get", "deployments", "-o", "name")
+
+
+def test_an_application_onto_a_cluster_without_a_record(stranger: Stranger, site: Kubernetes) -> None:
+    """Killed and continued, it is there once; its plugins and CMDs ran on the operator's machine."""
+    words = stranger.words(stranger.images[0], "--no-publish", "--yes")
+    process = stranger.home.start(*words)
+    assert process.stdout
+    for line in process.stdout:
+        if "Unpack the layers: done" in line:
+            break
+    process.kill()
+    process.communicate(timeout=30)
+    assert "changing" in stranger.home.sealer("status", "--name", "far", "--recorded")
+    assert "continuing the application" in stranger.home.sealer(*words)
+    kubectl = str(stranger.data_root / "data/far/apps/far/bin/kubectl")
+    assert stranger.done() == ["PreGuest in far", kubectl, "PostInstall in far"]
+    rolled_out(site, "far")
+    eventually(partial(says, site, "far", SHOP[0]), 60)
+
+
+def test_it_is_upgraded_by_the_same_command(stranger: Stranger, site: Kubernetes, registry: DockerRegistry) -> None:
+    """Its images go to a registry that is named; the record knows the kubeconfig."""
+    document = yaml.safe_load(stranger.home.clusterfile.read_text())
+    domain, _, port = registry.address.partition(":")
+    document["spec"]["registry"] = {"externalRegistry": {"domain": domain, "port": int(port)}}
+    stranger.home.clusterfile.write_text(yaml.safe_dump(document))
+    assert "is for whoever runs that cluster to see to" in stranger.home.sealer(*stranger.words(stranger.images[1]))
+    assert len(stranger.done()) == 3
+    rolled_out(site, "far")
+    eventually(partial(says, site, "far", SHOP[1]), 60)
+    assert (registry.storage / "docker/registry/v2/repositories/registry.example.com_5443/shop/_manifests").is_dir()
+    again = ("run", stranger.images[1], "--name", "far", "-e", f"Marks={stranger.marks}", "--yes")
+    stranger.home.sealer(*again)
+    assert len(stranger.done()) == 3
+
+
+def test_what_is_said_of_such_a_cluster_is_true(stranger: Stranger, site: Kubernetes) -> None:
+    shown = stranger.home.sealer("status", "--name", "far")
+    assert "(not made by sealer)" in shown
+    assert "127.0.0.1  -" in shown
+    assert "answers" in shown
+    checked = stranger.home.sealer("check", "--name", "far")
+    assert "The cluster's API answers" in checked
+    assert site.hosts[0].address not in checked
+    assert site.hosts[1].address in stranger.home.kubectl("get", "nodes", "-o", "wide")
+    for words in (
+        ("apply", "-f", str(stranger.home.clusterfile)),
+        ("scale-up", "-n", site.hosts[1].address, "--name", "far"),
+        ("delete", "-m", "127.0.0.1", "--name", "far"),
+    ):
+        assert "is not one that sealer made" in refused(stranger, *words)
+    uid = stranger.data_root / "data/far/cluster"
+    known = uid.read_text()
+    uid.write_text("of another cluster")
+    assert "This is not the cluster that 'far' was" in refused(stranger, *stranger.words(stranger.images[1]))
+    uid.write_text(known)
+    stranger.home.sealer("check", "--name", "far")  # nothing is unfinished
+
+
+def test_it_is_forgotten_and_stays_as_it_is(stranger: Stranger, site: Kubernetes) -> None:
+    """Reached from one of its masters it is the same, and the cluster's own files beside it stay."""
+    stranger.home.sealer("delete", "--all", "--yes", "--name", "far")
+    assert not stranger.data_root.exists()
+    login = ("-m", site.hosts[0].address, "--pk", site.hosts[0].ssh.private_key, "-e", "Marks=/root/near")
+    words = ("run", stranger.images[1], "--kubeconfig", str(stranger.kubeconfig), "--no-publish", "--name", "near")
+    before = site.on(0, "ls /var/lib/sealer/data /root/.ssh; md5sum /root/.ssh/authorized_keys /etc/hosts")
+    stranger.home.sealer(*words, *login, "--yes")
+    kubectl = "/var/lib/sealer/data/near/apps/far/bin/kubectl"
+    assert site.on(0, "cat /root/near").splitlines() == ["PreGuest in far", kubectl, "PostInstall in far"]
+    stranger.home.sealer("check", "--name", "near")
+    stranger.home.sealer("delete", "--all", "--yes", "--name", "near")
+    assert site.on(0, "ls /var/lib/sealer/data /root/.ssh; md5sum /root/.ssh/authorized_keys /etc/hosts") == before
+    assert "There is no cluster" in stranger.home.sealer("status")
+    assert says(site, "far", SHOP[1])
+    assert site.ready() == site.addresses(0, 1)
 
 
 def test_the_image_with_a_plugin_on_one_host(site: Kubernetes, registry: DockerRegistry) -> None:
