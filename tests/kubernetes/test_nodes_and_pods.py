@@ -172,7 +172,7 @@ def test_a_service_is_reached_from_another_host(site: Kubernetes, names: list[st
 
 WATCH = """\
 systemd-run -q --unit=watch --setenv=HOME=/root --setenv=KUBECONFIG=/etc/kubernetes/admin.conf sh -c '
-    while sleep 0.1; do
+    while sleep 0.5; do
         there=$(kubectl get node {node} -o name)
         left=$(kubectl get pods -l app=shop --field-selector spec.nodeName={node} -o name | wc -l)
         available=$(kubectl get deployment shop -o "jsonpath={{.status.availableReplicas}}")
