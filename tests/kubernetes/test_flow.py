@@ -361,14 +361,17 @@ def test_it_is_upgraded_by_the_same_command(stranger: Stranger, site: Kubernetes
     domain, _, port = registry.address.partition(":")
     document["spec"]["registry"] = {"externalRegistry": {"domain": domain, "port": int(port)}}
     stranger.home.clusterfile.write_text(yaml.safe_dump(document))
-    assert "is for whoever runs that cluster to see to" in stranger.home.sealer(*stranger.words(stranger.images[1]))
+    again = ("run", stranger.images[1], "--name", "far", "-e", f"Marks={stranger.marks}", "--yes")
+    said = stranger.home.sealer(*again, "-f", str(stranger.home.clusterfile))
+    assert "is for whoever runs that cluster to see to" in said
     assert len(stranger.done()) == 3
     rolled_out(site, "far")
     eventually(partial(says, site, "far", SHOP[1]), 60)
     assert (registry.storage / "docker/registry/v2/repositories/registry.example.com_5443/shop/_manifests").is_dir()
-    again = ("run", stranger.images[1], "--name", "far", "-e", f"Marks={stranger.marks}", "--yes")
-    stranger.home.sealer(*again)
-    assert len(stranger.done()) == 3
+    # Once without publishing, and the registry is known all the same.
+    for words in ((*again, "--no-publish"), again, stranger.words(stranger.images[1], "--yes")):
+        stranger.home.sealer(*words)
+        assert len(stranger.done()) == 3
 
 
 def test_what_is_said_of_such_a_cluster_is_true(stranger: Stranger, site: Kubernetes) -> None:
@@ -398,6 +401,10 @@ def test_it_is_forgotten_and_stays_as_it_is(stranger: Stranger, site: Kubernetes
     """Reached from one of its masters it is the same, and the cluster's own files beside it stay."""
     stranger.home.sealer("delete", "--all", "--yes", "--name", "far")
     assert not stranger.data_root.exists()
+    near = ("-m", site.hosts[0].address, "--pk", site.hosts[0].ssh.private_key)
+    words = ("run", stranger.images[1], "--kubeconfig", str(stranger.kubeconfig), "--no-publish", "--name", site.name)
+    said = refused(stranger, *words, *near)
+    assert "that sealer made" in said or "There is no kubectl here" in said
     login = ("-m", site.hosts[0].address, "--pk", site.hosts[0].ssh.private_key, "-e", "Marks=/root/near")
     words = ("run", stranger.images[1], "--kubeconfig", str(stranger.kubeconfig), "--no-publish", "--name", "near")
     before = site.on(0, "ls /var/lib/sealer/data /root/.ssh; md5sum /root/.ssh/authorized_keys /etc/hosts")

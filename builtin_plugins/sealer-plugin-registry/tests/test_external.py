@@ -31,6 +31,7 @@ def of(spec: ExternalRegistry, **registries: RegistrySettings) -> External:
     [
         (ExternalRegistry("reg.corp"), "reg.corp"),
         (ExternalRegistry("reg.corp", 5000), "reg.corp:5000"),
+        (ExternalRegistry("reg.corp:5000"), "reg.corp:5000"),
         (ExternalRegistry("fd00::1", 5000), "[fd00::1]:5000"),
         (ExternalRegistry("[fd00::1]"), "[fd00::1]"),
     ],

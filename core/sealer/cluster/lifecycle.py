@@ -165,7 +165,8 @@ class Lifecycle:
             if foreign:
                 recorded = attached(recorded, cluster, image)
             elif recorded is not None and recorded.foreign and image.first.type == APP_INSTALLER:
-                recorded = attached(recorded, replace(_recorded_cluster(recorded), hosts=(), ssh=cluster.ssh), image)
+                known = replace(_recorded_cluster(recorded), hosts=(), ssh=cluster.ssh, registry=cluster.registry)
+                recorded = attached(recorded, known, image)
             if image.first.type == APP_INSTALLER:
                 return self._application(home, recorded, image, desired)
             if recorded is not None and recorded.status != "creating" and not self._lacks_a_word(home, recorded):
@@ -390,7 +391,7 @@ class Lifecycle:
                 f"{image.reference} is an application image, and no cluster '{home.name}' runs",
                 remedy="Run a cluster image first, or say with `--name` which cluster is meant.",
             )
-        asked = _cluster(desired)
+        asked, kept = _cluster(desired), recorded.clusterfile
         if recorded.foreign:
             recorded = settle_images(recorded, image, self.events, publish=self._choices.publish)
         elif not self._choices.publish:
@@ -412,7 +413,7 @@ class Lifecycle:
             wanted=hosts,
             kept=hosts,
             application=image.reference.rpartition("/")[2].partition("@")[0].partition(":")[0],
-            record=recorded.clusterfile if recorded.foreign else None,
+            record=kept if recorded.foreign else None,  # with its registry, also where this image is not published
         )
         return self._run(home, recorded, intention)
 

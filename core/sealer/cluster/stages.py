@@ -243,7 +243,9 @@ class Composer:
     def _remove_files(self) -> Step:
         paths = self.operation.paths
         root, data, layers = (shlex.quote(path) for path in (paths.data_root, paths.data, paths.layers))
-        script = f"""rm -rf {data} || exit 1
+        # A cluster that was made from elsewhere, and bears the same name, has its files there too.
+        spared = f"[ ! -e {data}/rootfs ] || exit 0\n" if self._foreign else ""
+        script = f"""{spared}rm -rf {data} || exit 1
 rmdir {root}/data 2>/dev/null
 """
         if not self.keep_layers:

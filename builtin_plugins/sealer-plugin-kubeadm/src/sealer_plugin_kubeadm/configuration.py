@@ -155,6 +155,7 @@ def _needs(operation: Operation, options: Options, version: str) -> ClusterNeeds
         registry=f"{spec.registry.local.domain}:{spec.registry.local.port}",
         skip_phases=options.skip_phases,
         ignore_preflight_errors=(*options.ignore_preflight_errors, *_OURS),
+        made=operation.kind != "create",
         at=spec.at,
     )
 
@@ -163,7 +164,8 @@ def _refuse_container_runtime(operation: Operation) -> None:
     """See that the container runtime that is asked for is the one that hosts get."""
     spec = operation.spec
     wanted = spec.container_runtime
-    if wanted.lower() in ("", _CONTAINER_RUNTIME):
+    # Of a cluster that is made it cannot be changed, and the hosts that have joined have the image's.
+    if operation.kind != "create" or wanted.lower() in ("", _CONTAINER_RUNTIME):
         return
     image = operation.image.reference if operation.image else spec.image
     message = (

@@ -73,8 +73,9 @@ def settle(identifier: str, title: str, operation: Operation, on: Addresses) -> 
         # The configuration first: the manifest makes the kubelet read it.
         deliver(context, {path: content for path, content in wanted.items() if present.get(path) != content})
 
-    # A host that stays and is out of reach must not keep others from coming.
-    unreachable: Literal["fail", "skip"] = "skip" if on.within == "kept" else "fail"
+    # A host that stays and is out of reach must not keep others from coming. A field that changed is another matter.
+    passed_over = on.within == "kept" and (operation.added or operation.removed)
+    unreachable: Literal["fail", "skip"] = "skip" if passed_over else "fail"
     return Step(identifier, title, on, run, inputs, timeout=60, covers=COVERS, unreachable=unreachable)
 
 

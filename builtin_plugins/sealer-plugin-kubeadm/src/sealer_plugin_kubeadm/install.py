@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from sealer.events import Json
 from sealer.extension import OPERATOR, Addresses, Operation, Step, StepContext
@@ -164,7 +165,9 @@ class Installation:
         inputs: dict[str, Json] = {**self.inputs, "names": list(self.operation.spec.cert_sans)}
         covers = frozenset({"spec.certSANS"})
         title, on = "Renew certificates that lack a name", _on(hosts, "kept")
-        return Step("names", title, on, run, inputs, needs=NEEDS, timeout=60, covers=covers, unreachable="skip")
+        moving = self.operation.added or self.operation.removed
+        unreachable: Literal["fail", "skip"] = "skip" if moving else "fail"  # as in :func:`endpoint.settle`
+        return Step("names", title, on, run, inputs, needs=NEEDS, timeout=60, covers=covers, unreachable=unreachable)
 
     # -- what they share -----------------------------------------------------------------------------------------
 

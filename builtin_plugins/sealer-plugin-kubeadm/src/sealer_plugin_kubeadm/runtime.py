@@ -34,7 +34,16 @@ class Kubeadm(Runtime):
         return self._coming(operation)
 
     def join(self, operation: Operation) -> Sequence[Step]:
-        """The same, with a master that is there."""
+        """The same, with a master that is there.
+
+        :raises RefusedError: none of them answers.
+        """
+        first = operation.first_master
+        if first is not None and first in operation.kept and first.id in operation.unreachable:
+            raise RefusedError(
+                f"No master of '{operation.cluster}' answers, and hosts join through one",
+                remedy="See that one of them can be reached over SSH, and run the same command again.",
+            )
         return self._coming(operation)
 
     def forget(self, operation: Operation) -> Sequence[Step]:

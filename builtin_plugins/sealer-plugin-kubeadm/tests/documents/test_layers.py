@@ -147,6 +147,15 @@ def test_what_sealer_alone_decides_is_refused_from_a_user_and_told_of_an_image(
     assert "abcd" not in refused(text, kind)
 
 
+def test_a_cluster_that_is_made_with_it_is_told_of_it_and_takes_in_hosts() -> None:
+    text = "localAPIEndpoint: {advertiseAddress: 192.0.2.99, bindPort: 7443}\n"
+    users = documents("InitConfiguration", text, "Clusterfile")
+    prepared = prepare(users, (), dataclasses.replace(NEEDS, made=True))
+    assert {problem.path for problem in prepared.warnings} == {
+        *("InitConfiguration.localAPIEndpoint.bindPort", "InitConfiguration.localAPIEndpoint.advertiseAddress")
+    }
+
+
 def test_what_sealer_decides_may_be_said_as_it_is() -> None:
     text = "kubernetesVersion: 1.28.0\ncertificatesDir: /etc/kubernetes/pki\nimageRepository: sea.hub.example.com"
     assert field("kubernetesVersion", text) == "v1.28.0"

@@ -82,6 +82,19 @@ def test_who_joins_asks_a_master_that_answers(tmp_path: Path) -> None:
         assert f"server: https://{first.address}:6443".encode() not in sent
 
 
+def test_hosts_do_not_join_where_no_master_answers() -> None:
+    operation = make_operation("scale", masters=2, nodes=0, joining=1)
+    silent = replace(operation, unreachable=frozenset(host.id for host in operation.kept))
+    with pytest.raises(RefusedError, match="No master of 'testing' answers"):
+        runtime().join(silent)
+
+
+def test_a_host_out_of_reach_is_passed_over_by_members_and_not_by_a_field_that_changed() -> None:
+    for joining, wanted in ((0, "fail"), (1, "skip")):
+        steps = {step.id: step for step in runtime().update(make_operation("scale", masters=2, joining=joining))}
+        assert {steps[name].unreachable for name in ("balance", "names")} == {wanted}
+
+
 def test_where_the_api_of_a_master_is_down_that_of_another_is_asked() -> None:
     operation = make_operation("scale", masters=3, nodes=0)
     first, second, third = operation.kept
@@ -165,11 +178,11 @@ def test_etcd_asks_for_no_disk_that_a_kubelet_may_not_know_of_yet(tmp_path: Path
 def test_another_container_runtime_than_the_images_is_refused(wanted: str) -> None:
     spec = Cluster(name="c", container_runtime=wanted, positions={"spec.containerRuntime": Position("f.yaml", 7, 3)})
     message = rf"^f\.yaml:7:3: spec\.containerRuntime: {wanted} is not supported by this image, testing:v1, which"
-    for operation in (make_operation("create", spec=spec), make_operation("scale", spec=spec)):
-        for planned in (runtime().install, runtime().join):
-            with pytest.raises(InputError, match=message) as caught:
-                planned(operation)
-            assert len(caught.value.problems) == 1
+    with pytest.raises(InputError, match=message) as caught:
+        runtime().install(make_operation("create", spec=spec))
+    assert len(caught.value.problems) == 1
+    # One that was made in spite of it can take in hosts.
+    assert runtime().join(make_operation("scale", spec=spec, joining=1))
 
 
 @pytest.mark.parametrize("wanted", ["", "containerd", "Containerd"])

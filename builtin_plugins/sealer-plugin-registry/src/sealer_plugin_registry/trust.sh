@@ -37,7 +37,8 @@ put() {
     other=$(neighbour "$path")
     if [ -n "$other" ]; then
         echo "$1 is of the cluster $other, which is on this host too: on one host containerd asks one private registry" \
-            "for the images of a domain. Take the host out of one of the two clusters."
+            "for the images of a domain. Take the host out of one of the two clusters; where $other is no more, remove" \
+            "$(dirname "$data")/$other."
         return 1
     fi
     directory "$(dirname "$path")" || return 1

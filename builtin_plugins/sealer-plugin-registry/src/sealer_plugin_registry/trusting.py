@@ -147,8 +147,8 @@ def _quoted(text: str) -> str:
 
 
 def bracketed(host: str) -> str:
-    """A host as addresses with a port have it."""
-    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+    """A host as addresses with a port have it; one that has its port already stays as it is."""
+    return f"[{host}]" if host.count(":") > 1 and not host.startswith("[") else host
 
 
 def _is_address(text: str) -> bool:

@@ -40,14 +40,16 @@ class Layers:
     def read(self, documents: Sequence[KubeadmDocument], *, mine: bool) -> list[Trees]:
         """The trees of each document, in their order.
 
-        :param mine: they are the user's: what sealer alone decides is an error in them, and a warning in the image's.
+        :param mine: they are the user's: what sealer alone decides is an error in them, and a warning in the image's,
+            or where the cluster is made already: nobody could mend it, and no host could join any more.
         """
         layer: list[Trees] = []
         for document in documents:
             tree = read_document(document, self._kubernetes, self._findings)
             if tree is None:
                 continue
-            tell, error = self._teller(document, mine=mine), self._teller(document, mine=True)
+            tell = self._teller(document, mine=mine and not self._cluster.made)
+            error = self._teller(document, mine=True)
             rules.enforce(document.kind, tree, self._cluster, self._kubernetes, tell)
             rules.check(document.kind, tree, self._cluster, self._kubernetes, error)
             trees = conversion.lifted(document.kind, tree)

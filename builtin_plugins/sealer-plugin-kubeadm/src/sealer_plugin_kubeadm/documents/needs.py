@@ -34,6 +34,7 @@ class ClusterNeeds:
     :param conntrack_fixed: the hosts do not let kube-proxy set the size of the table of connections.
     :param registry: `domain:port` of the private registry on the hosts.
     :param skip_phases, ignore_preflight_errors: `spec.runtime`.
+    :param made: the cluster is there: what its documents say cannot be changed any more.
     :param at: where a field of the Clusterfile's Cluster document stands, by its path.
     """
 
@@ -50,6 +51,7 @@ class ClusterNeeds:
     registry: str = ""
     skip_phases: tuple[str, ...] = ()
     ignore_preflight_errors: tuple[str, ...] = ()
+    made: bool = False
     at: Callable[[str], Position] = _somewhere
 
 

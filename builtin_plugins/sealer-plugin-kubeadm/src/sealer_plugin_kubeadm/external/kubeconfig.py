@@ -47,7 +47,7 @@ def read(path: Path) -> Kubeconfig:
         raise _wrong(path, f"the cluster {context['cluster']} has no server")
     for part, files in ((cluster, _CLUSTER_FILES), (user, _USER_FILES)):
         for there, here in files.items():
-            if file := part.pop(there, ""):
+            if (file := part.pop(there, "")) and not part.get(here):
                 part[here] = base64.b64encode(_file(path, file)).decode()
     if file := user.pop("tokenFile", ""):  # the token itself stands there as it is
         user["token"] = _file(path, file).decode("utf-8", "replace").strip()

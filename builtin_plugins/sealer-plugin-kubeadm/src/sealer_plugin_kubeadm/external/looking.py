@@ -59,12 +59,20 @@ def look_at(context: StepContext, access: Kubeconfig) -> Cluster | None:
     """Ask the cluster; None: there is no kubectl on this host yet.
 
     :raises HostError: it does not answer.
-    :raises RefusedError: it is another one than it was, or not for this application.
+    :raises RefusedError: it is another one than it was, or not for this application; the host is in a cluster of that
+        name, which somebody made from elsewhere.
     """
     operation = context.operation
     env = {"SEALER_DATA": operation.paths.data}
     result = context.query(script("external-look"), env=env, stdin=access.content, check=False)
     said = dict(line.partition("=")[::2] for line in result.stdout.splitlines())
+    if "made" in said:
+        raise RefusedError(
+            f"This host is in a cluster '{operation.cluster}' that sealer made",
+            where=context.host.id,
+            why=f"{operation.paths.data} has the files of that one",
+            remedy="Give the cluster of the kubeconfig another name with --name, or name no host.",
+        )
     if "kubectl" in said:
         return None
     if not result.ok:

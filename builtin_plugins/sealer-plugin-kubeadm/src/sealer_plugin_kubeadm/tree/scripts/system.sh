@@ -7,8 +7,8 @@
 . "$(dirname "$0")/changes.sh"
 
 PORTS="6443 2379-2380 10250 10257 10259 30000-32767 ${RegistryPort:-5000}"
-# What the kubelet and kube-proxy set by themselves, to be given back all the same.
 FSTAB=$ROOT/etc/fstab
+# What the kubelet and kube-proxy set by themselves, to be given back all the same.
 SET_BY_KUBERNETES="vm.overcommit_memory kernel.panic kernel.panic_on_oops kernel.keys.root_maxkeys
     kernel.keys.root_maxbytes net.ipv4.conf.all.route_localnet"
 
@@ -102,7 +102,10 @@ edit_fstab() {
 undo_fstab() { [ ! -f "$FSTAB" ] || edit_fstab 's/^#sealer# //'; }
 
 undo_swap() {
-    device=${1% *} priority=${1##* }
+    case $1 in
+    *" "*) device=${1% *} priority=${1##* } ;;
+    *) device=$1 priority= ;;
+    esac
     ! swaps | cut -d' ' -f1 | grep -qxF -- "$device" || return 0
     # Those below zero are what the kernel gives by itself.
     case $priority in -*) priority= ;; esac
