@@ -25,6 +25,7 @@ _LAST_PHASES = ((22, "mark-control-plane"), (0, "update-status mark-control-plan
 # disk, as on a busy host, has none to give for ten seconds, and a static pod that it refused it never tries again: etcd
 # waits for that member for ever, and has no majority without it.
 _ASKS_FOR_DISK = range(20, 22)
+_PATCHES = "--experimental-patches="
 _NO_DISK = b"""spec:
   containers:
     - name: etcd
@@ -196,9 +197,11 @@ class Installation:
         facts = facts_of(context)
         context.write(DOCUMENTS, given.text.encode())
         arguments = list(given.arguments)
-        if context.host.is_master and _minor(facts.version) in _ASKS_FOR_DISK:
+        # Where the user has patches, they are taken alone: kubeadm knows one directory.
+        patched = any(argument.startswith(_PATCHES) for argument in arguments)
+        if context.host.is_master and _minor(facts.version) in _ASKS_FOR_DISK and not patched:
             context.write(f"{PATCHES}/etcd+strategic.yaml", _NO_DISK)
-            arguments.append(f"--experimental-patches={PATCHES}")
+            arguments.append(f"{_PATCHES}{PATCHES}")
         env = {
             "SEALER_NODE": facts.name,
             "SEALER_CONFIG": DOCUMENTS,

@@ -174,6 +174,19 @@ def test_etcd_asks_for_no_disk_that_a_kubelet_may_not_know_of_yet(tmp_path: Path
         assert (b"ephemeral-storage: null" in patch) == patched
 
 
+def test_patches_of_the_user_are_taken_alone(tmp_path: Path) -> None:
+    operation = with_labels(make_operation("create", nodes=0), **{KUBERNETES_VERSION_LABEL: "v1.20.2"})
+    text = "apiVersion: kubeadm.k8s.io/v1beta3\nkind: InitConfiguration\npatches: {directory: /etc/patches}\n"
+    operation = replace(operation, desired=replace(operation.desired, kubeadm=read_kubeadm(text, "Clusterfile")))
+    driver = runtime()
+    driver.credentials = tmp_path
+    steps = [step for step in driver.install(operation) if step.id in ("hosts", "authorities", "init")]
+    answers = Answers().on("conntrack_fixed", Reply("name=one\nversion=v1.20.2\n"))
+    done = run_steps([replace(step, after=None) for step in steps], operation, answers=answers)
+    [arguments] = [call.env["SEALER_ARGUMENTS"] for call in done.calls if "SEALER_ARGUMENTS" in call.env]
+    assert [it for it in arguments.split() if "patches" in it] == ["--experimental-patches=/etc/patches"]
+
+
 @pytest.mark.parametrize("wanted", ["docker", "cri-o"])
 def test_another_container_runtime_than_the_images_is_refused(wanted: str) -> None:
     spec = Cluster(name="c", container_runtime=wanted, positions={"spec.containerRuntime": Position("f.yaml", 7, 3)})
