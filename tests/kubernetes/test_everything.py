@@ -295,6 +295,8 @@ def test_check_and_status_tell_of_a_kubelet_that_was_stopped(site: Everything) -
     assert site.not_well(0) == []
     assert site.now() == ["ready", "ready"]
     site.on(1, "systemctl stop kubelet")
+    [at_once] = site.not_well(1)  # the API goes on saying for a while that the node is ready
+    assert "The kubelet of this host does not run" in at_once
     eventually(lambda: not site.ready()[site.hosts[1].address], 90)
     found = site.not_well(1)
     assert found

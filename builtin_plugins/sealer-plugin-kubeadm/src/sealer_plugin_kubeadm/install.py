@@ -110,7 +110,7 @@ class Installation:
                     context.warn(str(problem))
             given = configuration.init(context.host, facts_of(context))
             self._kubeadm(context, given, "init")
-            context.query(f"rm -f {DISCOVERY} {DOCUMENTS}")
+            context.query(f"rm -rf {DISCOVERY} {DOCUMENTS} {PATCHES}")
 
         return Step(
             "init", "Set up the first master", _on([first]), run, self.inputs, needs=NEEDS, timeout=INIT_TIMEOUT
@@ -216,7 +216,7 @@ class Installation:
         context.sh(script("common", name), env=env)
 
 
-_SETTLING = {"SEALER_JOINED": JOINED, "SEALER_LEFT": f"{DISCOVERY} {DOCUMENTS}"}
+_SETTLING = {"SEALER_JOINED": JOINED, "SEALER_LEFT": f"{DISCOVERY} {DOCUMENTS} {PATCHES}"}
 
 
 def _minor(version: str) -> int:

@@ -12,7 +12,18 @@ from sealer.events import EventStream, Json
 from sealer.extension import Addresses, Node, Operation, Result, Runtime, Step, StepContext
 from sealer.hosts import Host
 from sealer.settings import Settings
-from sealer_plugin_kubeadm import access, cluster_api, configuration, endpoint, images, leave, marks, network, readiness
+from sealer_plugin_kubeadm import (
+    access,
+    cluster_api,
+    configuration,
+    endpoint,
+    health,
+    images,
+    leave,
+    marks,
+    network,
+    readiness,
+)
 from sealer_plugin_kubeadm.install import Installation
 from sealer_plugin_kubeadm.options import SCHEMA, Options
 from sealer_plugin_kubeadm.places import ADMIN
@@ -80,6 +91,10 @@ class Kubeadm(Runtime):
         if not operation.added:  # those that come are told of together with all others
             steps += [*network.steps(operation), access.give("kubeconfig", operation, self._options, self._credentials)]
         return [*steps, *marks.steps("marks", operation, kept)]
+
+    def check(self, operation: Operation) -> Sequence[Step]:
+        """The kubelet of each host runs."""
+        return health.steps(operation)
 
     def nodes(self, context: StepContext) -> Sequence[Node]:
         """The nodes of the API."""

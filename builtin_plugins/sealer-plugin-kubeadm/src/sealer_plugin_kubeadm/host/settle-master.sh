@@ -2,5 +2,5 @@
 set -eu
 systemctl restart kubelet
 # shellcheck disable=SC2086  # paths, one word each
-rm -f $SEALER_LEFT
+rm -rf $SEALER_LEFT
 : >"$SEALER_JOINED"
