@@ -62,13 +62,12 @@ def test_all_pods_run_from_the_private_registry(site: Kubernetes) -> None:
     """Of static pods the API is told when the kubelet looks at them the next time, which takes it a minute or more."""
     wanted = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"] * 3 + ["kube-proxy"] * 4
 
-    def running() -> list[str]:
-        pods = [item for item in site.items("pods") if item["status"]["phase"] == "Running"]
-        names = [next((it for it in wanted if item["metadata"]["name"].startswith(it)), "") for item in pods]
-        return sorted(filter(None, names))
+    def all_run() -> bool:
+        pods = {item["metadata"]["name"]: item["status"]["phase"] for item in site.items("pods")}
+        kinds = [next((it for it in wanted if name.startswith(it)), "") for name in pods]
+        return set(pods.values()) == {"Running"} and sorted(filter(None, kinds)) == sorted(wanted)
 
-    eventually(lambda: running() == sorted(wanted), 150)
-    assert {item["status"]["phase"] for item in site.items("pods")} == {"Running"}
+    eventually(all_run, 150)
 
 
 def test_the_balancer_is_seen_by_the_api(site: Kubernetes) -> None:
