@@ -112,7 +112,12 @@ def test_a_distribution_is_typed_free_and_described(distribution: Path) -> None:
     source = distribution / metadata["options"]["package_dir"].split("=")[1].strip()
     [package] = [path for path in source.iterdir() if (path / "__init__.py").exists()]
     assert (package / "py.typed").exists()
-    assert "py.typed" in metadata["options.package_data"]["*"]
+    kernel = configparser.ConfigParser()
+    kernel.read(ROOT / "setup.cfg")
+    for section in ("options.package_data", "options.exclude_package_data"):  # one rule for all kinds of files
+        assert dict(metadata[section]) == dict(kernel[section])
+    assert (distribution / "MANIFEST.in").read_text() == "prune tests\n"
+    assert (distribution / "LICENSE").resolve() == ROOT / "LICENSE"
     assert metadata["metadata"]["license_expression"] == "Apache-2.0"
     assert metadata["options"]["python_requires"] == ">=3.11"
     assert (distribution / "README.md").exists()
