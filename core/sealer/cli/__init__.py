@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 # Objects that are made before garbage is looked for; Python's own 700 are reached 30 times while a command is imported.
@@ -10,6 +11,10 @@ _GARBAGE = 50_000
 
 def main() -> None:
     """Run the command `sealer` with the arguments of this process, and exit."""
+    if not all(entry.startswith("/") for entry in os.environ.get("PYTHONPATH", "/").split(":")):
+        from sealer.cli.search_path import leave_out_relative  # noqa: PLC0415  # hardly ever needed
+
+        leave_out_relative()
     from sealer.cli.version import answer  # noqa: PLC0415
 
     if None in (sys.stdin, sys.stdout, sys.stderr):

@@ -11,7 +11,7 @@ from sealer.extension import OPERATOR
 from sealer.hosts import Host
 from sealer.settings import Settings
 from sealer.testing import make_operation
-from sealer_plugin_nspawn.__main__ import main
+from sealer_plugin_nspawn.command import main
 from sealer_plugin_nspawn.options import Options
 from sealer_plugin_nspawn.provider import NspawnProvider
 
