@@ -16,6 +16,7 @@ import pytest
 import sealer_plugin_kubeadm
 
 SCRIPTS = Path(sealer_plugin_kubeadm.__file__).parent / "tree" / "scripts"
+FIRST_PID_NAMESPACE = "pid:[4026531836]"
 HEAD = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
 PROGRAMS = {
     "systemd-detect-virt": 'read -r kind <"$SEALER_ROOT/virtualization"; [ "$kind" = container ]',
@@ -64,6 +65,7 @@ class Host:
         self.write("proc/swaps", HEAD)
         self.write("proc/filesystems", "nodev\tproc\n\text4\n")
         self.write("virtualization", "machine\n")
+        self.process(1, FIRST_PID_NAMESPACE)
         self.write("called", "")
 
     def write(self, path: str, text: str) -> Path:
@@ -71,6 +73,17 @@ class Host:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text)
         return place
+
+    def process(self, number: int, namespace: str) -> None:
+        """A process that runs, and its pid namespace."""
+        link = self.root / f"proc/{number}/ns/pid"
+        link.parent.mkdir(parents=True)
+        link.symlink_to(namespace)
+
+    def sysctl(self, name: str, value: str = "") -> str:
+        """The value of a setting of the kernel, set first if one is given."""
+        path = "proc/sys/" + name.replace(".", "/")
+        return (self.write(path, f"{value}\n") if value else self.root / path).read_text().strip()
 
     def run(self, function: str, **environment: str) -> str:
         """A function of system.sh; gives what it prints."""
@@ -219,6 +232,103 @@ def test_modules_that_are_loaded_go_again(host: Host) -> None:
     assert host.called() == ["modprobe --remove --quiet br_netfilter"]
     assert not listed.parent.exists()
     assert not (host.root / "sys/module/br_netfilter").exists()
+
+
+def test_modules_of_a_kernel_that_others_use_stay(host: Host) -> None:
+    host.write("modules", "br_netfilter\n")
+    host.write("proc/filesystems", "nodev\toverlay\n")
+    (host.root / "etc").mkdir(exist_ok=True)
+    host.run("modules")
+    host.process(300, "pid:[4026532201]")
+    host.called()
+    host.run("undo")
+    assert host.called() == []
+
+
+LIMIT, FORWARD, PANIC = "fs.inotify.max_user_instances", "net.ipv4.ip_forward", "kernel.panic"
+AT_BOOT = "etc/sysctl.d/99-sealer.conf"
+
+
+@pytest.fixture
+def kernel(host: Host) -> Host:
+    """A host whose kernel has all that is set, at what Debian has by default."""
+    host.sysctl(LIMIT, "128")
+    for name in (FORWARD, PANIC, "vm.overcommit_memory", "net.bridge.bridge-nf-call-iptables"):
+        host.sysctl(name, "0")
+    host.sysctl("net.bridge.bridge-nf-call-ip6tables", "0")
+    host.sysctl("net.core.netdev_budget", "300")
+    (host.root / "etc").mkdir(exist_ok=True)
+    return host
+
+
+def test_settings_of_the_kernel_come_back_as_they_were(kernel: Host) -> None:
+    assert kernel.run("sysctls") == ""
+    assert (kernel.sysctl(LIMIT), kernel.sysctl(FORWARD)) == ("8192", "1")
+    assert f"{LIMIT} = 8192\n" in (kernel.root / AT_BOOT).read_text()
+    kernel.sysctl(PANIC, "10")  # as a kubelet does
+    assert kernel.run("undo") == ""
+    assert [kernel.sysctl(name) for name in (LIMIT, FORWARD, PANIC)] == ["128", "0", "0"]
+    assert not (kernel.root / AT_BOOT).parent.exists()
+
+
+def test_settings_of_a_kernel_with_containers_of_others_stay(kernel: Host) -> None:
+    """Nothing tells what they need by now; they were started when it was set."""
+    kernel.run("sysctls")
+    kernel.sysctl(PANIC, "10")
+    kernel.process(300, "pid:[4026532201]")
+    said = kernel.run("undo").splitlines()
+    assert [kernel.sysctl(name) for name in (LIMIT, FORWARD, PANIC)] == ["8192", "1", "10"]
+    assert f"note: {LIMIT} stays 8192, and was 128: others share this kernel" in said
+    assert not (kernel.root / AT_BOOT).exists()
+
+
+def test_a_container_sets_its_network_alone(kernel: Host) -> None:
+    kernel.write("virtualization", "container\n")
+    (kernel.root / "proc/sys/net/core/netdev_budget").unlink()
+    assert kernel.run("sysctls") == (
+        f"note: {LIMIT} is 128, and is set by the machine around this container; run there: sysctl -w {LIMIT}=8192\n"
+    )
+    assert (kernel.sysctl(LIMIT), kernel.sysctl(FORWARD)) == ("128", "1")
+    assert LIMIT not in (kernel.root / AT_BOOT).read_text(), "systemd would set it when the container boots"
+    kernel.sysctl(PANIC, "10")
+    assert kernel.run("undo") == ""
+    assert [kernel.sysctl(name) for name in (LIMIT, FORWARD, PANIC)] == ["128", "0", "10"]
+
+
+def test_what_an_older_version_noted_in_a_container_is_not_taken_back(kernel: Host) -> None:
+    kernel.write("virtualization", "container\n")
+    changes = kernel.data / "before/system/changes"
+    changes.parent.mkdir(parents=True)
+    changes.write_text(f"sysctl {LIMIT} 128\n")
+    kernel.sysctl(LIMIT, "8192")
+    assert "others share this kernel" in kernel.run("undo")
+    assert kernel.sysctl(LIMIT) == "8192"
+
+
+def test_a_limit_that_is_higher_is_never_lowered(kernel: Host) -> None:
+    kernel.sysctl(LIMIT, "65536")
+    assert kernel.run("sysctls") == ""
+    assert kernel.sysctl(LIMIT) == "65536"
+    assert f"{LIMIT} = 65536\n" in (kernel.root / AT_BOOT).read_text(), "nor at the next boot"
+    kernel.run("undo")
+    assert kernel.sysctl(LIMIT) == "65536"
+
+
+def test_what_somebody_set_meanwhile_stays(kernel: Host) -> None:
+    kernel.run("sysctls")
+    kernel.sysctl(LIMIT, "20000")
+    assert kernel.run("undo") == f"note: {LIMIT} stays 20000: somebody else has set it since\n"
+    assert kernel.sysctl(LIMIT) == "20000"
+
+
+@pytest.mark.lab
+def test_the_first_pid_namespace_is_known_by_its_number() -> None:
+    """The kernel itself says so: whoever is in another one is not in the first."""
+    own = str(Path("/proc/self/ns/pid").readlink())
+    other = subprocess.check_output(["unshare", "--pid", "--fork", "readlink", "/proc/self/ns/pid"], text=True).strip()
+    assert other not in (own, FIRST_PID_NAMESPACE)
+    first = "kthreadd" in Path("/proc/2/comm").read_text()  # only there the kernel's threads are seen
+    assert (own == FIRST_PID_NAMESPACE) is first
 
 
 def test_modules_that_the_kernel_does_not_have_are_told(host: Host) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 
+from sealer_plugin_nspawn.limits import ensure_room_for_base
 from sealer_plugin_nspawn.locks import exclusive
 from sealer_plugin_nspawn.programs import run
 from sealer_plugin_nspawn.record import write_file
@@ -61,6 +62,7 @@ def ensure_base(cache: Path, release: str, say: Callable[[str], None]) -> Path:
     with exclusive(cache / "lock"):
         _sweep(cache)
         if not base.is_dir():
+            ensure_room_for_base(cache)
             say(f"Making the base tree of Debian {release} hosts; this happens once on a machine")
             partial = base.with_name(f"{base.name}.partial")
             scratch = base.with_name(f"{base.name}.scratch.partial")

@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 from sealer.errors import HostUnreachableError, SealerError
-from sealer_plugin_nspawn import network
+from sealer_plugin_nspawn import limits, network
 from sealer_plugin_nspawn.cgroups import HostGroups
 from sealer_plugin_nspawn.record import Lab, Machine
 
@@ -107,12 +107,14 @@ def answers(address: str) -> bool:
 
 
 def _failure(lab: Lab, machine: Machine, why: str) -> HostUnreachableError:
+    short = [shortage for shortage in limits.shortages(1) if not shortage.boots]
+    again = "run the same command again to boot it again"
     return HostUnreachableError(
         f"{machine.name} did not come up",
         where=lab.address(machine),
-        why=why,
+        why="; ".join([why, *map(str, short)]),
         output=tuple(_last_lines(lab.files(machine) / "console.log")),
-        remedy="run the same command again to boot it again",
+        remedy=f"run {limits.command(short)}, then the same command again" if short else again,
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sealer.errors import InputError
 from sealer.hosts import MASTER, NODE, Host, Ssh
-from sealer_plugin_nspawn import base, boot, known_hosts, network, tree
+from sealer_plugin_nspawn import base, boot, known_hosts, limits, network, tree
 from sealer_plugin_nspawn.cgroups import HostGroups
 from sealer_plugin_nspawn.locks import exclusive
 from sealer_plugin_nspawn.options import Options
@@ -275,6 +275,9 @@ class Machines:
             return lab
 
     def _start(self, lab: Lab, machines: Sequence[Machine], lock: int) -> None:
+        silent = [machine for machine in machines if not boot.running(lab, machine)]
+        limits.ensure_room(len(silent), self.options.state)
+        limits.ensure(len(silent), self._say)
         tree.ensure_key(lab)
         for machine in machines:
             tree.ensure_tree(lab, machine, self.options.password, self.options.nat)

@@ -153,13 +153,46 @@ has() { command -v "$1" >/dev/null 2>&1; }
 
 in_container() { has systemd-detect-virt && systemd-detect-virt --quiet --container; }
 
+# Containers on this host use its kernel, and the kernel of a container is that of the machine around it. The first pid
+# namespace of every Linux has this number.
+FIRST_PID_NAMESPACE='pid:[4026531836]'
+SETTINGS_AT_BOOT=$ROOT/etc/sysctl.d/99-sealer.conf
+shared=
+
+kernel_shared() { # whether others run on this kernel; then what is set for all of it stays: they may need it by now
+    [ -n "$shared" ] || {
+        shared=yes
+        in_container || [ "$(readlink "$ROOT"/proc/[0-9]*/ns/pid 2>/dev/null | sort -u)" != "$FIRST_PID_NAMESPACE" ] ||
+            shared=no
+    }
+    [ $shared = yes ]
+}
+
+sysctl_shared() { # sysctl_shared NAME: every network namespace has its own of the network; only the first has this file
+    case $1 in net.*) [ -e "$ROOT/proc/sys/net/core/netdev_budget" ] || return 1 ;; esac
+    kernel_shared
+}
+
+sysctl_file() { echo "$ROOT/proc/sys/$(echo "$1" | tr . /)"; }
+
 # Values of /proc/sys differ from what is written in blanks only.
 sysctl_is() { # sysctl_is NAME: its value; fails where there is none
-    tr -s '\t ' '  ' <"/proc/sys/$(echo "$1" | tr . /)" 2>/dev/null
+    tr -s '\t ' '  ' 2>/dev/null <"$(sysctl_file "$1")"
 }
 
 # In a container only those of the network are its own.
 own_sysctl() { case $1 in net.*) ;; *) ! in_container ;; esac; }
+
+sysctl_wanted() { # sysctl_wanted NAME VALUE: limits are raised only, whatever set them so high
+    value=$2
+    case $1 in
+    *max* | fs.nr_open)
+        now=$(sysctl_is "$1") || now=
+        case $now$2 in *[!0-9]*) ;; *) [ "${now:-0}" -le "$2" ] || value=$now ;; esac
+        ;;
+    esac
+    echo "$value"
+}
 
 keep_sysctl() { # keep_sysctl NAME: Kubernetes will set it
     own_sysctl "$1" || return 0
@@ -167,20 +200,33 @@ keep_sysctl() { # keep_sysctl NAME: Kubernetes will set it
 }
 
 set_sysctl() { # set_sysctl NAME VALUE
-    own_sysctl "$1" || return 0
     if ! value=$(sysctl_is "$1"); then
-        note "this kernel has no $1"
-        return
+        ! own_sysctl "$1" || note "this kernel has no $1"
+        return 0
     fi
-    [ "$value" != "$2" ] || return 0
+    wanted=$(sysctl_wanted "$1" "$2")
+    [ "$value" != "$wanted" ] || return 0
+    if ! own_sysctl "$1"; then
+        note "$1 is $value, and is set by the machine around this container; run there: sysctl -w $1=$wanted"
+        return 0
+    fi
     keep_sysctl "$1"
-    echo "$2" >"/proc/sys/$(echo "$1" | tr . /)" || fail "$1 cannot be set to $2: it is $value"
+    echo "$wanted" >"$(sysctl_file "$1")" || fail "$1 cannot be set to $wanted: it is $value"
 }
 
 undo_sysctl() { # undo_sysctl NAME VALUE
     name=${1%% *} before=${1#* }
-    [ "$(sysctl_is "$name")" = "$before" ] || echo "$before" >"/proc/sys/$(echo "$name" | tr . /)" ||
-        note "$name keeps the value $(sysctl_is "$name")"
+    now=$(sysctl_is "$name") || return 0
+    set=$(sed -n "s/^-\{0,1\}$name = //p" "$SETTINGS_AT_BOOT" 2>/dev/null) || set=
+    if [ "$now" = "$before" ]; then
+        return 0
+    elif [ "${set:-$now}" != "$now" ]; then
+        note "$name stays $now: somebody else has set it since"
+    elif sysctl_shared "$name"; then
+        note "$name stays $now, and was $before: others share this kernel"
+    else
+        echo "$before" >"$(sysctl_file "$name")" || note "$name stays $now, and was $before"
+    fi
 }
 
 undo_file() {

@@ -61,15 +61,22 @@ module_works() {
     esac
 }
 
-undo_module() { modprobe --remove --quiet "$1" 2>/dev/null || true; }
+undo_module() { kernel_shared || modprobe --remove --quiet "$1" 2>/dev/null || true; }
 
 sysctls() {
     for name in $SET_BY_KUBERNETES; do
         keep_sysctl "$name"
     done
-    put "$ROOTFS/etc/sysctl.conf" /etc/sysctl.d/99-sealer.conf
+    settings_at_boot | put_text "$SETTINGS_AT_BOOT"
     lines_of "$ROOTFS/etc/sysctl.conf" | while IFS='= ' read -r name value; do
         set_sysctl "${name#-}" "$value"
+    done
+}
+
+# systemd applies them in containers, too.
+settings_at_boot() {
+    lines_of "$ROOTFS/etc/sysctl.conf" | while IFS='= ' read -r name value; do
+        ! own_sysctl "${name#-}" || echo "$name = $(sysctl_wanted "${name#-}" "$value")"
     done
 }
 
