@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import shlex
 from dataclasses import replace
 from functools import partial
 
 import pytest
+import yaml
 from docker_registry import OBSTACLE
 from lab_site import PATIENCE, Site
 from network_online import never_online
@@ -27,6 +30,8 @@ CLEANED = ("/etc/hosts", "/etc/containerd", "/etc/systemd/system")
 def ask(site: Site, number: int, path: str, options: str = "") -> str:
     """What the registry answers a host that asks it by its name."""
     ca = f"/var/lib/sealer/data/{site.name}/registry-ca.crt"
+    if "-u " not in options:
+        options += f" -u '{login_of(site, number)}'"
     return site.on(number, f"curl -sS --max-time 20 --cacert {ca} {ACCEPT} {options} https://sea.hub:5000/v2/{path}")
 
 
@@ -119,8 +124,7 @@ def test_one_on_each_master_with_a_password(site: Site) -> None:
     site.write(image="closed:1", hosts=[*masters, site.hosts[2]], registry=registry)
     said = site.apply()
     assert "Pull-it-1" not in said
-    refused = ask(site, 2, "docker.io/library/web/manifests/3", "-o /dev/null -w '%{http_code}'")
-    assert refused == "401"
+    assert status_of(site, 2, ACCEPT, "docker.io/library/web/manifests/3") == "401"
     hosts_toml = site.on(2, "cat /etc/containerd/certs.d/docker.io/hosts.toml")
     assert f"https://{masters[1].address}:5000/v2/docker.io" in hosts_toml
     for number in (0, 1):
@@ -232,4 +236,110 @@ def test_a_check_tells_of_a_registry_that_is_down_and_of_a_host_that_forgot_it(s
     assert said.count("FAILED") == 1
     site.on(1, f"mv /root/hosts.toml {toml}")
     assert "is well" in site.sealer("check", "--name", site.name)
+    site.delete()
+
+
+def status_of(site: Site, number: int, options: str, path: str = "", login: str = "") -> str:
+    """The status that a host gets for a request to the registry."""
+    ca = f"/var/lib/sealer/data/{site.name}/registry-ca.crt"
+    signed = f"-u {login}" if login else ""
+    url = f"https://sea.hub:5000/v2/{path}"
+    return site.on(
+        number, f"curl -sS -o /dev/null -w '%{{http_code}}' --max-time 20 --cacert {ca} {signed} {options} {url}"
+    )
+
+
+def login_of(site: Site, number: int) -> str:
+    """Name and password with which a host's containerd pulls."""
+    toml = site.on(number, "cat /etc/containerd/certs.d/docker.io/hosts.toml")
+    return base64.b64decode(toml.partition("Basic ")[2].partition('"')[0]).decode()
+
+
+def test_it_takes_pulls_alone_and_those_of_its_hosts_alone(site: Site) -> None:
+    build(site, "guarded:1", ["docker.io/library/web:8"])
+    site.write(image="guarded:1", hosts=site.hosts[:2])
+    said = site.apply()
+    login = login_of(site, 1)
+    assert login.startswith("sealer:")
+    assert login.partition(":")[2] not in said
+    manifest = "docker.io/library/web/manifests/8"
+    digest = json.loads(ask(site, 1, manifest, f"-u {login}"))["config"]["digest"]
+
+    assert status_of(site, 1, ACCEPT, manifest) == "401"
+    assert status_of(site, 1, ACCEPT, manifest, login) == "200"
+    for way in ("", login):
+        for method, path in (
+            ("POST", "docker.io/library/web/blobs/uploads/"),
+            ("PUT", manifest),
+            ("PATCH", "docker.io/library/web/blobs/uploads/0"),
+            ("DELETE", f"docker.io/library/web/manifests/{digest}"),
+            ("DELETE", f"docker.io/library/web/blobs/{digest}"),
+        ):
+            status = status_of(site, 1, f"-X {method} --data-binary '{{}}'", path, way)
+            refused = ("401", "405", "404") if method == "PATCH" else ("401", "405")  # there is no upload to go on with
+            assert status in refused, f"{method} {path} as {way!r}"
+    assert serves(site, 1, "docker.io/library/web:8")
+
+    # Nothing that fills it is left, and what serves is no root and can write nowhere.
+    assert "filling" not in site.on(
+        0, "systemctl list-units --all --plain; ls /var/lib/sealer/data/*/registry; ss -Hltn"
+    )
+    service = f"sealer-registry-{site.name}.service"
+    process = site.on(0, f"systemctl show -p MainPID --value {service}")
+    assert site.on(0, f"stat -c %u /proc/{process}") != "0"
+    assert int(site.on(0, f"sed -n 's/^CapEff:[[:blank:]]*//p' /proc/{process}/status"), 16) == 0
+    assert "NoNewPrivs:\t1" in site.on(0, f"cat /proc/{process}/status")
+    site.on(0, f"systemctl restart {service}")
+    assert serves(site, 1, "docker.io/library/web:8")
+    site.delete()
+    assert "sealer-registry" not in site.on(
+        0, "systemctl list-units --all; ls /run /etc/systemd/system; cat /etc/passwd"
+    )
+
+
+def test_another_password_takes_effect_everywhere(site: Site) -> None:
+    build(site, "renewed:1", ["docker.io/library/web:9"])
+
+    def apply(password: str, user: str = "puller") -> str:
+        registry = {"localRegistry": {"username": user, "password": password}}
+        site.write(image="renewed:1", hosts=site.hosts[:2], registry=registry)
+        return site.apply()
+
+    apply("Before-1")
+    assert login_of(site, 1) == "puller:Before-1"
+    said = apply("After-2")
+    assert "After-2" not in said
+    assert [login_of(site, number) for number in (0, 1)] == ["puller:After-2"] * 2
+    assert serves(site, 1, "docker.io/library/web:9")
+    assert status_of(site, 1, "", "", "puller:Before-1") == "401"
+    assert "nothing" in apply("After-2").lower()
+    apply("After-2", "other")
+    assert serves(site, 1, "docker.io/library/web:9")
+    assert login_of(site, 0) == "other:After-2"
+    assert "is well" in site.sealer("check", "--name", site.name)
+    site.delete()
+
+
+def test_a_check_tells_of_a_registry_that_takes_pushes_and_apply_ends_that(site: Site) -> None:
+    build(site, "open:1", ["docker.io/library/web:10"])
+    site.write(image="open:1", hosts=site.hosts[:2])
+    site.apply()
+    directory = f"/var/lib/sealer/data/{site.name}/registry"
+    service = f"sealer-registry-{site.name}.service"
+    # What versions before wrote: root serves, takes pushes and deletes, and asks for no login.
+    config = yaml.safe_load(site.on(0, f"cat {directory}/config.yml"))
+    del config["auth"], config["storage"]["maintenance"]
+    config["storage"]["delete"]["enabled"] = True
+    site.on(0, f"echo {shlex.quote(yaml.safe_dump(config))} > {directory}/config.yml; systemctl restart {service}")
+    said = site.sealer("check", "--name", site.name, status=1)
+    assert "accepts" in said
+    assert "pulls without a login" in said
+    assert f"systemctl restart {service}" in said
+    notes = site.home / "clusters" / site.name / "credentials/registry/served"
+    for note in notes.iterdir():
+        note.unlink()
+    assert "Run `sealer apply`" in site.sealer("check", "--name", site.name, status=1)
+    site.apply()
+    assert "is well" in site.sealer("check", "--name", site.name)
+    assert serves(site, 1, "docker.io/library/web:10")
     site.delete()

@@ -17,6 +17,9 @@ CONTENT = trusting.files("c", ("docker.io",), [Server("sea.hub:5000", ca=PATHS.c
 SCRIPTS = {
     "start": serving.start_script("c", PATHS, 5000),
     "stop": serving.stop_script("c"),
+    "hand": serving.hand_script(),
+    "fill": serving.fill_script("c", PATHS, 3600),
+    "filled": serving.filled_script("c", PATHS),
     "trust": trusting.trust_script("c", PATHS.data, CONTENT, "198.18.0.11", "sea.hub"),
     "trust-elsewhere": trusting.trust_script("c", PATHS.data, CONTENT, "", "sea.hub"),
     "check": trusting.check_script("c", PATHS.data, CONTENT, "198.18.0.11", "sea.hub", cas=[PATHS.ca]),

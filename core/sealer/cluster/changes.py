@@ -13,6 +13,7 @@ from sealer.hosts import MASTER, NODE, Host
 
 # Fields of Cluster that are compared host by host, or that are only ways to reach what is the same.
 _NOT_COMPARED = {"hosts", "groups", "ssh", "name", "image", "labels", "annotations", "authorize_key", "positions"}
+_LOGIN = frozenset({"username", "password"})  # of the private registry: its driver says whether they differ
 _SPELLED = {
     "pod_cidr": "spec.network.podCIDR",
     "service_cidr": "spec.network.svcCIDR",
@@ -129,7 +130,7 @@ def _plain(value: object) -> object:
         external = getattr(value, "external", None)
         return (
             getattr(value, "driver", ""),
-            tuple(getattr(local, field.name) for field in fields(local) if field.name != "password"),
+            tuple(getattr(local, field.name) for field in fields(local) if field.name not in _LOGIN),
             external and tuple(getattr(external, field.name) for field in fields(external) if field.name != "password"),
             dict(getattr(value, "options", {})),
         )

@@ -343,7 +343,20 @@ class Lifecycle:
             desired = self._pending(home, desired)
         cluster = _cluster(desired)
         found = changes(recorded, desired, self._wanted(cluster, recorded))
+        found = replace(found, fields=(*found.fields, *self._changed_in_registry(home, recorded, desired, found.kept)))
         return self._scale(home, recorded, desired, found)
+
+    def _changed_in_registry(
+        self, home: ClusterHome, recorded: Recorded, desired: Clusterfile, kept: tuple[Host, ...]
+    ) -> Sequence[str]:
+        """What only the driver of the private registry can tell: a password, say, is in no record."""
+        image = self._image_if_whole(recorded)
+        intention = Intention("scale", desired, image, wanted=kept, kept=kept)
+        registry = self._drivers(home, intention, recorded).registry
+        if registry is None:
+            return ()
+        operation = Operation("compare", "scale", home.name, desired, recorded, image=image, kept=kept)
+        return sorted(registry.changed(operation))
 
     def _scale(self, home: ClusterHome, recorded: Recorded, desired: Clusterfile, found: Changes) -> Outcome:
         if found.plugins:

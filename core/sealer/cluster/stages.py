@@ -101,6 +101,8 @@ class Composer:
         elif self.operation.removed:
             self._removal(builder)
         if self.operation.kept and self.operation.kind == "scale":
+            if not (self.operation.added or self.operation.removed):
+                self._registry(builder)  # its login may be another one
             self._update(builder)
         return builder.build()
 

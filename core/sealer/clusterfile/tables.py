@@ -123,11 +123,16 @@ INFRA_HOST = Record(
         "dataDisk": Field(ListOf(Size(1024), or_one=True), "the same as dataDisks"),
     }
 )
+# It stands in an Authorization header (RFC 7617: no colon, no control characters) and in a line of htpasswd.
+REGISTRY_USER = Text(
+    "a user name: up to 255 characters, none of them a blank, a colon or a control character",
+    r"[^\s:\x00-\x1f\x7f-\x9f]{0,255}",
+)
 LOCAL_REGISTRY = Record(
     {
         "domain": Field(Text("a DNS name", DNS_NAME), "name of the registry on the hosts; default sea.hub"),
         "port": Field(PORT, "default 5000"),
-        "username": Field(Text(), "who may pull; without it everybody may"),
+        "username": Field(REGISTRY_USER, "who may pull; without it sealer makes a login for the cluster's hosts"),
         "password": Field(SecretText(), "password of username"),
         "ha": Field(Flag(), "one registry on each master"),
         "insecure": Field(Flag(), "HTTP instead of HTTPS"),
@@ -155,7 +160,7 @@ EXTERNAL_REGISTRY = Record(
             Text("a DNS name or an address", r"[A-Za-z0-9](?:[-A-Za-z0-9.:\[\]]*[A-Za-z0-9\]])?"), "name", True
         ),
         "port": Field(PORT, "default 443"),
-        "username": Field(Text(), "who pulls"),
+        "username": Field(REGISTRY_USER, "who pulls"),
         "password": Field(SecretText(), "password of username"),
     }
 )

@@ -129,6 +129,21 @@ class Registry(Driver):
         :raises RefusedError: it runs on one of them alone, and what it holds would be lost.
         """
 
+    def changed(self, operation: Operation) -> frozenset[str]:
+        """The fields of `spec.registry` that no record shows: passwords, say, which are kept elsewhere.
+
+        Asked when a Clusterfile is applied to a cluster that runs. A field that none of the steps of `deploy` and
+        `trust` covers is refused, as is every other one that differs.
+
+        :param operation: as it would be: `operation.kept` are all hosts that stay.
+        :returns: names as `spec.registry.localRegistry.password`; by default a user that is not the recorded one.
+        """
+        recorded = operation.recorded.clusterfile.cluster if operation.recorded else None
+        before = (recorded or operation.spec).registry.local.username
+        return frozenset(
+            {"spec.registry.localRegistry.username"} if before != operation.spec.registry.local.username else ()
+        )
+
     def check(self, operation: Operation) -> Sequence[Step]:
         """QUERY steps on `operation.kept`, each of which raises where something is not well; see `sealer check`."""
         return ()

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from sealer.errors import HostError, ImageNotFoundError, InputError, PluginError, RefusedError, RegistryError
+from sealer.errors import (
+    HostError,
+    ImageNotFoundError,
+    InputError,
+    InterruptedRunError,
+    PluginError,
+    RefusedError,
+    RegistryError,
+)
 from sealer.events import Json
 from sealer.extension import (
     ADDED,
@@ -37,11 +45,17 @@ from sealer_plugin_registry import names, serving, trusting
 from sealer_plugin_registry.certificates import Authority, keep
 from sealer_plugin_registry.external import External
 from sealer_plugin_registry.filling import Filling, contents, link_script, telling
+from sealer_plugin_registry.probing import what_anybody_may, what_it_takes
+from sealer_plugin_registry.protection import FIELDS, LOCAL, Logins, Protection
 from sealer_plugin_registry.seats import seats
 from sealer_plugin_registry.trusting import Login, Server, bracketed
 
 PUBLISH_TIMEOUT = 4 * 3600.0  # seconds: images of gigabytes over a slow line
 AT_ONCE = Limits(attempts=1, connect_timeout=5, silence=10)  # of one that runs, and is only asked how it is
+FILLING_PORTS = range(20000, 32768)  # below those that Linux gives to connections
+GENERATED = "pull-password"  # of the login that is made where the Clusterfile names none
+GENERATED_USER = "sealer"
+PASSWORD_BYTES = 32
 _LOCAL_NAMES = ("localhost",)
 _LOCAL_ADDRESSES = ("127.0.0.1", "::1")
 
@@ -68,10 +82,12 @@ class PrivateRegistry(Registry):
 
         :raises RefusedError: it would stay empty there.
         """
-        new = seats(operation).new
-        if not new:
+        found, protection = seats(operation), self._protection(operation)
+        new = found.new
+        stale = tuple(host for host in found.stay if not protection.serves(host.address))
+        if not (new or stale):
             return []
-        if operation.image is None:
+        if new and operation.image is None:
             raise _cannot_be_filled("the cluster", operation.recorded.image if operation.recorded else "")
         local = operation.spec.registry.local
         inputs: dict[str, Json] = {
@@ -83,18 +99,27 @@ class PrivateRegistry(Registry):
             "addresses": [*local.cert_ips],
             "hosts": [host.address for host in new],
         }
+        fresh = not found.before
 
         def prepare(context: StepContext) -> None:
-            self._prepare(operation, new)
+            self._prepare(operation, new, fresh=fresh)
 
         def serve(context: StepContext) -> None:
             self._serve(context)
 
-        where = Addresses(frozenset(host.address for host in new))
-        return [
-            Step("certificates", "Make the registry's certificates", OPERATOR, prepare, inputs),
-            Step("serve", "Start the private registry", where, serve, inputs, retry=Retry()),
-        ]
+        def on(hosts: Sequence[Host]) -> Addresses:
+            return Addresses(frozenset(host.address for host in hosts))
+
+        steps = [Step("certificates", "Make the registry's certificates", OPERATOR, prepare, inputs)]
+        if stale:
+            title = "Restart the private registry with its new settings"
+            common: dict[str, Json] = {key: inputs[key] for key in ("domain", "port", "insecure", "user")}
+            steps.append(
+                Step("secure", title, on(stale), serve, common, retry=Retry(), unreachable="skip", covers=FIELDS)
+            )
+        if new:
+            steps.append(Step("serve", "Start the private registry", on(new), serve, inputs, retry=Retry()))
+        return steps
 
     def publish(self, operation: Operation) -> Sequence[Step]:
         """The images of an application, or of all that the cluster has where the registry is new."""
@@ -141,7 +166,9 @@ class PrivateRegistry(Registry):
         everyone = operation.kind in ("create", "application") or seats(operation).moved
         if operation.kind == "application" and not set(domains) - set(self._domains(operation, before=True)):
             return []
-        if not everyone and not operation.added:
+        protection = self._protection(operation)
+        told = {host.address for host in operation.kept if not protection.told(host.address)}
+        if not everyone and not operation.added and not told:
             return []
         registry, external = operation.spec.registry, self._external(operation)
         inputs: dict[str, Json] = {
@@ -154,8 +181,32 @@ class PrivateRegistry(Registry):
         def trust(context: StepContext) -> None:
             self._trust(context, domains)
 
-        on = ALL if everyone else ADDED
-        return [Step("trust", "Let containerd ask the private registry first", on, trust, inputs, retry=Retry())]
+        title = "Let containerd ask the private registry first"
+        if everyone:
+            return [Step("trust", title, ALL, trust, inputs, retry=Retry(), covers=FIELDS)]
+        steps = [Step("trust", title, ADDED, trust, inputs, retry=Retry())] if operation.added else []
+        if told:
+            title = "Let containerd sign in to the private registry as it is set now"
+            steps.append(
+                Step(
+                    "sign-in",
+                    title,
+                    Addresses(frozenset(told)),
+                    trust,
+                    {key: inputs[key] for key in ("domains", "registry", "external")},
+                    retry=Retry(),
+                    unreachable="skip",
+                    covers=FIELDS,
+                )
+            )
+        return steps
+
+    def changed(self, operation: Operation) -> frozenset[str]:
+        """The logins that differ from what the cluster's hosts have, and a registry that still takes pushes."""
+        stay = [host.address for host in seats(operation).stay]
+        found = self._protection(operation).differing(stay, [host.address for host in operation.kept])
+        # Without its image nothing of a cluster can be set up; a check tells of a registry that takes pushes.
+        return found if operation.image is not None else found - {LOCAL}
 
     def remove(self, operation: Operation) -> Sequence[Step]:
         """From hosts that leave; their files go with the cluster's directory."""
@@ -186,18 +237,23 @@ class PrivateRegistry(Registry):
 
     # -- what the steps do ---------------------------------------------------------------------------------------
 
-    def _prepare(self, operation: Operation, hosts: Sequence[Host]) -> None:
+    def _prepare(self, operation: Operation, hosts: Sequence[Host], *, fresh: bool) -> None:
         local = operation.spec.registry.local
+        self._note_before(operation)
+        generated = self._directory / GENERATED
+        # Hosts of a cluster that was made without a login would be cut off by one that they are not told.
+        if fresh and not local.username and not generated.exists():
+            keep(generated, secrets.token_urlsafe(PASSWORD_BYTES).encode())
         login = self._login(operation, remember=True)
         if local.username and not login.password:
             raise InputError(
                 "the private registry has a user and no password",
                 where="spec.registry.localRegistry",
-                remedy="give `password`, or take `username` out: then everybody on the hosts' network may pull",
+                remedy="give `password`, or take `username` out: then sealer makes a login for the cluster's hosts",
             )
         if not (self._directory / "secret").exists():
             keep(self._directory / "secret", secrets.token_hex(32).encode())
-        if local.username:
+        if login.username:
             keep(self._directory / "htpasswd", serving.htpasswd(login))
         if local.insecure:
             return
@@ -213,15 +269,16 @@ class PrivateRegistry(Registry):
 
     def _serve(self, context: StepContext) -> None:
         operation, paths = context.operation, _paths(context.operation)
-        local = operation.spec.registry.local
+        local, login = operation.spec.registry.local, self._login(operation)
         secret = (self._directory / "secret").read_text()
         content = {
-            "unit": serving.unit(operation.cluster, paths),
+            "unit": serving.unit(operation.cluster, paths, local.port),
+            "hand.sh": serving.hand_script().encode(),
             "config.yml": serving.configuration(
-                paths, local.port, secret, tls=not local.insecure, login=bool(local.username)
+                operation.cluster, local.port, secret, tls=not local.insecure, login=bool(login.username)
             ),
         }
-        if local.username:
+        if login.username:
             content["htpasswd"] = (self._directory / "htpasswd").read_bytes()
         if not local.insecure:
             content["tls.crt"] = (self._directory / f"{context.host.address}.crt").read_bytes()
@@ -230,6 +287,7 @@ class PrivateRegistry(Registry):
             context.write(f"{paths.directory}/{name}", text)
         context.sh(serving.start_script(operation.cluster, paths, local.port))
         self._await(context)
+        self._protection(operation).note_served(context.host.address)
 
     def _await(self, context: StepContext) -> None:
         """Until it answers: only then may hosts be told of it."""
@@ -238,8 +296,13 @@ class PrivateRegistry(Registry):
 
     def _answers(self, context: StepContext) -> None:
         try:
-            with self._reached(context, AT_ONCE) as (registries, client), registries.pool(), client.call("GET", "/v2/"):
-                return
+            with self._reached(context, AT_ONCE) as (registries, client), registries.pool():
+                with client.call("GET", "/v2/"):
+                    pass
+                taken = what_it_takes(client)
+            if self._login(context.operation).username:
+                with self._reached(context, AT_ONCE, Login()) as (registries, client), registries.pool():
+                    taken += what_anybody_may(client)
         except RegistryError as error:
             raise HostError(
                 "The private registry does not answer as it should",
@@ -247,6 +310,20 @@ class PrivateRegistry(Registry):
                 why=error.why or error.what,  # the address is that of the way to the host
                 remedy=f"See `systemctl status {serving.unit_name(context.operation.cluster)}` on it.",
             ) from error
+        if taken:
+            operation = context.operation
+            service, files = serving.unit_name(operation.cluster), _paths(operation).directory
+            remedy = "Run `sealer apply` with the cluster's Clusterfile."
+            if self._protection(operation).serves(context.host.address):
+                remedy = (
+                    f"Undo the changes to {files}/config.yml and {service}, then run `systemctl restart {service}`."
+                )
+            raise HostError(
+                f"The private registry accepts {' and '.join(taken)}, which it must refuse",
+                where=context.host.id,
+                why="whoever reaches it could replace the images that the hosts run",
+                remedy=remedy,
+            )
 
     def _trusted(self, context: StepContext, domains: Sequence[str]) -> None:
         operation, paths = context.operation, _paths(context.operation)
@@ -264,7 +341,7 @@ class PrivateRegistry(Registry):
 
     def _publish(self, context: StepContext, images: Sequence[ContainerImage]) -> None:
         paths = _paths(context.operation)
-        with self._reached(context) as (registries, client):
+        with self._opened(context) as (registries, client):
             left = self._filling(context, registries, client).fill(contents(self._store, images))
         for pinned in left:
             context.query(link_script(paths.storage, pinned))
@@ -293,6 +370,7 @@ class PrivateRegistry(Registry):
     def _trust(self, context: StepContext, domains: Sequence[str]) -> None:
         operation, paths = context.operation, _paths(context.operation)
         local = operation.spec.registry.local
+        self._note_before(operation)
         content, first = self._told(context, domains)
         if first and not local.insecure:
             context.write(paths.ca, Authority(self._directory).certificate.read_bytes(), 0o644)
@@ -300,6 +378,7 @@ class PrivateRegistry(Registry):
         if external and (authority := external.authority()):
             context.write(paths.external_ca, authority, 0o644)
         context.sh(trusting.trust_script(operation.cluster, paths.data, content, first, local.domain))
+        self._protection(operation).note_told(context.host.address)
 
     def _told(self, context: StepContext, domains: Sequence[str]) -> tuple[Mapping[str, str], str]:
         """The files that a host has for it, and the address of the registry that it asks first; empty: none of ours."""
@@ -362,8 +441,24 @@ class PrivateRegistry(Registry):
         return [*servers, *([external.server(paths.external_ca)] if external else [])]
 
     def _login(self, operation: Operation, *, remember: bool = False) -> Login:
-        local = operation.spec.registry.local
+        local, generated = operation.spec.registry.local, self._directory / GENERATED
+        if not local.username and generated.exists():
+            return Login(GENERATED_USER, Secret(generated.read_text()).reveal(), generated=True)
         return self._remembered("password", local.username, local.password, remember=remember)
+
+    def _protection(self, operation: Operation) -> Protection:
+        external = self._external(operation)
+        wanted = Logins(self._login(operation), external.login if external else Login())
+        if operation.recorded is None or operation.recorded.clusterfile.cluster is None:
+            return Protection(self._directory, wanted, wanted)
+        # What is recorded has no passwords, so that these are the ones that were kept.
+        recorded = replace(operation, desired=operation.recorded.clusterfile)
+        external = self._external(recorded)
+        before = Logins(self._login(recorded), external.login if external else Login())
+        return Protection(self._directory, wanted, before)
+
+    def _note_before(self, operation: Operation) -> None:
+        self._protection(operation).note_before(host.address for host in operation.kept)
 
     def _external(self, operation: Operation, *, remember: bool = False) -> External | None:
         """The external registry, if there is one.
@@ -394,20 +489,54 @@ class PrivateRegistry(Registry):
         return Login(username, Secret(path.read_text()).reveal() if path.exists() else "")
 
     @contextmanager
-    def _reached(self, context: StepContext, limits: Limits = Limits()) -> Iterator[tuple[Registries, Client]]:  # noqa: B008  # frozen
-        """The registry on a step's host, through the connection to that host."""
+    def _reached(
+        self,
+        context: StepContext,
+        limits: Limits = Limits(),  # noqa: B008  # frozen
+        login: Login | None = None,
+    ) -> Iterator[tuple[Registries, Client]]:
+        """The registry on a step's host, through the connection to that host.
+
+        :param login: default: the one that hosts sign in with.
+        """
         local = context.operation.spec.registry.local
-        host, port = context.forward(local.port)
-        address = f"{bracketed(host)}:{port}"
         ca = None if local.insecure else Authority(self._directory).certificate
         settings = RegistrySettings(plain_http=local.insecure, ca=ca)
-        configuration = Configuration(registries={address: settings})
-        registries = Registries(configuration, AuthFiles(()), limits=limits, certificates=())
+        login = self._login(context.operation) if login is None else login
+        with _client(context, local.port, settings, login, limits) as found:
+            yield found
+
+    @contextmanager
+    def _opened(self, context: StepContext) -> Iterator[tuple[Registries, Client]]:
+        """What takes images on a step's host: on the loopback, for this fill alone, with a password of its own."""
+        cluster, paths = context.operation.cluster, _paths(context.operation)
+        login = Login("sealer", secrets.token_urlsafe(PASSWORD_BYTES), generated=True)
+        port = secrets.choice(FILLING_PORTS)
+        secret = (self._directory / "secret").read_text()
+        context.write(f"{paths.filling}/config.yml", serving.fill_configuration(paths, port, secret))
+        context.write(f"{paths.filling}/htpasswd", serving.htpasswd(login))
         try:
-            yield registries, registries.client(address, _credential(self._login(context.operation)))
-        except RegistryError:
-            context.query("true")  # was it the way there that broke? Then that is raised, and tried again
-            raise
+            context.query(serving.fill_script(cluster, paths, PUBLISH_TIMEOUT))
+            with _client(context, port, RegistrySettings(plain_http=True), login, Limits()) as (registries, client):
+                yield registries, client
+        finally:
+            with suppress(HostError, InterruptedRunError):  # it ends by itself, and with the next fill
+                context.query(serving.filled_script(cluster, paths))
+
+
+@contextmanager
+def _client(
+    context: StepContext, port: int, settings: RegistrySettings, login: Login, limits: Limits
+) -> Iterator[tuple[Registries, Client]]:
+    host, forwarded = context.forward(port)
+    address = f"{bracketed(host)}:{forwarded}"
+    configuration = Configuration(registries={address: settings})
+    registries = Registries(configuration, AuthFiles(()), limits=limits, certificates=())
+    try:
+        yield registries, registries.client(address, _credential(login))
+    except RegistryError:
+        context.query("true")  # was it the way there that broke? Then that is raised, and tried again
+        raise
 
 
 def _cannot_be_filled(owner: str, image: str) -> RefusedError:

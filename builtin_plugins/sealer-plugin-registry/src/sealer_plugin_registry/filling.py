@@ -235,4 +235,4 @@ def link_script(storage: str, pinned: Pinned) -> str:
         f">{shlex.quote(link)}.new && mv -f {shlex.quote(link)}.new {shlex.quote(link)} || exit 1"
         for link in links
     ]
-    return "\n".join(lines)
+    return "\n".join(["umask 022", *lines])  # the service that hands them out is not root

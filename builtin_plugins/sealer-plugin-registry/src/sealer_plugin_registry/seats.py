@@ -26,6 +26,12 @@ class Seats:
         return tuple(host for host in self.after if host.address not in known)
 
     @property
+    def stay(self) -> tuple[Host, ...]:
+        """Where it runs already, and goes on."""
+        known = {host.address for host in self.before}
+        return tuple(host for host in self.after if host.address in known)
+
+    @property
     def moved(self) -> bool:
         """Whether hosts that were set up have to be told of another address."""
         return bool(self.before) and [host.address for host in self.before] != [host.address for host in self.after]

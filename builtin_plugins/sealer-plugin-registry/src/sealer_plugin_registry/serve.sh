@@ -31,13 +31,25 @@ holder() {
 command -v systemctl >/dev/null 2>&1 || { echo "the host has no systemd, which keeps the registry running"; exit 1; }
 mkdir -p "$storage" || exit 1
 wanted="/etc/systemd/system/$unit"
-sum=$(cat "$directory/unit" "$directory/config.yml" "$directory"/tls.* "$directory/htpasswd" 2>/dev/null | sha256sum)
+# Older ones can give it neither a user of its own nor a sandbox.
+if [ "$(systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p')" -lt 240 ]; then
+    sed -e '/^# sandbox/,/^# end of sandbox/d' -e 's/^\(ExecStartPre=\)+\(.*\)/\1\2 plain/' "$directory/unit" >"$directory/unit.plain" &&
+        mv -f "$directory/unit.plain" "$directory/unit" || exit 1
+fi
+sum=$(cat "$directory/unit" "$directory/hand.sh" "$directory/config.yml" "$directory"/tls.* "$directory/htpasswd" 2>/dev/null | sha256sum)
 started=$(cat "$directory/started" 2>/dev/null)
 if [ "$sum" = "$started" ] && cmp -s "$directory/unit" "$wanted" && systemctl is-active --quiet "$unit"; then
     exit 0
 fi
+# Its user has to read what versions before it, and links made by hand, wrote for root alone.
+chmod -R go+rX "$storage" || exit 1
 cp "$directory/unit" "$wanted.new" && chmod 644 "$wanted.new" && mv -f "$wanted.new" "$wanted" || exit 1
-systemctl daemon-reload && systemctl enable --quiet "$unit" && systemctl restart "$unit" || exit 1
+systemctl daemon-reload && systemctl enable --quiet "$unit" || exit 1
+if ! systemctl restart "$unit"; then
+    journalctl -u "$unit" -n 5 --no-pager -o cat 2>/dev/null
+    systemctl disable --now --quiet "$unit"
+    exit 1
+fi
 # It ends at once where the port is taken or a file is wrong; systemd would start it again for ever.
 tries=0
 while [ "$tries" -lt 10 ]; do

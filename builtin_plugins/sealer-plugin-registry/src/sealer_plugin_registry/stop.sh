@@ -1,5 +1,6 @@
-# Ends the registry and takes its unit away; sourced with unit set.
+# Ends the registry and takes its unit away; sourced with unit and filling set.
 set -u
+systemctl stop "$filling" 2>/dev/null
 if [ -e "/etc/systemd/system/$unit" ]; then
     systemctl disable --now --quiet "$unit"
     rm -f "/etc/systemd/system/$unit" && systemctl daemon-reload

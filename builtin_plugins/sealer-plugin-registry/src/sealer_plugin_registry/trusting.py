@@ -22,10 +22,14 @@ _PUBLIC = {"docker.io": "registry-1.docker.io"}  # where a domain's own registry
 
 @dataclass(frozen=True)
 class Login:
-    """How the registry is signed in to; empty: nobody has to."""
+    """How the registry is signed in to; empty: nobody has to.
+
+    :param generated: the password was made here, of random bytes.
+    """
 
     username: str = ""
     password: str = ""
+    generated: bool = False
 
     @property
     def header(self) -> str:
