@@ -16,6 +16,7 @@ SealerError                     1  the work failed
 │   ├── HostUnreachableError    1  no connection could be made
 │   ├── ConnectionLostError     1  there was one, and it ended
 │   ├── AuthenticationError     1  the host refused the credentials
+│   │   └── CommandRefusedError 1  it accepted them, and then did not run the command
 │   ├── HostKeyError            1  the host is not the one it was
 │   ├── CommandError            1  a command ended with a status other than 0
 │   └── StepTimeoutError        1  a step took longer than it may
@@ -158,6 +159,10 @@ class ConnectionLostError(HostError):
 
 class AuthenticationError(HostError):
     """The host refused the credentials."""
+
+
+class CommandRefusedError(AuthenticationError):
+    """The host accepted the login, but did not run the command: nothing shows that it started."""
 
 
 class HostKeyError(HostError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import signal
 import subprocess
 import threading
@@ -121,6 +123,46 @@ def test_a_user_who_is_not_root(site: Site, sudoers: str) -> None:
     finally:
         for number in range(3):
             site.on(number, "userdel -r ops 2>/dev/null; rm -f /etc/sudoers.d/ops")
+
+
+@pytest.fixture
+def start_up_file(site: Site) -> Iterator[Callable[[str], None]]:
+    """Put a line into root's .bashrc on host 1, for every command but the test's own; its old content at the end."""
+    site.on(1, "cp -p /root/.bashrc /root/bashrc.before")
+
+    def put(line: str) -> None:
+        script = f"case $BASH_EXECUTION_STRING in ': by hand;'*) ;; *) {line} ;; esac"
+        site.on(1, f": by hand; echo {shlex.quote(script)} > /root/.bashrc")
+
+    yield put
+    site.on(1, ": by hand; mv /root/bashrc.before /root/.bashrc")
+
+
+def test_a_start_up_file_that_exits(site: Site, start_up_file: Callable[[str], None]) -> None:
+    """Status 0 of a login shell is no proof that the command ran: the cluster is not forgotten."""
+    site.write()
+    site.apply()
+    start_up_file("echo closed; exit 0")
+    there = site.hosts[1].address
+    output = site.sealer("exec", "--name", site.name, "--hosts", there, "--", "touch", "/root/touched", status=1)
+    assert f"{there}: Run the command\n  the host did not run the command" in output
+    assert "| closed" in output
+    assert site.on(1, ": by hand; ls /root/touched 2>/dev/null || true") == ""
+    assert "the host did not run the command" in site.delete(status=1)
+    assert "running" in site.sealer("status", "--name", site.name)
+
+
+def test_a_start_up_file_that_prints(site: Site, start_up_file: Callable[[str], None]) -> None:
+    """What it prints is nobody's answer: a run, a command and a delete go as ever."""
+    start_up_file("echo Welcome 42; echo Hello >&2")
+    site.write()
+    site.apply()
+    assert [mark.split()[0] for mark in site.on(1, ": by hand; cat /root/marks").splitlines()] == NODE_MARKS
+    output = site.sealer("exec", "--name", site.name, "--output", "json", "--", "sh", "-c", "echo hi; echo ho >&2")
+    answers = json.loads(output.splitlines()[-1])["hosts"]
+    assert [(answer["stdout"], answer["stderr"]) for answer in answers] == [(["hi"], ["ho"])] * 3
+    site.delete()
+    assert site.on(1, ": by hand; ls /var/lib/sealer 2>/dev/null || true") == ""
 
 
 # -- hosts that go away ----------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from sealer.errors import ConnectionLostError, HostError
 from sealer.extension import Connection, Exit, Transport
+from sealer.extension.start_marker import EVAL, StartMarker
 from sealer.extension.transport import OutputObserver
 from sealer.hosts import Host
 from sealer_plugin_local.conversation import Conversation
@@ -59,11 +60,18 @@ class LocalConnection(Connection):
     ) -> Exit:
         """Run a command; see :meth:`sealer.extension.Connection.execute`."""
         self._check_open()
-        arguments = (*self._prefix, "/bin/sh", "-c", command)
+        marker = StartMarker(stdout, stderr)
+        arguments: tuple[str, ...] = ("/bin/sh", "-c", command)
+        if self._prefix:  # sudo prints and fails in its own name, too
+            arguments = (*self._prefix, "/bin/sh", "-c", marker.script(EVAL, reads=False), "sh", command)
+            stdout, stderr = marker.observers
         with Conversation(
             self._address, arguments, stdout=stdout, stderr=stderr, timeout=timeout, cancelled=cancelled
         ) as conversation:
-            return Exit(conversation.hold(stdin or (), self._check_open))
+            status = conversation.hold(stdin or (), self._check_open)
+        if self._prefix and not marker.seen:
+            raise marker.refused(self._address, f"{self._prefix[0]} ended with status {status} before it")
+        return Exit(status)
 
     def forward(self, port: int) -> tuple[str, int]:
         """The port itself: it is on this machine."""

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from sealer.errors import ConnectionLostError, HostError
 from sealer.extension import Connection, Exit
+from sealer.extension.start_marker import StartMarker
 from sealer.extension.transport import OutputObserver
 from sealer_plugin_ssh.channel import STDOUT, Channel
 from sealer_plugin_ssh.forwarding import Forwarding
@@ -20,6 +21,7 @@ from sealer_plugin_ssh.privileges import Privileges
 from sealer_plugin_ssh.watch import TICK, Watch
 
 REFUSED_FOR = 15.0  # seconds for which a refused channel is asked for again
+START_TIMEOUT = 60.0  # seconds that a host's start-up files and sudo may take before a command starts
 Blocks = Iterable[bytes | memoryview]
 
 
@@ -51,30 +53,19 @@ class SshConnection(Connection):
         timeout: float | None = None,
         cancelled: threading.Event | None = None,
     ) -> Exit:
-        """Run a command as root; see :meth:`sealer.extension.Connection.execute`."""
-        line, blocks = self.privileges.wrap(command, stdin)
-        return self.execute_as_login(
-            line, stdin=blocks, stdout=stdout, stderr=stderr, timeout=timeout, cancelled=cancelled
-        )
+        """Run a command as root; see :meth:`sealer.extension.Connection.execute`.
 
-    def execute_as_login(
-        self,
-        line: str,
-        *,
-        stdin: Blocks | None = None,
-        stdout: OutputObserver | None = None,
-        stderr: OutputObserver | None = None,
-        timeout: float | None = None,
-        cancelled: threading.Event | None = None,
-    ) -> Exit:
-        """Hand a line to the shell of the user who logged in."""
+        :raises CommandRefusedError: the host did something else instead.
+        """
         watch = Watch(self.address, timeout, cancelled)
+        marker = StartMarker(stdout, stderr)
+        line, blocks = self.privileges.wrap(command, marker, stdin)
         with self._mapped_errors(), self._places.place(watch.check):
             channel = self._open("session", b"", watch)
             try:
                 channel.execute(line)
-                self._converse(channel, stdin or (), (stdout or _discard, stderr or _discard), watch)
-                return self._outcome(channel)
+                self._converse(channel, blocks or (), marker, watch)
+                return self._outcome(channel, marker)
             finally:
                 channel.close()
 
@@ -142,10 +133,9 @@ class SshConnection(Connection):
 
     # ---- talking -----------------------------------------------------------------------------------------------
 
-    def _converse(
-        self, channel: Channel, stdin: Blocks, observers: tuple[OutputObserver, OutputObserver], watch: Watch
-    ) -> None:
+    def _converse(self, channel: Channel, stdin: Blocks, marker: StartMarker, watch: Watch) -> None:
         """Send the input and hand out the output, whichever can go on, until the command ends."""
+        observers, start_by = marker.observers, time.monotonic() + START_TIMEOUT
         pieces = _pieces(stdin)
         rest = next(pieces, None)
         sending = True
@@ -156,6 +146,8 @@ class SshConnection(Connection):
                 observers[0 if block[0] == STDOUT else 1](block[1])
             if channel.finished:
                 return
+            if not marker.seen and time.monotonic() > start_by:
+                raise marker.refused(self.address, f"it has not started after {START_TIMEOUT:g} seconds")
             if sending and rest is None and channel.flush():
                 channel.send_eof()
                 sending = False
@@ -180,15 +172,13 @@ class SshConnection(Connection):
         watch.check()
         self._check_alive()
 
-    def _outcome(self, channel: Channel) -> Exit:
-        if channel.status is not None:
+    def _outcome(self, channel: Channel, marker: StartMarker) -> Exit:
+        if channel.status is not None and marker.seen:
             return Exit(channel.status)
+        if channel.status is not None:
+            raise marker.refused(self.address, f"the login ended with status {channel.status} before it")
         if channel.request_failed:
-            raise HostError(
-                "the host would not run a command",
-                where=self.address,
-                remedy="its sshd_config or authorized_keys may force a command, or the login shell may be missing",
-            )
+            raise marker.refused(self.address, "its SSH server refused to")
         raise self._lost()
 
     # ---- the end -----------------------------------------------------------------------------------------------
@@ -215,10 +205,6 @@ class SshConnection(Connection):
             why=self._transport.end,
             remedy="see that the host is up and the network is whole, then run the same command again",
         )
-
-
-def _discard(block: bytes) -> None:
-    """For output that nobody wants."""
 
 
 def _pieces(blocks: Blocks) -> Iterator[memoryview]:

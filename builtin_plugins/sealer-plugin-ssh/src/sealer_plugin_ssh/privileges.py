@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import shlex
-from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sealer.extension.start_marker import CHECK_INPUT, EVAL, FIRST_LINE, Blocks, StartMarker, guarded
 from sealer.redaction import Secret
-
-Blocks = Iterable[bytes | memoryview]
 
 # A login shell may be fish or csh. Single quotes mean the same to all of them, except around these characters.
 _TROUBLE = re.compile(r"[\\\n!]")
-_DECODE = """'eval "set --; $(printf %b "$1")"'"""
-
-
-def shell_line(command: str) -> str:
-    """The words that make any login shell run `command` by `/bin/sh -c`, to be put after `exec` or `sudo`."""
-    if not _TROUBLE.search(command):
-        return f"/bin/sh -c {shlex.quote(command)}"
-    encoded = re.sub(r"[\\\n!']", lambda match: f"\\0{ord(match[0]):03o}", command)
-    return f"/bin/sh -c {_DECODE} sh '{encoded}'"
+_DECODE = 'eval "set --;$(printf %b "$1")"'
+# Where sudo asks, its password is a line of the input, which nobody before it may take, nor run as a command.
+_SUDO = f'{CHECK_INPUT}exec sudo -k -S -p "" -- /bin/sh -c "$@"'
 
 
 @dataclass(frozen=True)
@@ -36,14 +27,25 @@ class Privileges:
     sudo: bool = False
     password: Secret | None = None
 
-    def wrap(self, command: str, stdin: Blocks | None) -> tuple[str, Blocks | None]:
+    def wrap(self, command: str, marker: StartMarker, stdin: Blocks | None) -> tuple[str, Blocks | None]:
         """The line for the login shell, and the input that goes with it.
 
-        The password is the first line of the input: sudo reads it byte by byte and leaves the rest to the command.
+        sudo reads the password byte by byte, and leaves the rest of the input to the command.
         """
-        if not self.sudo:
-            return f"exec {shell_line(command)}", stdin
-        if self.password is None:
-            return f"exec sudo -n -- {shell_line(command)}", stdin
-        first = self.password.reveal().encode() + b"\n"
-        return f"exec sudo -k -S -p '' -- {shell_line(command)}", itertools.chain((first,), stdin or ())
+        if self.sudo and self.password is not None:
+            password = FIRST_LINE + self.password.reveal().encode() + b"\n"
+            words = _words(command, marker, reads=True)
+            return f"exec /bin/sh -c {shlex.quote(_SUDO)} sh {words}", guarded(stdin or (), password)
+        line = f"/bin/sh -c {_words(command, marker, reads=stdin is not None)}"
+        return ("exec sudo -n -- " if self.sudo else "exec ") + line, stdin if stdin is None else guarded(stdin)
+
+
+def _words(command: str, marker: StartMarker, *, reads: bool) -> str:
+    """What stands behind `/bin/sh -c` for `command`, such that every login shell takes it for the same words.
+
+    :param reads: whether the input comes through :func:`~sealer.extension.start_marker.guarded`.
+    """
+    if not _TROUBLE.search(command):
+        return f"{shlex.quote(marker.script(EVAL, reads=reads))} sh {shlex.quote(command)}"
+    encoded = re.sub(r"[\\\n!']", lambda match: f"\\0{ord(match[0]):03o}", command)
+    return f"{shlex.quote(marker.script(_DECODE, reads=reads))} sh '{encoded}'"

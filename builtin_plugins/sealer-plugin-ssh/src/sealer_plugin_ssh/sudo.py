@@ -3,52 +3,50 @@
 from __future__ import annotations
 
 from sealer.errors import HostError
+from sealer.extension.tail import Tail
 from sealer.hosts import Host
 from sealer.redaction import redactor
 from sealer_plugin_ssh.connection import SshConnection
-from sealer_plugin_ssh.privileges import Privileges, shell_line
+from sealer_plugin_ssh.privileges import Privileges
 
 PROBE_TIMEOUT = 30.0
-_ALREADY_ROOT, _NO_SUDO = 100, 101
+_ALREADY_ROOT, _NO_SUDO, _BY_SUDO = 100, 101, 102
 
-# -k: an earlier password, still remembered by sudo, must not make it look as if none were needed.
+# A status of its own shows that sudo ran this, and as root. -k: an earlier password, still remembered by sudo, must not
+# make it look as if none were needed.
+_AS_ROOT = f"""-- /bin/sh -c 'test "$(id -u)" = 0 && exit {_BY_SUDO}'"""
 _PROBE = (
     f'test "$(id -u)" != 0 || exit {_ALREADY_ROOT}; command -v sudo >/dev/null 2>&1 || exit {_NO_SUDO}; '
-    "LC_ALL=C exec sudo -k -n -- /bin/sh -c :"
+    f"LC_ALL=C exec sudo -k -n {_AS_ROOT}"
 )
-_WITH_PASSWORD = "LC_ALL=C exec sudo -k -S -p '' -- /bin/sh -c :"  # noqa: S105  # a command, not a password
+_WITH_PASSWORD = f"LC_ALL=C exec sudo -k -S -p '' {_AS_ROOT}"  # a command, not a password
 
 
 def find_privileges(connection: SshConnection, host: Host) -> Privileges:
     """How commands become root's for the user who logged in.
 
+    :param connection: without privileges yet.
     :raises HostError: in no way; says what to change.
     """
     status, said = _try(connection, _PROBE)
     if status == _ALREADY_ROOT:
         return Privileges()
-    if status == 0:
+    if status == _BY_SUDO:
         return Privileges(sudo=True)
     if status == _NO_SUDO:
         raise _refused(host, "sudo is not installed", "log in as root, or install sudo and allow the user to use it")
     if host.ssh.password:  # whatever it said: sudo-rs, Ubuntu's since 25.10, speaks of authentication instead
         first = host.ssh.password.reveal().encode() + b"\n"
         status, said = _try(connection, _WITH_PASSWORD, first)
-        if status == 0:
+        if status == _BY_SUDO:
             return Privileges(sudo=True, password=host.ssh.password)
     raise _explained(host, said)
 
 
-def _try(connection: SshConnection, command: str, stdin: bytes = b"") -> tuple[int, str]:
-    said = bytearray()
-    end = connection.execute_as_login(
-        f"exec {shell_line(command)}",
-        stdin=(stdin,),
-        stdout=said.extend,
-        stderr=said.extend,
-        timeout=PROBE_TIMEOUT,
-    )
-    return end.status, redactor(said.decode(errors="replace"))
+def _try(connection: SshConnection, command: str, *stdin: bytes) -> tuple[int, str]:
+    said = Tail()
+    end = connection.execute(command, stdin=stdin or None, stdout=said.feed, stderr=said.feed, timeout=PROBE_TIMEOUT)
+    return end.status, redactor(said.text)
 
 
 def _explained(host: Host, said: str) -> HostError:
