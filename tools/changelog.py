@@ -6,18 +6,17 @@ import re
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 from install_all import ROOT
 
-FRAGMENTS = ROOT / "changelog.d"
 
-
-def mistakes() -> list[str]:
-    """What is wrong with the fragments."""
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["towncrier"]
+def mistakes(root: Path = ROOT) -> list[str]:
+    """What is wrong with the fragments of a tree."""
+    settings = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["towncrier"]
     types = [entry["directory"] for entry in settings["type"]]
     found = []
-    for path in sorted(FRAGMENTS.iterdir()):
+    for path in sorted((root / "changelog.d").iterdir()):
         if path.name.startswith((".", "README")):
             continue
         if not re.fullmatch(rf"\+?[\w-]+\.({'|'.join(types)})\.md", path.name):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sealer import __version__
 from sealer.cli.app import App
 from sealer.cli.entry import run
 
@@ -26,7 +27,7 @@ def test_list_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["NAME", "VERSION", "PACKAGE", "PROVIDES"]
     [shell] = [line for line in lines if line.startswith("shell ")]
-    assert shell.split() == ["shell", "0.1.0", "sealer-plugin-shell", "type", "SHELL"]
+    assert shell.split() == ["shell", __version__, "sealer-plugin-shell", "type", "SHELL"]
 
 
 def test_list_for_a_program(capsys: pytest.CaptureFixture[str]) -> None:
