@@ -2,7 +2,8 @@
 
 It gets a :class:`Request` as JSON on its standard input and makes namespaces for mounts, processes, IPC, host name and,
 where asked, network. In them `/` is an overlay over the machine's file systems whose upper part is thrown away, and
-`/rootfs` one over the rootfs whose upper part becomes the layer. Then it starts the command and waits for it.
+`/rootfs` one over the rootfs whose upper part becomes the layer. What is the operator's own is left out of it
+(:attr:`Request.private`). Then it starts the command, without the privileges that would lead out, and waits.
 
 A program that nobody vouches for is shown far less: :attr:`Request.shown`.
 
@@ -33,7 +34,8 @@ from typing import TypedDict
 SECRETS = "/run/secrets"
 
 _PR_SET_PDEATHSIG = 1
-_PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
+_PR_CAPBSET_READ, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 23, 24, 38
+_CAPABILITY_VERSION = 0x20080522
 _NEWNS, _NEWUTS, _NEWIPC, _NEWPID, _NEWNET = 0x00020000, 0x04000000, 0x08000000, 0x20000000, 0x40000000
 _NEWUSER = 0x10000000
 _RDONLY, _NOSUID, _NODEV, _NOEXEC, _REMOUNT, _BIND, _REC, _PRIVATE = 1, 2, 4, 8, 32, 4096, 16384, 1 << 18
@@ -53,7 +55,22 @@ _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _LINKS = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2", "ptmx": "pts/ptmx"}
 _PUBLIC = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _NARROW_MEMORY = _LARGEST_OUTPUT = 64 * 1024 * 1024
-_OF_THE_KERNEL = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus")
+_OF_THE_KERNEL = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs")
+_UNREADABLE = ("/proc/kcore", "/proc/keys", "/proc/kmsg", "/proc/sched_debug", "/proc/timer_list")  # of the machine
+# What package managers and the scripts of packages use (capabilities(7)): no mounts, no devices, no kernel settings.
+_CAPABILITIES = {
+    "CAP_CHOWN": 0,
+    "CAP_DAC_OVERRIDE": 1,
+    "CAP_FOWNER": 3,
+    "CAP_FSETID": 4,
+    "CAP_KILL": 5,
+    "CAP_SETGID": 6,
+    "CAP_SETUID": 7,
+    "CAP_SETPCAP": 8,
+    "CAP_NET_BIND_SERVICE": 10,
+    "CAP_SYS_CHROOT": 18,
+    "CAP_SETFCAP": 31,
+}
 # They hold no files: a directory in their place stays empty.
 _NO_FILES = frozenset(
     [
@@ -71,6 +88,8 @@ class Request(TypedDict):
     :param copied: work on the directory `copy` instead of an overlay over `rootfs`, with all overlays in memory.
     :param top: where the command finds the rootfs.
     :param secrets: contents (Latin-1: a character a byte) by the absolute path where the command finds them.
+    :param private: directories of the operator; an empty one is in their place.
+    :param rewritten: files, with what they contain there; None: they are not there.
     :param network: False for a network of its own, with nothing in it.
     :param shown: None for all that is said above. Else directories by the place where the command finds them: these can
         be read, and the machine's public programs; there is nothing else, no network, and no privilege. `copied` and
@@ -83,6 +102,8 @@ class Request(TypedDict):
     command: str
     environment: dict[str, str]
     secrets: dict[str, str]
+    private: list[str]
+    rewritten: dict[str, str | None]
     network: bool
     shown: dict[str, str] | None
 
@@ -155,8 +176,11 @@ def _become(request: Request, shell: int) -> None:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.umask(0o022)
         os.chdir(request["top"])
-        if request["shown"] is not None:
+        if request["shown"] is None:
+            _drop_privileges(frozenset(_CAPABILITIES.values()))
+        else:
             _drop_privileges()
+            resource.setrlimit(resource.RLIMIT_FSIZE, (_LARGEST_OUTPUT, _LARGEST_OUTPUT))
         os.execve(shell, ["/bin/sh", "-c", request["command"]], request["environment"])  # noqa: S606
     finally:
         os._exit(127)
@@ -170,10 +194,13 @@ def _make_world(request: Request) -> None:
     world = f"{directory}/world"
     # Before anything is mounted: these are the machine's.
     others = list(_file_systems())
+    others = [path for path in others if not f"{path}/".startswith(tuple(f"{own}/" for own in request["private"]))]
     if request["copied"]:
         _mount("tmpfs", f"{directory}/machine", "tmpfs", _NOSUID, "mode=700")
     for number, path in enumerate(["/", *others]):
         _copy_of_machine(path, f"{directory}/machine/{number}", world)
+    _hide(request["private"], f"{directory}/machine", world)
+    _rewrite(request["rewritten"], world)
     top = world + request["top"]
     os.makedirs(top, exist_ok=True)
     if request["copied"]:
@@ -188,6 +215,9 @@ def _make_world(request: Request) -> None:
     for path in _OF_THE_KERNEL:
         if os.path.exists(path):
             _bind_read_only(path, path)
+    for path in _UNREADABLE:
+        if os.path.exists(path):
+            _mount("/dev/null", path, "", _BIND)
 
 
 def _make_narrow_world(world: str, shown: dict[str, str]) -> None:
@@ -217,15 +247,27 @@ def _enter(world: str) -> None:
     os.chdir("/")
 
 
-def _drop_privileges() -> None:
-    """For good: no capability comes back with an `exec`, and no setuid program gives any."""
+def _drop_privileges(kept: frozenset[int] = frozenset()) -> None:
+    """For good: no other capability comes back with an `exec`, and no setuid program gives any."""
     _call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     number = 0
-    while _libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0) == 0:  # until there is none of that number
+    while _libc.prctl(_PR_CAPBSET_READ, number, 0, 0, 0) >= 0:  # until there is none of that number
+        if number not in kept:
+            _call("prctl", _PR_CAPBSET_DROP, number, 0, 0, 0)
         number += 1
-    _call("capset", struct.pack("=Ii", 0x20080522, 0), bytes(24))
-    limit = _LARGEST_OUTPUT
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    held = sum(1 << number for number in kept) & _effective()
+    words = [held & 0xFFFFFFFF, held >> 32]  # effective, permitted, inheritable, a word of each at a time
+    _call(
+        "capset", struct.pack("=Ii", _CAPABILITY_VERSION, 0), struct.pack("=6I", *[words[0]] * 2, 0, *[words[1]] * 2, 0)
+    )
+
+
+def _effective() -> int:
+    """The capabilities of this process, a bit each: of a container's root some are missing."""
+    found = ctypes.create_string_buffer(24)
+    _call("capget", struct.pack("=Ii", _CAPABILITY_VERSION, 0), found)
+    low, _, _, high, _, _ = struct.unpack("=6I", found.raw)
+    return int(low | high << 32)
 
 
 def _file_systems() -> Iterator[str]:
@@ -261,6 +303,37 @@ def _copy_of_machine(path: str, scratch: str, world: str) -> None:
         if path == "/":
             raise
         _bind_read_only(path, target)  # a file system that no overlay takes can be read, not written
+
+
+def _hide(private: list[str], scratch: str, world: str) -> None:
+    """Put an empty directory in the place of each."""
+    for number, path in enumerate(private):
+        place = world + path
+        if os.path.isdir(place) and not os.path.islink(place):
+            status, empty = os.stat(place), f"{scratch}/empty-{number}"
+            os.mkdir(empty)
+            os.chmod(empty, status.st_mode & 0o7777)
+            os.chown(empty, status.st_uid, status.st_gid)
+            _mount(empty, place, "", _BIND)
+    if os.path.isdir(f"{world}/run"):
+        os.mkdir(f"{world}/run/lock")
+        os.chmod(f"{world}/run/lock", 0o1777)  # noqa: S103  # as everywhere: packages' scripts lock there
+
+
+def _rewrite(files: dict[str, str | None], world: str) -> None:
+    for path, content in files.items():
+        place = world + path
+        try:
+            if content is None:
+                os.unlink(place)
+                continue
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            with open(place, "w", encoding="utf-8") as file:
+                file.write(content)
+        except FileNotFoundError:
+            continue
+        except OSError:  # a file system that cannot be written
+            _mount("/dev/null", place, "", _BIND)
 
 
 def _make_devices(world: str) -> None:

@@ -106,7 +106,7 @@ class RootfsBuild:
         self._layers = RootfsLayers(
             staging, cache, context=self._context, digests=self._digests, work=work, warn=events.warn
         )
-        self._runner = Runner(work, events.warn, request.overlay)
+        self._runner = Runner(work, events.warn, request.overlay, private=(store.root, store.root.parent))
 
     def run(self) -> Descriptor:
         """Execute everything; the manifest is returned, staged."""

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +28,7 @@ from sealer.errors import BuildError
 from sealer.image.changes import layer_entries, overlay_changes, tree_changes
 from sealer.image.contained import Report
 from sealer.image.layer import Entry
+from sealer.image.private_files import private_directories, rewritten_files
 from sealer.image.storage import full_disk_remedy, remove_tree, storage_errors
 from sealer.redaction import Secret, redactor
 
@@ -46,6 +47,9 @@ class _Way(enum.Enum):
     OVERLAY = enum.auto()  # contained, over an overlay of the rootfs
     COPY = enum.auto()  # contained, on a copy of the rootfs
     UNCONTAINED = enum.auto()  # on a copy of the rootfs and the machine as it is
+
+
+_WAYS = tuple(_Way)
 
 
 @dataclass(frozen=True)
@@ -71,16 +75,20 @@ class Runner:
     :param directory: of the build; it holds `rootfs`.
     :param warn: gets what a user must know about the way the commands are run, once.
     :param overlay: False to work on a copy in any case; None to find out.
+    :param private: directories that the commands must not see, beside those that are nobody else's business anyway.
     """
 
-    def __init__(self, directory: Path, warn: Callable[[str], None], overlay: bool | None = None) -> None:
+    def __init__(
+        self, directory: Path, warn: Callable[[str], None], overlay: bool | None = None, private: Iterable[Path] = ()
+    ) -> None:
         self._directory = directory
         self._warn = warn
         # How a command may be run, the best first; what this machine cannot do is not tried again.
-        self._ways = [_Way.UNCONTAINED] if overlay is False else list(_Way)
+        self._ways = [_Way.UNCONTAINED] if overlay is False else list(_WAYS)
         self._why_not = ""
         self._warned = overlay is False
         self._rootfs = directory / "rootfs"
+        self._private = private_directories([*private, Path.home()])
 
     def run(self, command: Command, line: Callable[[str], None]) -> list[Entry]:
         """Run a command; what it changed is returned, in the order of a layer.
@@ -140,6 +148,8 @@ class Runner:
                 path: secret.reveal().encode("utf-8", "surrogateescape").decode("latin-1")
                 for path, secret in command.secrets.items()
             },
+            "private": self._private,
+            "rewritten": rewritten_files(),
             "network": command.network,
             "shown": None,
         }

@@ -121,6 +121,8 @@ def run(public: Path, rootfs: Rootfs, script: str, user: tuple[str, ...]) -> tup
         "command": script,
         "environment": {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin"},
         "secrets": {},
+        "private": [],
+        "rewritten": {},
         "network": True,  # does not count
         "shown": {"/rootfs": str(rootfs.directory)},
     }

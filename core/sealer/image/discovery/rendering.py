@@ -133,6 +133,8 @@ class Helm:
             "command": f"exec {shlex.join([f'/rootfs/{HELM}', *self._arguments('', given, chosen)])}",
             "environment": _environment(Path("/tmp"), "/rootfs/bin:/usr/bin:/bin"),  # noqa: S108
             "secrets": {},
+            "private": [],
+            "rewritten": {},
             "network": False,
             "shown": {
                 "/rootfs": str(self.rootfs.absolute()),
