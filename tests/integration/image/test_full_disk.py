@@ -66,9 +66,9 @@ def fails_for_want_of_space(store: Store, action: Callable[[], object]) -> None:
     assert not list((store.root / "tmp").iterdir())
 
 
-@pytest.mark.parametrize("text", ["COPY b .", "RUN cat {}/b > b", "ADD b .\nRUN true"])
+@pytest.mark.parametrize("text", ["COPY b .", "RUN head -c {} /dev/urandom > b", "ADD b .\nRUN true"])
 def test_build(store: Store, disk: Path, tmp_path: Path, text: str) -> None:
-    directory = context(tmp_path / "context", "FROM scratch\n" + text.format(tmp_path / "context"))
+    directory = context(tmp_path / "context", "FROM scratch\n" + text.format(len(NOISE)))
 
     def action() -> object:
         return build(store, BuildRequest(directory, names=("large:1",)), EventStream())

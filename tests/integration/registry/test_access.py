@@ -186,7 +186,7 @@ class TestToken:
     ) -> None:
         challenge = {"WWW-Authenticate": 'Bearer realm="http://198.51.100.7/token",service="x"'}
         proxy.faults = [Fault("GET", "/v2/", times=-1, status=401, headers=challenge)]
-        with pytest.raises(RegistryError, match="would be asked without encryption"):
+        with pytest.raises(RegistryError, match="leads to a server without encryption"):
             pull(store, registries(auths=auths(proxy.address)), events, f"{proxy.address}/ns/app:v1")
 
     def test_a_wrong_password(

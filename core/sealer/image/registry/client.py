@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Collection, Mapping
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from sealer.errors import ImageNotFoundError, RegistryError
 from sealer.image.registry import challenges
@@ -16,7 +16,7 @@ from sealer.image.registry.limits import TRY_AGAIN, AgainError, Patience, retry_
 from sealer.image.registry.messages import LARGEST_MESSAGE, Answer, FileBody, Request
 from sealer.image.registry.names import host_and_port, is_loopback
 from sealer.image.registry.signing_in import Scopes, SignIn
-from sealer.image.registry.wire import Wire, origin_of
+from sealer.image.registry.wire import Wire, joined, origin_of
 from sealer.redaction import redactor
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -76,7 +76,8 @@ class Client:
         self._server = server
         self._plain_allowed = endpoint.schemes == ("http",)  # asked for, not just possible on a loopback
         self._loopback = is_loopback(host_and_port(endpoint.host)[0])
-        self.sign_in = SignIn(endpoint.registry, server.wire, patience, lookup, self._plain_allowed)
+        self._elsewhere: set[str] = set()  # names of other servers that lead away from this machine
+        self.sign_in = SignIn(endpoint.registry, server.wire, patience, lookup, self._checked)
 
     def call(
         self,
@@ -100,7 +101,7 @@ class Client:
         """
 
         def attempt() -> Answer:
-            url = self._checked(urljoin(self.base, address))
+            url = self._checked(joined(self.base, address))
             return self._attempt(Request(method, url, headers or {}, body), scopes, expected)
 
         return attempt() if once else self.patience.persist(attempt, str(self.endpoint))
@@ -127,7 +128,7 @@ class Client:
                     ways = challenges.parse(answer.headers("WWW-Authenticate"))
                     self.sign_in.answer(ways, scopes, sent)
                 elif answer.status in REDIRECTS and request.method in ("GET", "HEAD"):
-                    target = self._checked(urljoin(request.url, answer.header("Location")))
+                    target = self._checked(joined(request.url, answer.header("Location")))
                     request = Request(request.method, target, request.headers)
                 else:
                     raise self._failure(answer)
@@ -138,13 +139,13 @@ class Client:
 
         :raises RegistryError: it leads to where a registry has no business to send anyone.
         """
+        scheme, host, _ = origin_of(url)
         base, parts = urlsplit(self.base), urlsplit(url)
         if parts.netloc == base.netloc:
             # behind a proxy that ends TLS, a registry may give addresses of its own without it
             return urlunsplit(parts._replace(scheme=base.scheme))
-        scheme, host, _ = origin_of(url)
         shown = url.partition("?")[0][:200]
-        if is_loopback(host) and not self._loopback:
+        if not self._loopback and (is_loopback(host) or self._leads_here(host)):
             raise RegistryError(
                 "the registry leads to this machine itself", where=str(self.endpoint), why=f"to {shown}"
             )
@@ -156,6 +157,18 @@ class Client:
                 remedy="--plain-http allows it",
             )
         return url
+
+    def _leads_here(self, host: str) -> bool:
+        """Whether a name that the registry gave has an address of the loopback."""
+        if host not in self._elsewhere:
+            try:
+                found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            except (OSError, UnicodeError):
+                return False  # a proxy may know it; without one nothing is reached
+            if any(is_loopback(str(address[0])) for *_, address in found):
+                return True
+            self._elsewhere.add(host)
+        return False
 
     def _failure(self, answer: Answer) -> Exception:
         said = message_of(answer)

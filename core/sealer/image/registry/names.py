@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from dataclasses import dataclass
 
 from sealer.errors import InputError
@@ -101,10 +102,16 @@ def host_and_port(registry: str) -> tuple[str, int]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether it is this machine, to which no wire leads."""
-    if host == "localhost":
+    """Whether it is this machine, to which no wire leads; in each way that a connection understands (RFC 6761 6.3)."""
+    name = host.lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(name.partition("%")[0])
     except ValueError:
-        return False
+        try:
+            address = ipaddress.IPv4Address(socket.inet_aton(name))  # 127.1, 2130706433
+        except (OSError, UnicodeError):
+            return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback or address.is_unspecified

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode, urljoin
+from urllib.parse import quote, urlencode
 
 from sealer.errors import ImageError, ImageNotFoundError, RegistryError
 from sealer.image.oci import INDEXES, Descriptor
@@ -12,6 +12,7 @@ from sealer.image.reference import DIGEST
 from sealer.image.registry.client import Client
 from sealer.image.registry.documents import ACCEPT, LARGEST_MANIFEST, Document, document_of
 from sealer.image.registry.messages import Answer, FileBody
+from sealer.image.registry.wire import joined
 
 _RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
 _STREAM = {"Content-Type": "application/octet-stream"}
@@ -183,7 +184,7 @@ class Repository:
         if not location:
             raise RegistryError("the registry does not say where an upload goes on", where=str(self))
         match = _RANGE.fullmatch(told.strip())
-        return Session(urljoin(answer.url, location), int(match[1]) + 1 if match and match[1] != "0" else 0)
+        return Session(joined(answer.url, location), int(match[1]) + 1 if match and match[1] != "0" else 0)
 
 
 class _Addresses:

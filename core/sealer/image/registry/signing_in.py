@@ -20,8 +20,7 @@ from sealer.image.registry.challenges import Challenge
 from sealer.image.registry.credentials import Credential
 from sealer.image.registry.limits import TRY_AGAIN, AgainError, Patience, retry_after
 from sealer.image.registry.messages import Request
-from sealer.image.registry.names import is_loopback
-from sealer.image.registry.wire import Wire, origin_of
+from sealer.image.registry.wire import Wire
 from sealer.redaction import Secret
 
 CLIENT = "sealer"
@@ -44,15 +43,18 @@ class SignIn:
 
     :param registry: its name, for messages.
     :param lookup: the user's credential for it; called when the registry asks for one, and once only.
-    :param plain_allowed: whether a token server may be asked over a wire that is not encrypted.
+    :param checked: gives an address that the registry named as it may be used, or raises: a token server gets what a
+        redirect would get.
     """
 
-    def __init__(self, registry: str, wire: Wire, patience: Patience, lookup: Lookup, plain_allowed: bool) -> None:
+    def __init__(
+        self, registry: str, wire: Wire, patience: Patience, lookup: Lookup, checked: Callable[[str], str]
+    ) -> None:
         self._registry = registry
         self._wire = wire
         self._patience = patience
         self._lookup = lookup
-        self._plain_allowed = plain_allowed
+        self._checked = checked
         self._lock = threading.Lock()
         self._credential: Credential | None = None
         self._looked = False
@@ -112,8 +114,11 @@ class SignIn:
 
     def _bearer(self, challenge: Challenge, scopes: Scopes) -> str:
         realm = challenge.parameters.get("realm", "")
-        if urlsplit(realm).scheme not in ("https", "http"):
-            raise self._refused(f"its token server has no usable address: {realm[:200]!r}")
+        try:
+            realm = self._checked(realm)
+        except RegistryError as error:
+            why = " ".join(filter(None, (error.what, error.why or error.where)))
+            raise self._refused(f"its token server cannot be used: {why}") from error
         asked = [scope for scope in challenge.parameters.get("scope", "").split() if not _covered(scope, scopes)]
         wanted = tuple(dict.fromkeys([*scopes, *asked]))
         request = self._token_request(realm, challenge.parameters.get("service", ""), wanted)
@@ -130,9 +135,6 @@ class SignIn:
 
     def _token_request(self, realm: str, service: str, scopes: Scopes) -> Request:
         credential = self.credential
-        scheme, host, _ = origin_of(realm)
-        if scheme != "https" and credential and not (self._plain_allowed or is_loopback(host)):
-            raise self._refused(f"its token server {realm[:200]} would be asked without encryption")
         if credential and credential.identity_token:
             form = {
                 "grant_type": "refresh_token",

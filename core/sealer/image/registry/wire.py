@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import sealer
 from sealer.errors import RegistryError
@@ -201,11 +201,24 @@ def origin_of(url: str) -> Origin:
     try:
         parts = urlsplit(url)
         port = parts.port or _PORTS.get(parts.scheme, 0)
+        host = parts.hostname or ""
     except ValueError:
-        parts, port = urlsplit(""), 0
-    if not port or not parts.hostname:
-        raise RegistryError("not an address of a registry", where=url[:200])
-    return parts.scheme, parts.hostname, port
+        port, host = 0, ""
+    # What no request line can have (RFC 3986); http.client would find it, but much later.
+    if not port or not host or parts.scheme not in _PORTS or any(sign <= " " or sign == "\x7f" for sign in url):
+        raise RegistryError("not an address of a registry", where=repr(url[:200])[1:-1])
+    return parts.scheme, host, port
+
+
+def joined(base: str, address: str) -> str:
+    """An address that stands in an answer, whole (RFC 3986 5.2).
+
+    :raises RegistryError: it is none.
+    """
+    try:
+        return urljoin(base, address)
+    except ValueError:
+        raise RegistryError("not an address of a registry", where=repr(address[:200])[1:-1]) from None
 
 
 def domain_of(origin: Origin) -> str:

@@ -87,10 +87,22 @@ def test_hosts() -> None:
     assert host_and_port("r.io:5000") == ("r.io", 5000)
     assert host_and_port("[::1]:5000") == ("::1", 5000)
     assert host_and_port("[::1]") == ("::1", 0)
-    assert [is_loopback(host) for host in ("localhost", "127.0.0.9", "::1", "10.0.0.1", "localhost.example.com")] == [
-        *[True] * 3,
-        *[False] * 2,
-    ]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("localhost", "LOCALHOST", "localhost.", "a.localhost", "127.0.0.9", "127.1", "2130706433", "0x7f.0.0.1"),
+        *("::1", "::ffff:127.0.0.1", "0.0.0.0", "::", "::1%lo"),
+    ],
+)
+def test_every_way_to_write_this_machine_is_known(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "localhost.example.com", "fe80::1", "registry", "1.2.3.4.5", "é.example"])
+def test_other_machines_are_not_taken_for_this_one(host: str) -> None:
+    assert not is_loopback(host)
 
 
 @given(st.text(max_size=300))
