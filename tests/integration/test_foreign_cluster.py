@@ -127,7 +127,7 @@ def test_a_dry_run_shows_where_what_is_done(site: Site) -> None:
     words = ("--no-publish", "--dry-run", "--output", "json", "-f", str(site.work / "Clusterfile"))
     shown = site.done("run", "web:1", "--kubeconfig", str(site.work / "kubeconfig"), *words)
     steps = [(step["phase"], step["hosts"]) for step in json.loads(shown)["steps"]]
-    phases = [*["Preflight"], *["Distribute"] * 2, "Receive", "Guest"]
+    phases = ["Preflight", "Access", *["Distribute"] * 2, "Receive", "Guest"]
     assert steps == [(phase, ["127.0.0.1"]) for phase in phases]
     external = {"externalRegistry": {"domain": "registry.example.org"}}
     file = site.file("Clusterfile.external", site.cluster("far", registry=external))

@@ -40,7 +40,9 @@ def check_result(site: Site) -> None:
         assert site.on(number, f"cat /var/lib/sealer/data/{site.name}/rootfs/etc/site.conf").startswith(
             f"ip={host.address} masters={site.hosts[0].address} "
         )
-        assert site.on(number, f"ls -a /var/lib/sealer/data/{site.name}").split() == [".", "..", "receipts", "rootfs"]
+        assert site.on(number, f"ls -a /var/lib/sealer/data/{site.name}").split() == [
+            *(".", "..", "identity", "receipts", "rootfs")
+        ]
         assert site.on(number, "ls /var/lib/sealer/layers/sha256 | grep -c partial || true") == "0"
     assert "running" in site.sealer("status", "--name", site.name)
 

@@ -109,6 +109,7 @@ def cluster_record(recorded: Recorded) -> dict[str, Json]:
     """A recorded cluster for a program."""
     return {
         "name": recorded.name,
+        "id": recorded.id,
         "status": recorded.status,
         "foreign": recorded.foreign,
         "image": recorded.image,

@@ -13,6 +13,7 @@ from sealer.cluster.executor import Surroundings
 from sealer.cluster.facts import Facts
 from sealer.cluster.hosts_of import resolve
 from sealer.cluster.journal import Journal
+from sealer.cluster.ownership import Ownership
 from sealer.cluster.stages import Drivers
 from sealer.events import EventStream
 from sealer.extension.operation import Operation
@@ -25,6 +26,7 @@ class Asked:
 
     :param operation: which cluster; all of its hosts are kept.
     :param parallel: how many hosts are asked at once.
+    :param clusters: directory of the home's records.
     """
 
     operation: Operation
@@ -32,6 +34,12 @@ class Asked:
     connections: Connections
     cancellation: Cancellation
     parallel: int
+    clusters: Path
+
+    @property
+    def ownership(self) -> Ownership:
+        """What tells the cluster's own hosts from those of others."""
+        return Ownership.of(self.operation.cluster, self.operation.recorded, self.clusters)
 
     def environment_of(self, host: Host) -> Mapping[str, str]:
         """What is exported on a host."""

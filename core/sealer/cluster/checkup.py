@@ -111,6 +111,7 @@ class Checkup:
         after = time.time()
         facts, entry = parse_facts(said), self._recorded[host.id]
         error = other_machine(host.id, facts, entry.machine_id) or self._other_key(host, entry)
+        error = error or self._asked.ownership.refusal(host.id, facts, joins=False)
         with self._lock:
             error = error or same_machine(host.id, facts, self._seen)
             now = said.rpartition("now=")[2].strip()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
+from sealer.cluster.ownership import cluster_line, clusters_script
 from sealer.errors import AuthenticationError, ConnectionLostError, HostUnreachableError
 from sealer.extension.context import StepContext
 from sealer.extension.operation import HostPaths
 from sealer.extension.steps import Effect, Fact, Retry, Step
 from sealer.extension.targets import Addresses
 
-# {"machine_id", "host_name", "architecture", "rootfs" (bool), "free" (bytes at the data root), "missing" (tools)}
+# {"machine_id", "host_name", "architecture", "rootfs" (bool), "free" (bytes at the data root), "missing" (tools),
+# "clusters" (name and id of each that has files there; the id is empty where an earlier sealer put them there)}
 HOST_FACTS: Fact[dict[str, Any]] = Fact("kernel.host", dict, per_host=True)
 
 ARCHITECTURES = {
@@ -58,7 +60,7 @@ def read_facts(paths: HostPaths, hosts: frozenset[str], spared: frozenset[str], 
 
 def facts_script(paths: HostPaths) -> str:
     """What a host is asked; :func:`parse_facts` reads the answer."""
-    return f"""
+    return f"""{clusters_script(shlex.quote(paths.data_root))}
 echo "machine_id=$(cat /etc/machine-id 2>/dev/null)"
 echo "host_name=$(hostname 2>/dev/null || cat /proc/sys/kernel/hostname)"
 echo "machine=$(uname -m)"
@@ -72,11 +74,14 @@ echo "free=$(df -Pk "$at" | tail -n 1 | tr -s ' ' | cut -d ' ' -f 4)"
 
 def parse_facts(text: str) -> dict[str, Any]:
     """The lines that the host printed, as the fact's value."""
-    facts: dict[str, Any] = {"missing": [], "rootfs": False, "free": 0, "machine_id": "", "host_name": ""}
+    facts: dict[str, Any] = {"missing": [], "clusters": [], "rootfs": False, "free": 0}
+    facts |= {"machine_id": "", "host_name": ""}
     for line in text.splitlines():
         key, _, value = line.partition("=")
         if key == "missing":
             facts["missing"].append(value)
+        elif key == "cluster":
+            facts["clusters"] += [[*found] for found in (cluster_line(value),) if found]
         elif key == "rootfs":
             facts["rootfs"] = True
         elif key == "free":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sealer.cluster.ownership import Ownership
 from sealer.errors import HostError, HostKeyError, OperationFailedError, SealerError, StepFailure
 from sealer.image.model import ClusterImage
 
@@ -12,12 +13,13 @@ from sealer.image.model import ClusterImage
 ROOM = 4
 
 
-def check_hosts(
+def check_hosts(  # noqa: PLR0917  # all that hosts are judged by
     facts: Mapping[str, Mapping[str, Any]],
     machines: Mapping[str, str],
     added: set[str],
     image: ClusterImage | None,
     size: int,
+    ownership: Ownership,
 ) -> None:
     """Judge what the hosts said of themselves.
 
@@ -25,6 +27,7 @@ def check_hosts(
     :param machines: by host id the machine-id recorded earlier, or empty.
     :param added: ids of the hosts that the image goes to.
     :param size: bytes of the image's layers.
+    :param ownership: tells hosts of other clusters.
     :raises OperationFailedError: with every host that is not fit.
     """
     failures = []
@@ -33,6 +36,8 @@ def check_hosts(
         if "unreachable" in said:
             continue
         error = other_machine(host, said, machines.get(host, "")) or same_machine(host, said, seen)
+        if error is None:
+            error = ownership.refusal(host, said, joins=host in added)
         if error is None and host in added:
             error = _unfit(host, said, image, size)
         if error is not None:

@@ -284,7 +284,8 @@ class Lifecycle:
         drivers = self._drivers(self._home(recorded.name), intention, recorded)
         operation = Operation(identifier, "scale", recorded.name, desired, recorded, image=image, kept=everyone)
         connections = Connections(drivers.transport_of)
-        return Asked(operation, drivers, connections, self._cancellation, self.settings.parallel_hosts)
+        settings = self.settings
+        return Asked(operation, drivers, connections, self._cancellation, settings.parallel_hosts, settings.clusters)
 
     @contextmanager
     def connected(self, name: str, host: Host) -> Iterator[Connection]:

@@ -29,6 +29,7 @@ from sealer.cluster.identity import check_hosts
 from sealer.cluster.journal import Journal
 from sealer.cluster.leftovers import before, undo_nothing
 from sealer.cluster.leftovers import key as _key
+from sealer.cluster.ownership import Ownership, new_id
 from sealer.cluster.plan import Plan, PlannedStep, Stage, StageBuilder
 from sealer.cluster.stages import CLEANING, KERNEL, REVOKE, Composer, Drivers, driver_name
 from sealer.clusterfile.model import Clusterfile
@@ -135,6 +136,7 @@ class Run:
             removed=given.removed,
             names=self.documents.host_names(),
             application=given.application,
+            cluster_id=self.recorded.id if self.recorded else "",
         )
 
     # -- plan only -----------------------------------------------------------------------------------------------
@@ -200,6 +202,7 @@ class Run:
         started = time.monotonic()
         try:
             self._begin(journal)
+            self._give_id()
             self._tell(State.STARTED, self._summary())
             if not journal.state.settling:
                 self._stage(journal, self._composer().provider_stage())
@@ -308,6 +311,19 @@ class Run:
             )
         )
 
+    def _give_id(self) -> None:
+        """The cluster has its id: from its first operation, or the first since sealer gives ids."""
+        current = self._current or self.recorded
+        assert current is not None  # recorded by _begin
+        if not current.id:
+            current = replace(current, id=new_id())
+            self._save(current)
+        self.operation = replace(self.operation, cluster_id=current.id)
+
+    def _ownership(self) -> Ownership:
+        ownership = Ownership.of(self.home.name, self.recorded, self.settings.clusters)
+        return replace(ownership, id=self.operation.cluster_id)
+
     def _save(self, recorded: Recorded) -> None:
         state.save(self.home, recorded)
         self._current = recorded
@@ -348,6 +364,7 @@ class Run:
             architecture_of=lambda host: str(self._facts_of(host).get("architecture", "")),
             documents=[entry.document for entry in self.parsed],
             known_facts=self.facts.names,
+            ownership=self._ownership(),
             keep_layers=self.choices.keep_layers,
         )
 
@@ -402,7 +419,7 @@ class Run:
         size = sum(layer.size for layer in self.intention.image.first.layers) if self.intention.image else 0
         # Hosts that no create has looked at are new to sealer, too.
         new = self.operation.hosts if self.intention.record else self.operation.added
-        check_hosts(found, machines, {host.id for host in new}, self.intention.image, size)
+        check_hosts(found, machines, {host.id for host in new}, self.intention.image, size, self._ownership())
         if not self.choices.dry_run and current:
             self._remember(current, found)
 

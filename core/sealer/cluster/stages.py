@@ -12,6 +12,7 @@ from sealer.cluster import environment
 from sealer.cluster.content import ImageContent
 from sealer.cluster.distribution import distribute
 from sealer.cluster.hostlock import HostLocks
+from sealer.cluster.ownership import Identity, Ownership, identify
 from sealer.cluster.plan import Stage, StageBuilder
 from sealer.cluster.rendering import render
 from sealer.cluster.scripts import commands, host_script, launched
@@ -57,6 +58,7 @@ class Composer:
     :param environment_of: what is exported on a host.
     :param architecture_of: of a host, in OCI's words; empty while unknown.
     :param documents: the Plugin documents, which lie in the rootfs on the hosts too.
+    :param ownership: what the hosts are to know of the cluster that they belong to.
     """
 
     operation: Operation
@@ -67,6 +69,7 @@ class Composer:
     architecture_of: Callable[[Host], str]
     documents: Sequence[PluginDocument]
     known_facts: frozenset[str]
+    ownership: Ownership
     keep_layers: bool = False
 
     def provider_stage(self) -> Stage:
@@ -117,6 +120,7 @@ class Composer:
         operation, drivers = self.operation, self.drivers
         create = operation.kind == "create"
         self._checks(builder)
+        self._identify(builder, ADDED)
         if operation.spec.authorize_key:
             for transport, mine in self._by_transport(operation.added):
                 self._ask(builder, "Access", transport.authorize, replace(operation, added=mine))
@@ -149,6 +153,7 @@ class Composer:
 
     def _application(self, builder: StageBuilder) -> None:
         self._checks(builder)
+        self._identify(builder, ALL)
         self._distribute(builder, ALL, self.operation.hosts)
         self._registry(builder)
         self._ask(builder, "Receive", self.drivers.runtime.receive)
@@ -168,6 +173,7 @@ class Composer:
 
     def _update(self, builder: StageBuilder) -> None:
         """What the hosts that stay need to know of the change."""
+        self._identify(builder, KEPT, "Update")
         self._render(builder, "Update", KEPT, self.operation.kept)
         self._script(builder, "update", KEPT, "Update")
         self._ask(builder, "Update", self.drivers.runtime.update)
@@ -196,6 +202,11 @@ class Composer:
     def _checks(self, builder: StageBuilder) -> None:
         for name, steps in self.plugins.preflight_checks(self.operation):
             builder.add("Preflight", name, steps)
+
+    def _identify(self, builder: StageBuilder, on: Targets, phase: str = "Access") -> None:
+        """Hosts know which cluster they belong to, before anything else of it is on them."""
+        identity = Identity.of(self.operation, self.drivers.runtime_name, self.drivers.registry_name)
+        builder.add(phase, KERNEL, [identify(identity, self.ownership, on, joins=on == ADDED)])
 
     def _phase(self, builder: StageBuilder, phase: Phase) -> None:
         for name, steps in self.plugins.lifecycle(phase, self.operation):
@@ -247,7 +258,10 @@ class Composer:
         root, data, layers = (shlex.quote(path) for path in (paths.data_root, paths.data, paths.layers))
         # A cluster that was made from elsewhere, and bears the same name, has its files there too.
         spared = f"[ ! -e {data}/rootfs ] || exit 0\n" if self._foreign else ""
-        script = f"""{spared}rm -rf {data} || exit 1
+        # The id goes last: a host that keeps anything of the cluster says whose it is.
+        script = f"""{spared}[ ! -d {data} ] ||
+    find {data} -mindepth 1 -maxdepth 1 ! -name identity -exec rm -rf {{}} + || exit 1
+rm -rf {data} || exit 1
 rmdir {root}/data 2>/dev/null
 """
         if not self.keep_layers:

@@ -25,6 +25,7 @@ def save(home: ClusterHome, recorded: Recorded) -> None:
     content = {
         "format": FORMAT,
         "name": recorded.name,
+        "id": recorded.id,
         "status": recorded.status,
         "image": recorded.image,
         "imageDigest": recorded.image_digest,
@@ -84,6 +85,7 @@ def load(home: ClusterHome) -> Recorded | None:
             runtime=content.get("runtime", ""),
             registry=content.get("registry", ""),
             foreign=content.get("foreign", False),
+            id=content.get("id", ""),
         )
     except FileNotFoundError:
         return None

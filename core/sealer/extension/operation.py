@@ -43,6 +43,11 @@ class HostPaths:
         return f"{self.data}/lock"
 
     @property
+    def identity(self) -> str:
+        """Which cluster this is: its id, and what deletes it where its record is lost."""
+        return f"{self.data}/identity"
+
+    @property
     def layers(self) -> str:
         """Verified layers, shared by all clusters."""
         return f"{self.data_root}/layers/sha256"
@@ -75,6 +80,7 @@ class Recorded:
     :param runtime: name of the driver it was made with.
     :param registry: name of the driver of its private registry; empty: it has none.
     :param foreign: whether sealer did not make it: it has no image, and its hosts are those from which it is reached.
+    :param id: random, also on its hosts; empty: no operation on it was by a sealer that gives ids.
     """
 
     name: str
@@ -88,6 +94,7 @@ class Recorded:
     runtime: str = ""
     registry: str = ""
     foreign: bool = False
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,7 @@ class Operation:
     :param names: host names that plugins will give, by address: the reserved variable `HostName`.
     :param application: name of the application that is installed; empty otherwise.
     :param unreachable: ids of the hosts that did not answer when it began; empty before they were asked.
+    :param cluster_id: the cluster's random id; empty in a plan of a cluster that has none yet.
     """
 
     id: str
@@ -127,6 +135,7 @@ class Operation:
     names: Mapping[str, str] = field(default_factory=dict)
     application: str = ""
     unreachable: frozenset[str] = frozenset()
+    cluster_id: str = ""
 
     @property
     def spec(self) -> Cluster:

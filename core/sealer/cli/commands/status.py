@@ -100,7 +100,8 @@ def _one(recorded: Recorded, health: Health | None) -> str:
     from sealer.cli.health import now_text, strangers  # noqa: PLC0415
 
     image = _FOREIGN if recorded.foreign else recorded.image
-    lines = [f"name:          {recorded.name}", f"status:        {recorded.status}", f"image:         {image}"]
+    lines = [f"name:          {recorded.name}", f"id:            {recorded.id or '-'}"]
+    lines += [f"status:        {recorded.status}", f"image:         {image}"]
     if recorded.applications:
         lines.append(f"applications:  {', '.join(sorted(recorded.applications))}")
     rows = [
