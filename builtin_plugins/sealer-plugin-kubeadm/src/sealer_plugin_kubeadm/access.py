@@ -48,13 +48,14 @@ def give(identifier: str, operation: Operation, options: Options, credentials: P
     return Step(identifier, title, OPERATOR, run, inputs, needs=frozenset({HOST}), timeout=60)
 
 
-def take_back(operation: Operation) -> Step:
+def take_back(operation: Operation, credentials: Path) -> Step:
     """The user's kubeconfig forgets the cluster."""
     path = user_kubeconfig.place()
 
     def run(context: StepContext) -> None:
         try:
-            user_kubeconfig.remove(path, operation.cluster)
+            authority = authorities.certificate(credentials)
+            user_kubeconfig.remove(path, operation.cluster, authority)
         except SealerError as error:
             context.warn(f"{path} keeps the cluster: {error}")
 

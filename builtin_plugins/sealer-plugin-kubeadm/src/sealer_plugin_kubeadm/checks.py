@@ -11,7 +11,7 @@ from sealer.errors import HostError
 from sealer.extension import ADDED, FIRST_MASTER, OPERATOR, Effect, Fact, Operation, Step, StepContext
 from sealer_plugin_kubeadm.constraints import refuse_unfit, wanted_by
 from sealer_plugin_kubeadm.obstacles import ignored_checks, judge, number, obstacles, warnings
-from sealer_plugin_kubeadm.places import JOINED, program
+from sealer_plugin_kubeadm.places import IDENTITY, program
 from sealer_plugin_kubeadm.scripts import script
 
 CHECKED: Fact[dict[str, Any]] = Fact("kubeadm.checked", dict, per_host=True)  # what `check.sh` prints, by key
@@ -30,7 +30,8 @@ def hosts(operation: Operation) -> Sequence[Step]:
         master = context.host.is_master
         env = {
             "SEALER_PORTS": MASTER_PORTS if master else NODE_PORTS,
-            "SEALER_JOINED": JOINED,
+            "SEALER_IDENTITY": IDENTITY,
+            "SEALER_CLUSTER_ID": context.operation.cluster_id,
             "SEALER_DATA": context.operation.paths.data,
         }
         began = time.time()

@@ -9,6 +9,7 @@ from sealer.extension import Addresses, Operation, Step, StepContext
 from sealer.hosts import Host
 from sealer_plugin_kubeadm import balancer
 from sealer_plugin_kubeadm.delivery import deliver, fetch
+from sealer_plugin_kubeadm.ownership import own
 from sealer_plugin_kubeadm.places import NAME
 from sealer_plugin_kubeadm.scripts import script
 
@@ -62,6 +63,7 @@ def settle(identifier: str, title: str, operation: Operation, on: Addresses) -> 
 
     def run(context: StepContext) -> None:
         operation = context.operation
+        own(context)
         write_lines(context, lines(operation, context.host))
         of = balancer.image(operation)
         if context.host.id == speaker:

@@ -13,6 +13,7 @@ from sealer.hosts import Host
 from sealer_plugin_kubeadm.configuration import Configuration, Given, configure, without_coredns
 from sealer_plugin_kubeadm.delivery import deliver, fetch
 from sealer_plugin_kubeadm.options import Options
+from sealer_plugin_kubeadm.ownership import AUTHORITIES, refuse_other_authorities
 from sealer_plugin_kubeadm.pki import authorities
 from sealer_plugin_kubeadm.pki.bundle import NAMED, Issuer, Recipient
 from sealer_plugin_kubeadm.places import DISCOVERY, DOCUMENTS, JOINED, KUBELET_DROP_IN, NAME, PATCHES, PKI, server
@@ -34,6 +35,7 @@ _NO_DISK = b"""spec:
           ephemeral-storage: null
 """
 NEEDS = frozenset({HOST})
+_CERTIFICATES = (*AUTHORITIES, *(f"{PKI}/{name}.crt" for name in NAMED))
 _NO_METADATA = b"""# By sealer: no cloud answers here, and a kubelet that asks one waits for it whenever it starts.
 [Service]
 Environment=AWS_EC2_METADATA_DISABLED=true
@@ -71,7 +73,11 @@ class Installation:
         """The cluster's authorities are on this machine."""
 
         def run(context: StepContext) -> None:
-            authorities.make(self.credentials, self.options.validity)
+            first = self.operation.first_master
+            if first in self.operation.added:
+                authorities.make(self.credentials, self.options.validity)
+            else:  # new ones would not be those of the cluster that is there
+                authorities.load(self.credentials)
 
         return Step("authorities", "Make the keys that certificates are signed with", OPERATOR, run, self.inputs)
 
@@ -79,9 +85,9 @@ class Installation:
         """Hosts that come have their certificates and kubeconfigs."""
 
         def run(context: StepContext) -> None:
-            paths = [JOINED, *(f"{PKI}/{name}.crt" for name in NAMED)]
-            present = fetch(context, paths)
+            present = fetch(context, [JOINED, *_CERTIFICATES])
             issuer, recipient = self._issuer(context), self._recipient(context)
+            refuse_other_authorities(context, issuer, present)
             if JOINED in present:
                 files = issuer.named_files(recipient, present) if context.host.is_master else {}
             elif context.host.is_master:
@@ -160,8 +166,9 @@ class Installation:
         """Masters that stay have certificates with all names."""
 
         def run(context: StepContext) -> None:
-            present = fetch(context, [f"{PKI}/{name}.crt" for name in NAMED])
-            deliver(context, self._issuer(context).named_files(self._recipient(context), present))
+            present, issuer = fetch(context, _CERTIFICATES), self._issuer(context)
+            refuse_other_authorities(context, issuer, present)
+            deliver(context, issuer.named_files(self._recipient(context), present))
 
         inputs: dict[str, Json] = {**self.inputs, "names": list(self.operation.spec.cert_sans)}
         covers = frozenset({"spec.certSANS"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -15,6 +16,7 @@ from sealer.hosts import Host
 from sealer_plugin_kubeadm import etcd
 from sealer_plugin_kubeadm.cluster_api import by_address, is_ready, kubectl, node_objects
 from sealer_plugin_kubeadm.endpoint import write_lines
+from sealer_plugin_kubeadm.ownership import is_own
 from sealer_plugin_kubeadm.scripts import script
 
 DRAIN = 120  # seconds that pods may take to end
@@ -53,12 +55,18 @@ def checks(operation: Operation) -> Sequence[Step]:
     return [Step("majority", title, FIRST_MASTER, check, inputs, effect=Effect.QUERY, timeout=120)]
 
 
-def clean(operation: Operation) -> Sequence[Step]:
-    """On hosts that leave nothing of the cluster runs any more; what the image's scripts made is theirs to undo."""
+def clean(operation: Operation, credentials: Path) -> Sequence[Step]:
+    """On hosts that leave nothing of the cluster runs any more; what the image's scripts made is theirs to undo.
+
+    :param credentials: the cluster's own keys on this machine.
+    """
 
     def run(context: StepContext) -> None:
         rootfs = f"{context.operation.paths.data}/rootfs"
-        context.query(script("leave"), env={"SEALER_ROOTFS": rootfs})
+        if is_own(context, credentials):
+            context.query(script("leave"), env={"SEALER_ROOTFS": rootfs})
+        else:
+            context.warn("what is there of Kubernetes is not this cluster's, and stays as it is")
         write_lines(context, [])
 
     return [Step("reset", "End Kubernetes on hosts that leave", REMOVED, run, unreachable="skip", timeout=300)]

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sealer.errors import HostError
+from sealer.errors import HostError, RefusedError
 from sealer.extension import Operation, StepContext
 from sealer_plugin_kubeadm.documents.phases import ALL
 from sealer_plugin_kubeadm.options import Options
+from sealer_plugin_kubeadm.places import IDENTITY
 
 # What kubeadm demands of a master: MiB of memory, and processors. Of nodes it demands neither.
 LEAST_MEMORY = 1700
@@ -49,13 +50,22 @@ def ignored_checks(operation: Operation) -> frozenset[str]:
 
 def obstacles(found: Mapping[str, str], *, master: bool) -> Iterator[Obstacle]:
     """What speaks against a host that is not in the cluster yet, by what `check.sh` printed."""
-    if found.get("node"):
+    node = found.get("node") or found.get("left")
+    if node and (cluster := found.get("cluster")):
+        yield Obstacle(
+            "",
+            f"This host is a node of another cluster that sealer made, id {cluster}",
+            f"{node}, and {IDENTITY} has that id",
+            f"`sealer delete --all --cluster-id {cluster} -m MASTERS -n NODES` deletes that one; or name another host.",
+        )
+    elif node:
         yield Obstacle(
             "",
             "This host is a node of a cluster already",
-            found["node"],
-            "`kubeadm reset` takes it out of that one; or name another host.",
+            node,
+            "`kubeadm reset`, or what made that cluster, takes it out of it; or name another host.",
         )
+    if node:
         return  # all else follows from it
     if found.get("runtime"):
         yield Obstacle(
@@ -100,6 +110,7 @@ def judge(context: StepContext, found: Sequence[Obstacle], ignored: frozenset[st
 
     :param ignored: names of checks, in small letters; `all` is each that has one.
     :raises HostError: with everything that speaks against the host.
+    :raises RefusedError: it is a node already.
     """
     serious = []
     for obstacle in found:
@@ -109,6 +120,8 @@ def judge(context: StepContext, found: Sequence[Obstacle], ignored: frozenset[st
             serious.append(obstacle)
     if not serious:
         return
+    if not serious[0].check:  # it is somebody's: that is not to be mended here
+        raise RefusedError(serious[0].what, where=context.host.id, why=serious[0].why, remedy=serious[0].remedy)
     first, *others = serious
     why = [first.why]
     for other in others:

@@ -14,6 +14,7 @@ SEALER = f"{KUBERNETES}/sealer"
 DISCOVERY = f"{SEALER}/discovery.conf"  # how a host that joins finds the cluster: gone when it has
 DOCUMENTS = f"{SEALER}/kubeadm.yaml"
 PATCHES = f"{SEALER}/patches"  # of the control plane's static pods, for kubeadm
+IDENTITY = f"{SEALER}/cluster"  # the id of the cluster whose /etc/kubernetes this is
 JOINED = f"{SEALER}/joined"  # the last thing that init and join do
 BALANCER_CONFIGURATION = f"{SEALER}/balancer.cfg"
 BALANCER_MANIFEST = f"{MANIFESTS}/sealer-balancer.yaml"

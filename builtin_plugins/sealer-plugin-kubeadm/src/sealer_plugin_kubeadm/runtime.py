@@ -63,8 +63,8 @@ class Kubeadm(Runtime):
 
     def clean(self, operation: Operation) -> Sequence[Step]:
         """What the runtime put on hosts beside the image's scripts, and in the user's kubeconfig."""
-        steps = list(leave.clean(operation))
-        return [*steps, access.take_back(operation)] if operation.kind == "delete" else steps
+        steps = list(leave.clean(operation, self._credentials))
+        return [*steps, access.take_back(operation, self._credentials)] if operation.kind == "delete" else steps
 
     def upgrade(self, operation: Operation) -> Sequence[Step]:
         """Nothing yet: the kernel plans no upgrade."""

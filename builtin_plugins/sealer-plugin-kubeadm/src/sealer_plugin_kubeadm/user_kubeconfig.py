@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,10 +33,18 @@ def merge(path: Path, ours: bytes, cluster: str, *, only_new: bool) -> bool:
     :param ours: a kubeconfig with one of each, called :func:`entry`.
     :param only_new: not where the file exists and does not have the cluster yet.
     :returns: whether the file has it now.
-    :raises SealerError: the file is no kubeconfig, or cannot be written.
+    :raises SealerError: the file is no kubeconfig, has another cluster under that name, or cannot be written.
     """
     there = _read(path)
     name = entry(cluster)
+    if there is not None and _authority(there, name) not in ("", _authority(yaml.safe_load(ours), name)):
+        raise SealerError(
+            f"The user's kubeconfig has another cluster as {name}, and keeps it",
+            where=str(path),
+            why="its certificate authority is another: it is of another home, or gone",
+            remedy=f"Take it out (`kubectl config delete-cluster {name}`), or set spec.runtime.kubeconfig: never; this "
+            "cluster's own kubeconfig is among its credentials.",
+        )
     if only_new and there is not None and not _has(there, name):
         return False
     new: dict[str, Any] = yaml.safe_load(ours)
@@ -50,14 +59,17 @@ def merge(path: Path, ours: bytes, cluster: str, *, only_new: bool) -> bool:
     return True
 
 
-def remove(path: Path, cluster: str) -> None:
+def remove(path: Path, cluster: str, authority: bytes) -> None:
     """Take the cluster out again; a file that has nothing else goes, and so does a directory that it was alone in.
 
+    :param authority: the certificate of the cluster's authority: one of that name with another one stays.
     :raises SealerError: the file is no kubeconfig, or cannot be written.
     """
     there = _read(path)
     name = entry(cluster)
     if there is None or not _has(there, name):
+        return
+    if _authority(there, name) not in ("", base64.b64encode(authority).decode()):
         return
     for kind in _LISTS:
         there[kind] = [item for item in there.get(kind) or [] if item.get("name") != name]
@@ -71,6 +83,13 @@ def remove(path: Path, cluster: str) -> None:
 
 def _has(content: Mapping[str, Any], name: str) -> bool:
     return any(item.get("name") == name for kind in _LISTS for item in content.get(kind) or [])
+
+
+def _authority(content: Mapping[str, Any], name: str) -> str:
+    """By what a cluster there is known, as the file has it; empty: there is no such cluster."""
+    found: Mapping[str, Any] = next((item for item in content.get("clusters") or [] if item.get("name") == name), {})
+    cluster = found.get("cluster")
+    return str(cluster.get("certificate-authority-data", "")) if isinstance(cluster, dict) else ""
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sealer.clusterfile.model import Cluster, DriverChoice, KubeadmDocument
-from sealer.errors import HostError
+from sealer.errors import HostError, RefusedError
 from sealer.extension import Operation
 from sealer.image.model import RUNTIME_LABEL
 from sealer.testing import Answers, Reply, make_operation, run_steps
@@ -129,16 +129,25 @@ def test_other_obstacles_have_kubeadms_names(line: str, says: str, check: str) -
 
 
 def test_a_node_of_another_cluster_cannot_be_ignored() -> None:
-    with pytest.raises(HostError, match="already") as caught:
-        looked(operation("all"), f"{SMALL}node=kubelet.service runs\nbusy=10250\n")
-    assert "10250" not in str(caught.value), "it follows from the first"
+    for of in ("node=kubelet.service runs", "left=/var/lib/rancher/k3s/server is there"):
+        with pytest.raises(RefusedError, match="already") as caught:
+            looked(operation("all"), f"{SMALL}{of}\nbusy=10250\n")
+        assert "10250" not in str(caught.value), "it follows from the first"
 
 
-def check(**environment: str) -> Mapping[str, str]:
+def test_a_node_of_another_cluster_of_sealers_is_told_with_its_id_and_how_to_delete_that() -> None:
+    with pytest.raises(RefusedError, match="another cluster that sealer made, id 11-22") as caught:
+        looked(operation("all"), f"{SMALL}left=/etc/kubernetes/kubelet.conf is there\ncluster=11-22\n")
+    assert "sealer delete --all --cluster-id 11-22 -m" in caught.value.remedy
+    assert looked(operation("all"), "name=a\nmemory=9000000\nprocessors=2\ncluster=11-22\n") == [], "it has left"
+
+
+def check(text: str = "", **environment: str) -> Mapping[str, str]:
     """What `check.sh` prints here."""
-    env = {"PATH": os.environ["PATH"], "SEALER_JOINED": "/nowhere", "SEALER_DATA": "/nowhere", "SEALER_PORTS": ""}
+    env = {"PATH": os.environ["PATH"], "SEALER_IDENTITY": "/nowhere/cluster", "SEALER_CLUSTER_ID": "our-id"}
+    env |= {"SEALER_DATA": "/nowhere", "SEALER_PORTS": ""}
     done = subprocess.run(
-        ["sh", "-c", script("check")], env={**env, **environment}, capture_output=True, text=True, check=True
+        ["sh", "-c", text or script("check")], env={**env, **environment}, capture_output=True, text=True, check=True
     )
     return dict(line.partition("=")[::2] for line in done.stdout.splitlines())
 
@@ -168,3 +177,35 @@ def test_memory_processors_and_disks_of_this_machine() -> None:
 def test_a_host_that_an_earlier_run_came_to_is_not_looked_at(tmp_path: Path) -> None:
     (tmp_path / "before/kubelet").mkdir(parents=True)
     assert check(SEALER_DATA=str(tmp_path))["ours"] == "yes"
+
+
+@pytest.mark.parametrize(
+    ("there", "says"),
+    [
+        ({"kubernetes/sealer/cluster": "our-id\n", "kubernetes/kubelet.conf": ""}, {"ours": "yes"}),
+        (
+            {"kubernetes/sealer/cluster": "their-id\n", "kubernetes/kubelet.conf": ""},
+            {"cluster": "their-id", "left": "kubernetes/kubelet.conf is there"},
+        ),
+        # The id counts, whatever the cluster's own directory says.
+        (
+            {"kubernetes/sealer/cluster": "their-id\n", "data/before/kubelet/changes": "", "kubernetes/pki/ca.crt": ""},
+            {"cluster": "their-id", "left": "kubernetes/pki/ca.crt is there"},
+        ),
+        ({"kubernetes/sealer/joined": "", "kubernetes/pki/ca.crt": ""}, {"left": "kubernetes/pki/ca.crt is there"}),
+        ({"kubernetes/sealer/joined": "", "data/rootfs/bin/kubeadm": ""}, {"ours": "yes"}),
+        ({"data/before/kubelet/changes": "", "kubernetes/kubelet.conf": ""}, {"ours": "yes"}),
+        ({"rancher/k3s/server/token": ""}, {"left": "rancher/k3s/server is there"}),
+        ({"rancher/rke2/agent/kubelet": ""}, {"left": "rancher/rke2/agent is there"}),
+    ],
+)
+def test_whose_kubernetes_is_there(there: Mapping[str, str], says: Mapping[str, str], tmp_path: Path) -> None:
+    for name, content in there.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    text = script("check").replace("/etc/kubernetes", f"{tmp_path}/kubernetes")
+    text = text.replace("/var/lib/rancher", f"{tmp_path}/rancher")
+    identity = str(tmp_path / "kubernetes/sealer/cluster")
+    found = check(text, SEALER_IDENTITY=identity, SEALER_DATA=str(tmp_path / "data"))
+    told = {key: found[key].replace(f"{tmp_path}/", "") for key in ("ours", "cluster", "left") if key in found}
+    assert told == says

@@ -322,7 +322,7 @@ def test_a_host_whose_ports_are_taken_is_refused() -> None:
 
 
 def test_a_node_of_another_cluster_is_refused_and_our_own_is_not() -> None:
-    with pytest.raises(HostError, match="already"):
+    with pytest.raises(RefusedError, match="already"):
         checked(make_operation("create"), {"192.0.2.11": "name=a\nnode=kubelet.service runs\n"})
     names = {f"192.0.2.{number}": f"name=n{number}\nclock=0\nours=yes\n" for number in (11, 12, 13)}
     checked(make_operation("create"), names)

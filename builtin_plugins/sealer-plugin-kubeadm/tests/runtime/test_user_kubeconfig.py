@@ -49,18 +49,18 @@ def test_merging_touches_nothing_else_and_removing_brings_it_back(tmp_path: Path
     assert merged["current-context"] == "work"
     assert [item["name"] for item in merged["clusters"]] == ["work", "sealer-c"]
     assert merge(path, OURS, "c", only_new=True)  # it has the cluster: it is kept up to date
-    remove(path, "c")
+    remove(path, "c", b"ca")
     assert yaml.safe_load(path.read_text()) == THEIRS
 
 
 def test_a_file_with_nothing_else_goes(tmp_path: Path) -> None:
     path = tmp_path / "config"
     merge(path, OURS, "c", only_new=True)
-    remove(path, "other")
+    remove(path, "other", b"ca")
     assert path.exists()
-    remove(path, "c")
+    remove(path, "c", b"ca")
     assert not path.exists()
-    remove(path, "c")
+    remove(path, "c", b"ca")
 
 
 @pytest.mark.parametrize("text", ["[]", "clusters: 1", "{", "clusters: [1]"])
@@ -84,3 +84,20 @@ def test_the_first_file_of_the_variable_is_meant(tmp_path: Path, monkeypatch: py
     assert place({"KUBECONFIG": f":{tmp_path}/a:{tmp_path}/b"}) == tmp_path / "a"
     monkeypatch.setenv("HOME", str(tmp_path))
     assert place({}) == tmp_path / ".kube" / "config"
+
+
+def test_another_cluster_of_the_same_name_is_neither_replaced_nor_removed(tmp_path: Path) -> None:
+    """Made from another home: its name is the same, its authority is not."""
+    path = tmp_path / "config"
+    pair = Pair(b"crt", b"key")
+    other = kubeconfig("https://192.0.2.99:6443", b"other ca", "sealer-c", pair, cluster="sealer-c", context="sealer-c")
+    merge(path, other, "c", only_new=False)
+    before = path.read_bytes()
+    for only_new in (True, False):
+        with pytest.raises(SealerError, match="has another cluster as sealer-c, and keeps it"):
+            merge(path, OURS, "c", only_new=only_new)
+    remove(path, "c", b"ca")
+    remove(path, "c", b"")
+    assert path.read_bytes() == before
+    remove(path, "c", b"other ca")
+    assert not path.exists()

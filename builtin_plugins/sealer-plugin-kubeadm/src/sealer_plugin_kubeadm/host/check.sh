@@ -15,16 +15,32 @@ room() {
 echo "images_disk=$(room /var/lib/containerd)"
 echo "pods_disk=$(room /var/lib/kubelet)"
 
-# Written by the scripts of our own image, before anything of Kubernetes runs here.
-if [ -e "$SEALER_JOINED" ] || [ -e "$SEALER_DATA/before/kubelet" ] || [ -e /etc/kubernetes/sealer ]; then
+# Whose /etc/kubernetes it is. A sealer that wrote no id there: what says it is the cluster's own directory, which the
+# kernel knows the owner of, and which the scripts of our own image write to before anything of Kubernetes runs here.
+cluster=$(cat "$SEALER_IDENTITY" 2>/dev/null)
+if [ -n "$cluster" ] && [ "$cluster" = "$SEALER_CLUSTER_ID" ]; then
+    echo ours=yes
+    exit 0
+elif [ -n "$cluster" ]; then
+    echo "cluster=$cluster"
+elif [ -e "$SEALER_DATA/before/kubelet" ] || { [ -e "$SEALER_DATA/rootfs" ] && [ -e "${SEALER_IDENTITY%/*}" ]; }; then
     echo ours=yes
     exit 0
 fi
-if systemctl is-active --quiet kubelet 2>/dev/null; then
-    echo "node=kubelet.service runs"
-elif [ -e /etc/kubernetes/kubelet.conf ]; then
-    echo "node=/etc/kubernetes/kubelet.conf is there"
-fi
+for unit in kubelet k3s k3s-agent rke2-server rke2-agent k0scontroller k0sworker snap.microk8s.daemon-kubelite; do
+    if systemctl is-active --quiet $unit 2>/dev/null; then
+        echo "node=$unit.service runs"
+        break
+    fi
+done
+for place in /etc/kubernetes/kubelet.conf /etc/kubernetes/admin.conf /etc/kubernetes/pki/ca.crt \
+    /etc/kubernetes/manifests/kube-apiserver.yaml /var/lib/rancher/k3s/server /var/lib/rancher/k3s/agent \
+    /var/lib/rancher/rke2/server /var/lib/rancher/rke2/agent /var/lib/k0s/pki /var/snap/microk8s/current; do
+    if [ -e $place ]; then
+        echo "left=$place is there"
+        break
+    fi
+done
 busy=
 for port in $SEALER_PORTS; do
     hexadecimal=$(printf ':%04X' "$port")

@@ -55,6 +55,14 @@ def make(credentials: Path, validity: datetime.timedelta) -> None:
         write_atomically(directory / _SIGNING_KEY, signing_key()[0])
 
 
+def certificate(credentials: Path) -> bytes:
+    """What the cluster is known by; empty where it was never made, or is lost."""
+    try:
+        return (credentials / DIRECTORY / "ca.crt").read_bytes()
+    except OSError:
+        return b""
+
+
 def load(credentials: Path) -> Authorities:
     """The cluster's authorities.
 

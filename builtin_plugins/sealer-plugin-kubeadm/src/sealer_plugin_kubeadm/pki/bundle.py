@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sealer_plugin_kubeadm.documents.versions import KubernetesVersion
 from sealer_plugin_kubeadm.pki.authorities import Authorities
 from sealer_plugin_kubeadm.pki.kubeconfig import kubeconfig
-from sealer_plugin_kubeadm.pki.x509 import CLIENT, SERVER, Names, Pair, is_of, names_of, signed
+from sealer_plugin_kubeadm.pki.x509 import CLIENT, SERVER, Names, Pair, is_of, names_of, same_certificate, signed
 from sealer_plugin_kubeadm.places import ADMIN, DISCOVERY, KUBELET, KUBERNETES, PKI, server
 
 MASTERS_GROUP = "system:masters"
@@ -97,6 +97,27 @@ class Issuer:
             pair = signed(by, name, self.validity, usages=usages, names=names | known)
             files |= _files(f"{PKI}/{file}", pair)
         return files
+
+    def of_others(self, present: Mapping[str, bytes]) -> list[str]:
+        """The paths of certificates that are of other authorities.
+
+        :param present: by path. Beside an authority of the cluster's a leaf of another one is a damage, made good by a
+            new one; without it nobody knows whose it is.
+        """
+        ours = {"ca": self.authorities.kubernetes, "front-proxy-ca": self.authorities.front_proxy}
+        ours |= {} if self.external_etcd else {"etcd/ca": self.authorities.etcd}
+        authorities = {f"{PKI}/{name}.crt": pair for name, pair in ours.items()}
+        wrong = [
+            path
+            for path, pair in authorities.items()
+            if path in present and not same_certificate(present[path], pair.certificate)
+        ]
+        for name in NAMED:
+            leaf, by = f"{PKI}/{name}.crt", "etcd/ca" if name.startswith("etcd/") else "ca"
+            alone = by in ours and leaf in present and f"{PKI}/{by}.crt" not in present
+            if alone and not is_of(present[leaf], ours[by]):
+                wrong.append(leaf)
+        return wrong
 
     def _kubelet(self, host: Recipient, url: str) -> bytes:
         pair = self._client(f"system:node:{host.name}", "system:nodes")

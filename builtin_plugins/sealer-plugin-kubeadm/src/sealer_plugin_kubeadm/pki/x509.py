@@ -147,6 +147,14 @@ def is_of(certificate: bytes, by: Pair) -> bool:
     return True
 
 
+def same_certificate(one: bytes, other: bytes) -> bool:
+    """Whether two texts hold the same certificate, first of all."""
+    try:
+        return x509.load_pem_x509_certificate(one) == x509.load_pem_x509_certificate(other)
+    except ValueError:
+        return False
+
+
 def _general(names: Names) -> list[x509.GeneralName]:
     addresses = [x509.IPAddress(ipaddress.ip_address(address)) for address in sorted(names.addresses)]
     return [*(x509.DNSName(name) for name in sorted(names.dns)), *addresses]
