@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sealer.cluster.ownership import Ownership
-from sealer.errors import HostError, HostKeyError, OperationFailedError, SealerError, StepFailure
+from sealer.errors import HostError, HostKeyError, OperationFailedError, RefusedError, SealerError, StepFailure
 from sealer.image.model import ClusterImage
 
 # A rootfs, its layers, and what scripts unpack from it: on real images three times the compressed size.
@@ -43,7 +43,9 @@ def check_hosts(  # noqa: PLR0917  # all that hosts are judged by
         if error is not None:
             failures.append(StepFailure("Reach/kernel/facts", "Check the hosts", host, error))
     if failures:
-        raise OperationFailedError("Nothing was changed: not all hosts are fit", failures=failures)
+        foreign = any(isinstance(failure.error, RefusedError) for failure in failures)
+        remedy = "Name other hosts, or go one of the ways above: these hosts are as they were." if foreign else ""
+        raise OperationFailedError("Nothing was changed: not all hosts are fit", failures=failures, remedy=remedy)
 
 
 def other_machine(host: str, said: Mapping[str, Any], recorded: str) -> SealerError | None:

@@ -561,8 +561,8 @@ class Run:
     def _advised(self, error: BaseException) -> BaseException:
         """What to do next, on every error that does not say so itself."""
         if isinstance(error, SealerError) and not error.remedy:
-            create = self.operation.kind == "create"
-            # Only of a create is the whole cluster what was done.
+            # Only of a create is the whole cluster what was done, where anything was.
+            create = self.operation.kind == "create" and self.home.exists
             delete = f" `sealer delete --all --name {self.home.name}` takes back what was done." if create else ""
             if isinstance(error, InterruptedRunError):
                 error.remedy = f"Run the same command again: it continues where it stopped.{delete}"

@@ -136,7 +136,7 @@ class Ownership:
             remedy = "Give the cluster of the kubeconfig another name with --name"
         elif not identifier:
             remedy = f"Bring back its record, {record}, to manage or delete it"
-        elif name == self.cluster and self.id:
+        elif name == self.cluster and self.recorded:
             remedy = (
                 f"The record in {record} has the id {self.id}: remove that directory if the cluster it is of is gone. "
                 f"{_deletes(identifier)} the cluster on the host"

@@ -74,7 +74,8 @@ def test_hosts_of_a_cluster_of_another_home_are_refused_whatever_its_name(site: 
             assert (failure.host, caught.value.exit_status) == ("10.0.0.2", 3)
             assert f"'here', id {recorded.id}" in failure.error.what
             assert f"sealer delete --all --cluster-id {recorded.id} -m" in failure.error.remedy
-            assert str(site.settings.clusters / "here") in failure.error.remedy
+            assert f"Bring back its record, {site.settings.clusters / 'here'}, to manage it" in failure.error.remedy
+            assert "sealer delete --all --name" not in caught.value.remedy, "there is nothing to take back"
     with pytest.raises(OperationFailedError):
         site.lifecycle(dry_run=True).apply(called(site, name, machines=(2, 3)))
     assert site.lifecycle().names() == ()
