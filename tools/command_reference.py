@@ -33,7 +33,7 @@ gives [JSON](json-output.md). Commands of installed plugins are listed by `seale
 | `SEALER_PARALLEL` | how many hosts are worked on at once; default 32; `--parallel` goes over it |
 | `SEALER_PASSWD` | the SSH password; programs that sealer starts do not inherit it |
 | `SEALER_PK_PASSWD` | the passphrase of the private key; the same |
-| `SEALER_DISABLE_PLUGINS` | names of plugins to leave out, joined by commas; `*`: all |
+| `SEALER_DISABLE_PLUGINS` | names of plugins, packages or drivers to leave out, joined by commas; `*`: all |
 | `SEALER_TRACE_PLUGINS` | `1`: print each call of a plugin's hook, how long it took and what came back |
 | `NO_COLOR` | anything: no colours; `--color` goes over it |
 

@@ -3,6 +3,7 @@
 SealerError                     1  the work failed
 ├── InputError                  2  what the user wrote cannot be right; nothing was changed
 │   └── UnknownDriverError      2  no installed package offers the named driver
+│       └── MissingDriverError  2  one that sealer ships is not installed, or an installed one is disabled
 ├── RefusedError                3  refused, or stopped where it can be continued
 │   ├── LockHeldError           3  another sealer works on the cluster
 │   ├── OutcomeUnknownError     3  a step that must not run twice may or may not have run
@@ -96,6 +97,17 @@ class InputError(SealerError):
 
 class UnknownDriverError(InputError):
     """No installed package offers the named driver."""
+
+
+class MissingDriverError(UnknownDriverError):
+    """The named driver exists, and cannot be had: it is not installed, or disabled. A dry run goes on without it.
+
+    :param package: what to install; empty: that is no remedy.
+    """
+
+    def __init__(self, what: str, *, package: str = "", where: str = "", remedy: str = "") -> None:
+        super().__init__(what, where=where, remedy=remedy)
+        self.package = package
 
 
 class RefusedError(SealerError):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -11,6 +13,7 @@ from sealer.redaction import Secret
 
 MASTER = "master"
 NODE = "node"
+DEFAULT_USER = "root"
 LARGEST_RANGE = 65_536
 
 
@@ -62,6 +65,11 @@ class Host:
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[str, ...] = ()
     placeholder: str = ""
+
+    @property
+    def has_login(self) -> bool:
+        """Whether anything is given of how to log in: such a host is reached over the network, wherever it is."""
+        return self.ssh != Ssh()
 
     @property
     def id(self) -> str:
@@ -120,6 +128,15 @@ def parse_address(text: str) -> tuple[str, int]:
     if number.is_unspecified or number.is_multicast or number == _BROADCAST:
         raise ValueError(f"{address} is no address that a host can have")
     return address, port
+
+
+def is_this_machine(address: str) -> bool:
+    """Whether an address is one of this machine's own: only such can be bound."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.bind((address, 0))
+        return True
+    return False
 
 
 def parse_range(first: str, last: str) -> Iterator[str]:

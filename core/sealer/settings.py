@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,37 @@ DEFAULT_REGISTRY = "registry"
 DEFAULT_DATA_ROOT = "/var/lib/sealer"
 DEFAULT_CLUSTER_NAME = "my-cluster"
 DEFAULT_PARALLEL_HOSTS = 32
+EVERY_PLUGIN = "*"
+PLUGIN_PREFIX = "sealer-plugin-"  # of the names of packages
+# What sealer's own packages offer, by kind and name. Only these are proposed for `pip install`: a package with a name
+# that a user mistyped may be anybody's.
+SHIPPED: Mapping[str, Mapping[str, str]] = {
+    "runtime": {
+        "external": "sealer-plugin-kubeadm",
+        "kubeadm": "sealer-plugin-kubeadm",
+        "standalone": "sealer-plugin-standalone",
+    },
+    "registry": {"registry": "sealer-plugin-registry"},
+    "provider": {"baremetal": "sealer-plugin-baremetal", "nspawn": "sealer-plugin-nspawn"},
+    "transport": {"local": "sealer-plugin-local", "ssh": "sealer-plugin-ssh"},
+    "type": {
+        "clustercheck": "sealer-plugin-clustercheck",
+        "hostname": "sealer-plugin-hostname",
+        "label": "sealer-plugin-label",
+        "shell": "sealer-plugin-shell",
+        "taint": "sealer-plugin-taint",
+    },
+}
+
+
+def normalised(name: str) -> str:
+    """One spelling: lower case, a dash for every run of `-`, `_` and `.`, as package names are compared."""
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()
+
+
+def shipped_in(kind: str, name: str) -> str:
+    """The package of sealer's own that offers a driver of a kind, or a `type` of Plugin documents; empty: none."""
+    return SHIPPED[kind].get(normalised(name), "")
 
 
 @dataclass(frozen=True)
@@ -27,6 +59,7 @@ class Settings:
     :param home: where images and clusters are kept (`SEALER_HOME`, default `~/.sealer`).
     :param parallel_hosts: how many hosts are worked on at once (`SEALER_PARALLEL`, default 32).
     :param disabled_plugins: names of plugins to leave out (`SEALER_DISABLE_PLUGINS`, comma list; `*` for all).
+    :param disabled_by: what said so, for messages.
     :param trace_plugins: print every hook call (`SEALER_TRACE_PLUGINS`).
     """
 
@@ -34,6 +67,27 @@ class Settings:
     parallel_hosts: int = DEFAULT_PARALLEL_HOSTS
     disabled_plugins: frozenset[str] = frozenset()
     trace_plugins: bool = False
+    disabled_by: str = "SEALER_DISABLE_PLUGINS"
+
+    def leaves_out(self, name: str, distribution: str, target: str, plugins: Collection[str] = ()) -> bool:
+        """Whether an entry point is left out: by its own name, or by what it belongs to.
+
+        :param distribution: the package that brings it, which may be named without `sealer-plugin-`.
+        :param target: `module` or `module:object`; each package above the module counts, too.
+        :param plugins: the names that the same package has in the group `sealer.plugins`.
+        """
+        if not self.disabled_plugins or EVERY_PLUGIN in self.disabled_plugins:
+            return bool(self.disabled_plugins)
+        parts = target.partition(":")[0].strip().split(".")
+        modules = (".".join(parts[: number + 1]) for number in range(len(parts)))
+        names = {name, distribution, normalised(distribution).removeprefix(PLUGIN_PREFIX), *plugins, *modules}
+        return not {normalised(one) for one in names}.isdisjoint(normalised(one) for one in self.disabled_plugins)
+
+    @property
+    def enable_again(self) -> str:
+        """What to do where something that is disabled is needed."""
+        unset = self.disabled_by.startswith("-") or EVERY_PLUGIN in self.disabled_plugins
+        return f"run it without {self.disabled_by}" if unset else f"take it out of {self.disabled_by}"
 
     @property
     def images(self) -> Path:

@@ -26,6 +26,7 @@ def transport(tmp_path: Path) -> LocalTransport:
 
 @needs_root
 class TestLocalTransportContract(TransportContract):
+    driver = LocalTransport
     forwards = False
 
     @pytest.fixture
@@ -67,10 +68,16 @@ def test_starts_in_the_home_of_root_with_a_plain_path(transport: LocalTransport)
 
 @needs_root
 def test_names_the_host_in_errors(transport: LocalTransport) -> None:
-    connection = transport.connect(Host("10.9.8.7"))
+    connection = transport.connect(Host("127.9.8.7"))
     connection.close()
-    with pytest.raises(ConnectionLostError, match=r"10\.9\.8\.7: the connection was closed"):
+    with pytest.raises(ConnectionLostError, match=r"127\.9\.8\.7: the connection was closed"):
         connection.execute("true")
+
+
+def test_no_other_machine_is_this_one(transport: LocalTransport) -> None:
+    """What is meant for another machine must not be done to the operator's."""
+    with pytest.raises(HostError, match=r"203\.0\.113\.5: it is not this machine"):
+        transport.connect(Host("203.0.113.5"))
 
 
 @needs_root

@@ -14,9 +14,12 @@ from sealer.hosts import Host, Ssh
 from sealer.redaction import Secret
 from sealer.testing.sshd import LoopbackSshd
 from sealer.testing.transport_contract import TransportContract
+from sealer_plugin_ssh.transport import SshTransport
 
 
 class TestAsRoot(TransportContract):
+    driver = SshTransport
+
     @pytest.fixture
     def connection(self, sshd: LoopbackSshd, connect: Callable[..., Connection]) -> Connection:
         return connect(sshd.host)
@@ -77,6 +80,8 @@ def test_a_host_whose_sessions_are_all_taken(
 
 class TestBySudoWithPassword(TransportContract):
     """A user who becomes root by sudo, which wants the password each time."""
+
+    driver = SshTransport
 
     @pytest.fixture
     def connection(

@@ -16,11 +16,12 @@ import click
 from sealer.cli.version import API_VERSION
 from sealer.errors import RefusedError
 from sealer.events import Event, EventStream, Json, State
-from sealer.settings import Settings
+from sealer.settings import EVERY_PLUGIN, Settings
 
 if TYPE_CHECKING:
     from sealer.cli.views import View
     from sealer.extension.manager import PluginManager
+    from sealer.redaction import Secret
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -67,7 +68,9 @@ class App:
         :raises InputError: a `SEALER_*` variable is wrong.
         """
         settings = self._environment
-        return dataclasses.replace(settings, disabled_plugins=frozenset("*")) if self.options.no_plugins else settings
+        if not self.options.no_plugins:
+            return settings
+        return dataclasses.replace(settings, disabled_plugins=frozenset({EVERY_PLUGIN}), disabled_by="--no-plugins")
 
     @cached_property
     def _environment(self) -> Settings:
@@ -79,6 +82,10 @@ class App:
         from sealer.extension.manager import PluginManager  # noqa: PLC0415  # loading them costs 100 ms
 
         return PluginManager.load(self.settings, self.events)
+
+    def resolve_secret(self, reference: str) -> Secret | None:
+        """The secret that a reference stands for; None: no plugin knows it. The first one loads the plugins."""
+        return self.plugins.resolve_secret(reference)
 
     def show(self, value: Mapping[str, Json], text: str | Callable[[], str]) -> None:
         """Print the result: `text` for a person, `value` as one line of JSON for a program.

@@ -106,18 +106,49 @@ def file_option(default: str = "") -> Callable[[C], C]:
     return decorate
 
 
-def runtime_option(function: C) -> C:
-    """Fields of the runtime's own."""
-    return _apply(
-        function,
-        click.option(
-            *("--runtime-option", "runtime_options"),
-            multiple=True,
-            callback=as_text,
-            metavar="KEY=VALUE",
-            help="A field of spec.runtime, e.g. certificateValidity=10y; may be repeated.",
-        ),
+def driver_options(provider: str) -> Callable[[C], C]:
+    """Which provider and transport, and fields of theirs and of the runtime's own.
+
+    :param provider: what the help says of `--provider`.
+    """
+
+    def decorate(function: C) -> C:
+        return _apply(
+            function,
+            click.option("--provider", default="", callback=filled, help=provider),
+            provider_option,
+            click.option(
+                *("--transport", "transport"),
+                default="",
+                callback=filled,
+                help="How hosts are reached: ssh, or local for this machine itself.",
+            ),
+            _fields("transport", "e.g. connectTimeout=30"),
+            _fields("runtime", "e.g. certificateValidity=10y"),
+        )
+
+    return decorate
+
+
+def provider_option(function: C) -> C:
+    """Fields of the provider's own."""
+    return _fields("provider", "e.g. release=trixie")(function)
+
+
+def _fields(kind: str, example: str) -> Callable[[C], C]:
+    return click.option(
+        *(f"--{kind}-option", f"{kind}_options"),
+        multiple=True,
+        callback=as_text,
+        metavar="KEY=VALUE",
+        help=f"A field of spec.{kind}, {example}; may be repeated.",
     )
+
+
+def driver_flags(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of :func:`driver_options`, by the names that :class:`~sealer.cluster.desired.Flags` has for them."""
+    names = ("provider", "transport", *(f"{kind}_options" for kind in ("provider", "transport", "runtime")))
+    return {name: values[name] for name in names}
 
 
 def run_options(function: C) -> C:
@@ -166,13 +197,20 @@ def joined(values: tuple[str, ...]) -> str:
 def ssh(app: App, given: Login) -> Ssh:
     """The login that the options ask for; what is not given stays empty.
 
+    A password may be a reference that a plugin knows, as in a Clusterfile; not one that is typed or read from a file.
+
     :raises InputError: the password or the key cannot be had.
     """
+    from sealer.clusterfile.secret_references import resolved  # noqa: PLC0415  # `--help` does without
+
+    secret = password(given["passwd"], given["passwd_file"], given["ask_passwd"], app.events)
+    if given["passwd_file"] is None and not given["ask_passwd"]:
+        secret = resolved(secret, app.resolve_secret)
     return Ssh(
         user=given["user"] or "",
-        password=password(given["passwd"], given["passwd_file"], given["ask_passwd"], app.events),
+        password=secret,
         private_key=_key(given["pk"]),
-        private_key_password=_passphrase(given["pk_passwd"]),
+        private_key_password=resolved(_passphrase(given["pk_passwd"]), app.resolve_secret),
         port=given["port"] or 0,
     )
 

@@ -4,39 +4,60 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import click
 
 from sealer.errors import PluginError
+from sealer.settings import Settings
 
 GROUP = "sealer.commands"
+_PLUGINS = "sealer.plugins"
+
+
+@dataclass(frozen=True)
+class _Command:
+    package: str
+    target: str
+    plugins: tuple[str, ...]
+
+
+def names(settings: Settings) -> Mapping[str, str]:
+    """Their names, sorted, and the package each comes from; what `settings` disable is left out."""
+    return {
+        name: found.package
+        for name, found in _found().items()
+        if not settings.leaves_out(name, found.package, found.target, found.plugins)
+    }
 
 
 @cache
-def names() -> Mapping[str, str]:
-    """Their names, sorted, and the package each comes from.
+def _found() -> Mapping[str, _Command]:
+    """All of them.
 
     Reads the installed packages' entry points from the disk itself: `importlib.metadata` would cost `sealer --help`
     80 ms to import, and it parses every package's to answer for one group.
     """
-    found: dict[str, str] = {}
+    found: dict[str, _Command] = {}
     for package, file in _entry_point_files():
         text = file.read_text(encoding="utf-8", errors="replace")
-        for name in _names_in(text):
-            found.setdefault(name, package)
+        plugins = tuple(name for name, _ in _points_in(text, _PLUGINS))
+        for name, target in _points_in(text, GROUP):
+            found.setdefault(name, _Command(package, target, plugins))
     return dict(sorted(found.items()))
 
 
-def _names_in(text: str) -> Iterator[str]:
-    """The names of our group: lines `name = module:object` (packaging.python.org/specifications/entry-points)."""
+def _points_in(text: str, group: str) -> Iterator[tuple[str, str]]:
+    """Names and targets of a group: lines `name = module:object` (packaging.python.org/specifications/entry-points)."""
     ours = False
     for line in text.splitlines():
         if line.startswith("["):
-            ours = line.strip() == f"[{GROUP}]"
+            ours = line.strip() == f"[{group}]"
         elif ours and "=" in line and not line.lstrip().startswith(("#", ";")):
-            yield line.partition("=")[0].strip()
+            name, _, target = line.partition("=")
+            yield name.strip(), target.strip()
 
 
 def _entry_point_files() -> Iterator[tuple[str, Path]]:
@@ -57,7 +78,8 @@ def load(name: str) -> click.Command:
     """
     from importlib.metadata import entry_points  # noqa: PLC0415
 
-    package = names().get(name, "")
+    command = _found().get(name)
+    package = command.package if command else ""
     try:
         loaded = next(iter(entry_points(group=GROUP, name=name))).load()
     except (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from sealer.cli.app import App
@@ -32,6 +32,7 @@ def operation(
     force: bool = False,
     keep_layers: bool = False,
     publish: bool = True,
+    provider_options: Mapping[str, Json] | None = None,
 ) -> Iterator[Lifecycle]:
     """The lifecycle, for one operation on the cluster `cluster` within the body.
 
@@ -49,6 +50,7 @@ def operation(
         confirm=lambda question: yes or app.confirm(question, cancellation.stop),
         settled=settled(options["settle"]),
         ask_outcome=OutcomeQuestions(app, cancellation).ask if asked else nobody_knows,
+        provider_options=provider_options or {},
         announce=app.events.info,
     )
     settings = app.settings

@@ -20,7 +20,11 @@ def as_text(plan: Plan) -> str:
     rows = [(step.phase, step.step.title, step.plugin, _hosts_text(step, operation)) for step in plan.steps]
     parts = [head, *_membership(operation)]
     parts += ["", table(("phase", "step", "plugin", "hosts"), rows)] if rows else ["", "There is nothing to do."]
-    if not plan.complete:
+    if plan.unread:
+        parts += ["", f"Facts of {some(plan.unread, 8)}: not read"]
+    if plan.missing:
+        parts += ["", "Not planned, because it is missing here:", *(f"  {what}" for what in plan.missing)]
+    elif not plan.complete:
         parts += ["", "The provider makes hosts first; steps that depend on what they are may be added then."]
     return "\n".join(parts)
 
@@ -34,6 +38,9 @@ def as_json(plan: Plan) -> dict[str, Json]:
         "operation": operation.kind,
         "image": operation.image.reference if operation.image else "",
         "complete": plan.complete,
+        "missing": list[Json](plan.missing),
+        "hostFacts": "not read" if plan.unread else "read",
+        "unreadHosts": list[Json](plan.unread),
         "added": _ids(operation.added),
         "kept": _ids(operation.kept),
         "removed": _ids(operation.removed),

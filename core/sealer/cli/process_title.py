@@ -10,6 +10,9 @@ from collections.abc import Iterator, Sequence
 # A lone `-p`, alone or behind flags without a value, and what is glued to it.
 _SHORT = re.compile(rb"-[adqy]*p(?P<value>.*)", re.DOTALL)
 _LONG = (b"--passwd", b"--pk-passwd")
+# A driver's field that holds a secret, by its name; rather one too many than one too few.
+_FIELDS = (b"--provider-option", b"--transport-option", b"--runtime-option")
+_SECRET_FIELD = re.compile(rb"[^=]*(?:passw|passphrase|secret|token|key)[^=]*=", re.IGNORECASE)
 _ENV = (b"-e", b"--env")
 _VARIABLE = re.compile(rb"(?P<name>(?:-e|--env=)[^=]+)=.*", re.DOTALL)
 _MASK = b"******"
@@ -20,19 +23,26 @@ def secret_spans(arguments: Sequence[bytes]) -> Iterator[tuple[int, int]]:
 
     :returns: index of the argument, and the offset in it at which the secret begins; it goes to the argument's end.
     """
-    expected = False
+    expected = field = False
     for index, argument in enumerate(arguments):
         if expected:
             expected = False
             yield index, 0
+        elif field:
+            field = False
+            if match := _SECRET_FIELD.match(argument):
+                yield index, match.end()
         elif argument == b"--":
             return
         elif argument in _LONG:
             expected = True
         elif argument.startswith(b"--"):
-            name, equals, _ = argument.partition(b"=")
+            name, equals, value = argument.partition(b"=")
+            field = not equals and name in _FIELDS
             if equals and name in _LONG:
                 yield index, len(name) + 1
+            elif name in _FIELDS and (match := _SECRET_FIELD.match(value)):
+                yield index, len(name) + 1 + match.end()
         elif match := _SHORT.fullmatch(argument):
             if match["value"]:
                 yield index, match.start("value")

@@ -9,10 +9,11 @@ from sealer.cli.clusterfiles import read_clusterfile
 from sealer.cli.fetching import Fetch
 from sealer.cluster import state
 from sealer.cluster.cancellation import Cancellation
-from sealer.cluster.desired import Flags, desired, hosts_of_flags
+from sealer.cluster.desired import Flags, desired, given_options, hosts_of_flags
 from sealer.cluster.home import ClusterHome
 from sealer.cluster.lifecycle import Lifecycle
 from sealer.clusterfile.model import Cluster, Clusterfile
+from sealer.clusterfile.secret_references import all_resolved
 from sealer.errors import InputError
 from sealer.extension.operation import Recorded
 from sealer.hosts import Host, Ssh, parse_addresses
@@ -35,7 +36,9 @@ def cluster_request(app: App, clusterfile: str, flags: Flags, fetch: Fetch) -> C
     :param fetch: brings it there.
     :raises InputError: with every mistake.
     """
-    base = read_clusterfile(app, clusterfile) if clusterfile else None
+    base = None
+    if clusterfile:
+        base = all_resolved(read_clusterfile(app, clusterfile, given_options(flags)), app.resolve_secret)
     if base is not None and base.cluster is None and not flags.image:
         raise InputError("there is no document of kind Cluster", where=clusterfile)
     found = desired(base, flags, existing(app).makes_hosts)
@@ -108,7 +111,8 @@ def further_hosts(lifecycle: Lifecycle, name: str, flags: Flags) -> tuple[tuple[
     if not flags.masters and not flags.nodes:
         raise InputError("which hosts?", remedy="Name them with --masters and --nodes.")
     cluster = lifecycle.recorded(name).clusterfile.cluster or Cluster(name=name)
-    if not lifecycle.makes_hosts(cluster.provider.name):
+    makes = lifecycle.makes_hosts(cluster.provider.name)
+    if not (bool(cluster.groups) if makes is None else makes):
         return hosts_of_flags(flags), (0, 0)
     return (), (_count("--masters", flags.masters, cluster), _count("--nodes", flags.nodes, cluster))
 

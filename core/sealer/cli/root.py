@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from collections.abc import Mapping
 from typing import NoReturn
@@ -93,14 +94,14 @@ class Root(click.Group):
 
     def _contributed(self, ctx: click.Context) -> Mapping[str, str]:
         app = ctx.find_object(App)
-        if app is None or "*" in app.settings.disabled_plugins:
-            return {}
-        found = contributed.names()
-        return {name: package for name, package in found.items() if name not in app.settings.disabled_plugins}
+        return contributed.names(app.settings) if app else {}
 
     def _unknown(self, ctx: click.Context, name: str) -> NoReturn:
         import difflib  # noqa: PLC0415  # only who mistypes a command waits for it
 
+        app = ctx.find_object(App)
+        if app and name in contributed.names(dataclasses.replace(app.settings, disabled_plugins=frozenset())):
+            raise click.UsageError(f"the command '{name}' is disabled by {app.settings.disabled_by}", ctx=ctx)
         close = difflib.get_close_matches(name, self.list_commands(ctx), n=1, cutoff=0.5)
         mend = f" Did you mean '{close[0]}'?" if close else ""
         raise click.UsageError(f"there is no command '{name}'.{mend}", ctx=ctx)

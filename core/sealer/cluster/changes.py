@@ -12,7 +12,10 @@ from sealer.extension.operation import Recorded
 from sealer.hosts import MASTER, NODE, Host
 
 # Fields of Cluster that are compared host by host, or that are only ways to reach what is the same.
-_NOT_COMPARED = {"hosts", "groups", "ssh", "name", "image", "labels", "annotations", "authorize_key", "positions"}
+_NOT_COMPARED = {
+    *("hosts", "groups", "ssh", "name", "image", "labels", "annotations", "authorize_key", "positions"),
+    "on_this_machine",
+}
 _LOGIN = frozenset({"username", "password"})  # of the private registry: its driver says whether they differ
 _SPELLED = {
     "pod_cidr": "spec.network.podCIDR",

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from sealer.events import Json
+
 
 def _nobody(question: str) -> bool:
     return False
@@ -26,10 +28,11 @@ class Choices:
     :param keep_layers: at a delete, leave the verified layers on the hosts.
     :param publish: False: the hosts of a cluster that sealer did not make get an application's images elsewhere.
     :param unfinished: what becomes of an operation that another command left unfinished; empty: refuse.
-    :param confirm: asked before hosts are removed.
+    :param confirm: asked before hosts are removed, and before this machine is changed that nobody named.
     :param settled: for a step id and host id, whether a ONCE step of unknown outcome is to run again.
     :param ask_outcome: asked where `settled` says nothing, with the step's title and the host's id, from any thread:
         True: run it again, False: it is done, None: nobody can say. May raise InterruptedRunError.
+    :param provider_options: fields of the cluster's provider, over those recorded: secrets are not recorded.
     :param announce: told in words what an apply will do before it does it.
     """
 
@@ -42,6 +45,7 @@ class Choices:
     confirm: Callable[[str], bool] = _nobody
     settled: Mapping[tuple[str, str], bool] = field(default_factory=dict)
     ask_outcome: Callable[[str, str], bool | None] = nobody_knows
+    provider_options: Mapping[str, Json] = field(default_factory=dict)
     announce: Callable[[str], None] = lambda text: None
 
     def settle(self, step: str, title: str, host: str) -> bool | None:

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from sealer.errors import ConnectionLostError
+from sealer.errors import AuthenticationError, ConnectionLostError, HostUnreachableError
 from sealer.extension.drivers import Transport
 from sealer.extension.transport import Connection
-from sealer.hosts import Host
-
-
-def is_this_machine(address: str) -> bool:
-    """Whether an address is one of this machine's own: only such can be bound."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.bind((address, 0))
-        return True
-    return False
+from sealer.hosts import Host, is_this_machine
 
 
 @dataclass
@@ -52,8 +42,20 @@ class Connections:
                 if slot.connection is not None:
                     slot.connection.close()
                 slot.connection, slot.lost = None, False
-                slot.connection = self._transport_of(host).connect(host)
+                slot.connection = self._connect(host)
             return slot.connection
+
+    def _connect(self, host: Host) -> Connection:
+        try:
+            return self._transport_of(host).connect(host)
+        except (HostUnreachableError, AuthenticationError) as error:
+            if is_this_machine(host.address):
+                here = (
+                    f"{host.address} is an address of this machine: if no port leads elsewhere, give it no port, user, "
+                    "key or password, or choose --transport local (spec.transport: local), which needs no SSH"
+                )
+                error.remedy = f"{error.remedy}; {here}" if error.remedy else here
+            raise
 
     @contextlib.contextmanager
     def noticing_loss(self, host: Host) -> Iterator[None]:

@@ -6,15 +6,18 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from sealer.clusterfile.driver_choices import option_of
 from sealer.clusterfile.model import Cluster, Clusterfile, DriverChoice, HostGroup
+from sealer.clusterfile.secrets import is_secret
 from sealer.errors import InputError, Position
+from sealer.events import Json
 from sealer.extension.operation import Recorded
 from sealer.hosts import MASTER, NODE, Host, Ssh, parse_addresses
-from sealer.settings import DEFAULT_FOREIGN_RUNTIME, DEFAULT_PROVIDER
+from sealer.settings import DEFAULT_FOREIGN_RUNTIME, DEFAULT_PROVIDER, normalised
 
-RUNTIME_OPTION = "--runtime-option"
+_OptionKind = Literal["provider", "runtime", "transport"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,8 @@ class Flags:
     :param env: `K=V` each, over the hosts' env.
     :param cmds: replace the image's CMDs.
     :param apps: names of applications, in place of those of the image's LAUNCH; None: nothing is said.
-    :param runtime_options: `KEY=VALUE` each, over the fields of `spec.runtime`.
+    :param provider, transport: names of drivers; where it is the file's own, that one's fields stay.
+    :param provider_options, runtime_options, transport_options: `KEY=VALUE` each, over the driver's fields.
     :param kubeconfig: path of the one of a cluster that sealer did not make.
     """
 
@@ -39,42 +43,51 @@ class Flags:
     cmds: tuple[str, ...] = ()
     cmd_args: tuple[str, ...] = ()
     apps: tuple[str, ...] | None = None
+    provider_options: tuple[str, ...] = ()
     runtime_options: tuple[str, ...] = ()
+    transport: str = ""
+    transport_options: tuple[str, ...] = ()
     kubeconfig: str = ""
 
 
-def desired(base: Clusterfile | None, flags: Flags, makes_hosts: Callable[[str], bool]) -> Clusterfile:
+def desired(base: Clusterfile | None, flags: Flags, makes_hosts: Callable[[str], bool | None]) -> Clusterfile:
     """The Clusterfile with the command line merged in: hosts are added, everything else is over the file's.
 
-    :param makes_hosts: whether a provider makes hosts by count.
+    :param makes_hosts: whether a provider makes hosts by count; None: nobody knows, and the hosts tell.
     :raises InputError: a flag cannot be understood, or a host is named twice.
     """
     base = base or Clusterfile()
     cluster = base.cluster or Cluster()
-    provider = DriverChoice(flags.provider.lower()) if flags.provider else cluster.provider
     cluster = replace(
         cluster,
         image=flags.image or cluster.image,
         name=flags.name or cluster.name,
-        provider=provider,
+        provider=_chosen(cluster.provider, flags.provider),
+        transport=_chosen(cluster.transport, flags.transport),
         cmd=flags.cmds or cluster.cmd,
         cmd_args=flags.cmd_args or cluster.cmd_args,
         app_names=cluster.app_names if flags.apps is None else flags.apps,
         ssh=flags.ssh.filled_from(cluster.ssh),
     )
-    makes = makes_hosts(provider.name)
+    makes = makes_hosts(cluster.provider.name)
+    if makes is None:
+        makes = bool(cluster.groups) or (flags.masters or flags.nodes).isdigit()
     if flags.kubeconfig:
         if makes:
             raise InputError(
-                f"--kubeconfig {flags.kubeconfig}", why=f"the provider '{provider.name}' makes hosts for a new cluster"
+                f"--kubeconfig {flags.kubeconfig}",
+                why=f"the provider '{cluster.provider.name}' makes hosts for a new cluster",
             )
         runtime = DriverChoice(DEFAULT_FOREIGN_RUNTIME, {"kubeconfig": flags.kubeconfig})
         cluster = replace(cluster, runtime=runtime)
-    cluster = _with_runtime_options(cluster, flags.runtime_options)
+    cluster = _with_options(cluster, "provider", flags.provider_options)
+    cluster = _with_options(cluster, "runtime", flags.runtime_options)
+    cluster = _with_options(cluster, "transport", flags.transport_options)
     cluster = _with_counts(cluster, flags) if makes else _with_addresses(cluster, flags)
     if not cluster.hosts and not cluster.groups and not flags.kubeconfig:
-        cluster = replace(cluster, hosts=(this_machine(),))
-    cluster = replace(cluster, hosts=tuple(replace(h, ssh=flags.ssh.filled_from(h.ssh)) for h in cluster.hosts))
+        cluster = replace(cluster, hosts=(this_machine(),), on_this_machine=True)
+    else:
+        cluster = replace(cluster, hosts=tuple(replace(h, ssh=flags.ssh.filled_from(h.ssh)) for h in cluster.hosts))
     return replace(base, cluster=_with_env(cluster, flags.env))
 
 
@@ -184,17 +197,43 @@ def _refuse_twice(hosts: Sequence[Host]) -> None:
             )
 
 
-def _with_runtime_options(cluster: Cluster, given: Sequence[str]) -> Cluster:
+def _chosen(choice: DriverChoice, name: str) -> DriverChoice:
+    """The driver that the command line names; fields in the file are for the one that the file names."""
+    if not name:
+        return choice
+    same = choice.name and normalised(choice.name) == normalised(name)
+    return choice if same else DriverChoice(name.lower())
+
+
+def given_options(flags: Flags) -> dict[str, dict[str, Json]]:
+    """The fields of drivers that the command line gives, by the kind of driver."""
+    return {
+        "provider": options_of("provider", flags.provider_options),
+        "runtime": options_of("runtime", flags.runtime_options),
+        "transport": options_of("transport", flags.transport_options),
+    }
+
+
+def options_of(kind: _OptionKind, given: Sequence[str]) -> dict[str, Json]:
+    """Fields of a driver, as the command line gives them.
+
+    :raises InputError: one is no `KEY=VALUE`.
+    """
+    return dict(option_of(text, f"--{kind}-option") for text in given)
+
+
+def _with_options(cluster: Cluster, kind: _OptionKind, given: Sequence[str]) -> Cluster:
     if not given:
         return cluster
-    options, positions = dict(cluster.runtime.options), dict(cluster.positions)
-    for text in given:
-        key, value = option_of(text, RUNTIME_OPTION)
-        options[key] = value
-        field = f"spec.runtime.{key}"
+    choice: DriverChoice = getattr(cluster, kind)
+    flag, positions = f"--{kind}-option", dict(cluster.positions)
+    options = options_of(kind, given)
+    for text, key in zip(given, (option_of(text, flag)[0] for text in given), strict=True):
+        field = f"spec.{kind}.{key}"
         positions = {path: at for path, at in positions.items() if not path.startswith(f"{field}[")}
-        positions[field] = Position(f"{RUNTIME_OPTION} {text}")
-    return replace(cluster, runtime=replace(cluster.runtime, options=options), positions=positions)
+        positions[field] = Position(f"{flag} {key}=..." if is_secret(key) else f"{flag} {text}")
+    changed = replace(choice, options={**choice.options, **options})
+    return replace(cluster, **{kind: changed, "positions": positions})  # type: ignore[arg-type]  # a field of each kind
 
 
 def _with_env(cluster: Cluster, env: Sequence[str]) -> Cluster:

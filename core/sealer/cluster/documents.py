@@ -10,6 +10,7 @@ from sealer.clusterfile.model import PluginDocument
 from sealer.clusterfile.reading import decoded, read_plugins
 from sealer.errors import InputError, Problem
 from sealer.extension.marker import hookimpl
+from sealer.extension.missing_types import MissingType
 from sealer.extension.operation import Operation
 from sealer.extension.plugin_types import PluginType
 from sealer.extension.steps import Step
@@ -99,6 +100,25 @@ def parse(documents: Sequence[PluginDocument], types: Mapping[str, PluginType[ob
     if problems:
         raise InputError("The Plugin documents are wrong", problems=problems)
     return tuple(parsed)
+
+
+def missing_types(parsed: Sequence[Parsed]) -> tuple[str, ...]:
+    """The types of documents that cannot be had, and what would bring them; each once."""
+    return tuple(dict.fromkeys(entry.type.missing for entry in parsed if isinstance(entry.type, MissingType)))
+
+
+def refuse_missing(parsed: Sequence[Parsed]) -> None:
+    """See that every type can be had: without it a document would do nothing, unseen.
+
+    :raises InputError: with the documents of those that cannot.
+    """
+    problems = [
+        Problem(entry.document.position, f"Plugin {entry.document.name}: spec.type", entry.type.missing)
+        for entry in parsed
+        if isinstance(entry.type, MissingType)
+    ]
+    if problems:
+        raise InputError("Plugin documents need what is not here", problems=problems)
 
 
 def check_hosts(parsed: Sequence[Parsed], hosts: Sequence[str], warn: Callable[[str], None]) -> None:

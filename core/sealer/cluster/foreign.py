@@ -110,8 +110,12 @@ def _hosts(recorded: Recorded | None, desired: Cluster) -> tuple[Host, ...]:
     """From where the cluster is reached."""
     before = tuple(entry.host for entry in recorded.hosts) if recorded else (THIS_MACHINE,)
     if not desired.hosts:
-        # What is exported is said anew with each application.
-        return tuple(replace(host, env={}, ssh=desired.ssh.filled_from(host.ssh)) for host in before)
+        # What is exported is said anew with each application. A login that names no host is not for this machine.
+        local = {host.id for host in before if host.address == THIS_MACHINE.address and not host.has_login}
+        return tuple(
+            replace(host, env={}, ssh=host.ssh if host.id in local else desired.ssh.filled_from(host.ssh))
+            for host in before
+        )
     if recorded and {host.address for host in before} != {host.address for host in desired.hosts}:
         raise RefusedError(
             f"The cluster '{recorded.name}' is reached from {', '.join(host.address for host in before)}",

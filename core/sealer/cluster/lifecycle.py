@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
@@ -18,8 +19,16 @@ from sealer.cluster.choices import Choices
 from sealer.cluster.connections import Connections
 from sealer.cluster.content import ImageContent
 from sealer.cluster.desired import placeholders, recorded_ssh
-from sealer.cluster.documents import DocumentsPlugin, Parsed, check_hosts, merged, parse
-from sealer.cluster.driver_choice import DriverNames, choose_drivers
+from sealer.cluster.documents import (
+    DocumentsPlugin,
+    Parsed,
+    check_hosts,
+    merged,
+    missing_types,
+    parse,
+    refuse_missing,
+)
+from sealer.cluster.driver_choice import DriverNames, DriverRequest, choose_drivers
 from sealer.cluster.foreign import attached, refuse_changes, settle_images
 from sealer.cluster.health import Health
 from sealer.cluster.home import ClusterHome
@@ -31,12 +40,13 @@ from sealer.cluster.plan import Plan
 from sealer.cluster.scripts import launched
 from sealer.cluster.stages import Drivers
 from sealer.clusterfile.model import Cluster, Clusterfile, HostGroup
-from sealer.errors import ImageError, ImageNotFoundError, InputError, PluginError, RefusedError
+from sealer.errors import ImageError, ImageNotFoundError, InputError, MissingDriverError, PluginError, RefusedError
 from sealer.events import EventStream
-from sealer.extension.drivers import Runtime
+from sealer.extension.drivers import Provider, Runtime
 from sealer.extension.guarding import steps_of
-from sealer.extension.loading import driver_class, driver_names, load_driver
+from sealer.extension.loading import driver_class, driver_names
 from sealer.extension.manager import PluginManager
+from sealer.extension.missing_types import all_types
 from sealer.extension.operation import Operation, Recorded
 from sealer.extension.transport import Connection
 from sealer.hosts import Host, Ssh
@@ -104,10 +114,13 @@ class Lifecycle:
             )
         return recorded
 
-    def makes_hosts(self, provider: str) -> bool:
-        """Whether a provider makes hosts by count."""
-        name = provider or DEFAULT_PROVIDER
-        return load_driver("provider", name, self.settings, self.events).makes_hosts
+    def makes_hosts(self, provider: str) -> bool | None:
+        """Whether a provider makes hosts by count; None: it cannot be had here, and nobody knows."""
+        try:
+            found = driver_class("provider", provider or DEFAULT_PROVIDER, self.settings)
+        except MissingDriverError:
+            return None
+        return issubclass(found, Provider) and found.makes_hosts
 
     def examine(self, desired: Clusterfile) -> bool:
         """See that a cluster can be planned as a Clusterfile says; no host is asked, nothing is recorded.
@@ -135,7 +148,10 @@ class Lifecycle:
         if image.first.type == APP_INSTALLER:  # which cluster it is for is not known here
             self._parsed(replace(intention, kind="application"))
         else:
-            self._prepared(home, None, intention).examine()
+            run = self._prepared(home, None, intention)
+            for what in run.drivers.missing:
+                self.events.warn(f"not checked: {what}")
+            run.examine()
         return True
 
     def _runtime_of_documents(self, desired: Clusterfile) -> str:
@@ -143,9 +159,9 @@ class Lifecycle:
         if not desired.kubeadm:
             return ""
         takers = []
-        for name in driver_names("runtime"):
+        for name in driver_names("runtime", self.settings):
             with suppress(PluginError):  # a broken package is none of this Clusterfile's mistakes
-                found = driver_class("runtime", name)
+                found = driver_class("runtime", name, self.settings)
                 takers += [name] if issubclass(found, Runtime) and found.takes_kubeadm else []
         return takers[0] if len(takers) == 1 else ""
 
@@ -281,7 +297,7 @@ class Lifecycle:
         everyone = tuple(_with_ssh(entry.host, ssh) for entry in recorded.hosts)
         desired, image = recorded.clusterfile, self._image_if_whole(recorded)
         intention = Intention("scale", desired, image, wanted=everyone, kept=everyone)
-        drivers = self._drivers(self._home(recorded.name), intention, recorded)
+        drivers = self._drivers(self._home(recorded.name), intention, recorded, needs_provider=False)
         operation = Operation(identifier, "scale", recorded.name, desired, recorded, image=image, kept=everyone)
         connections = Connections(drivers.transport_of)
         settings = self.settings
@@ -321,10 +337,29 @@ class Lifecycle:
             desired = self._pending(home, desired)
         cluster = _cluster(desired)
         launched(image, cluster.app_names)  # a wrong name is told of before anything is done
+        self._confirm_this_machine(cluster, recorded)
         wanted = self._wanted(cluster, recorded)
         removed = _left_over(recorded, wanted)
         intention = Intention("create", desired, image, wanted=wanted, added=wanted, removed=removed)
         return self._run(home, recorded, intention)
+
+    def _confirm_this_machine(self, cluster: Cluster, recorded: Recorded | None) -> None:
+        """Where no host was named, this machine is meant; it may be the last one that somebody wants changed.
+
+        :raises RefusedError: nobody says yes.
+        """
+        known = {entry.host.address for entry in recorded.hosts} if recorded else set()
+        if not cluster.on_this_machine or known.issuperset(host.address for host in cluster.hosts):
+            return
+        if cluster.ssh.port:
+            raise InputError(
+                f"SSH port {cluster.ssh.port} is given, and no host",
+                remedy=f"Name the host: --masters ADDRESS:{cluster.ssh.port}",
+            )
+        if cluster.ssh != NO_LOGIN:
+            self.events.warn("The login is not used: no host is named, and this machine needs none")
+        if not (self._choices.dry_run or self._choices.confirm(_on_this_machine(cluster))):
+            raise RefusedError("Aborted: nothing was changed", remedy="Name hosts with --masters and --nodes.")
 
     def _apply(self, home: ClusterHome, desired: Clusterfile) -> Outcome:
         recorded = state.load(home)
@@ -343,6 +378,7 @@ class Lifecycle:
         if self._choices.unfinished == "continue":
             desired = self._pending(home, desired)
         cluster = _cluster(desired)
+        self._confirm_this_machine(cluster, recorded)
         found = changes(recorded, desired, self._wanted(cluster, recorded))
         found = replace(found, fields=(*found.fields, *self._changed_in_registry(home, recorded, desired, found.kept)))
         return self._scale(home, recorded, desired, found)
@@ -353,7 +389,7 @@ class Lifecycle:
         """What only the driver of the private registry can tell: a password, say, is in no record."""
         image = self._image_if_whole(recorded)
         intention = Intention("scale", desired, image, wanted=kept, kept=kept)
-        registry = self._drivers(home, intention, recorded).registry
+        registry = self._drivers(home, intention, recorded, needs_provider=False).registry
         if registry is None:
             return ()
         operation = Operation("compare", "scale", home.name, desired, recorded, image=image, kept=kept)
@@ -447,6 +483,7 @@ class Lifecycle:
     def _prepared(self, home: ClusterHome, recorded: Recorded | None, intention: Intention) -> Run:
         parsed = self._parsed(intention)
         drivers = self._drivers(home, intention, recorded)
+        drivers = replace(drivers, missing=(*drivers.missing, *missing_types(parsed)))
         return Run(
             self.settings,
             self._plugins,
@@ -478,7 +515,9 @@ class Lifecycle:
         """The Plugin documents that take part, read by their types before anything is changed."""
         carried = ImageContent(intention.image).documents if intention.image else ()
         documents = merged(carried, intention.desired.plugins)
-        parsed = parse(documents, self._plugins.plugin_types())
+        parsed = parse(documents, all_types(self._plugins))
+        if not self._choices.dry_run:
+            refuse_missing(parsed)
         hosts = (*intention.wanted, *intention.removed)
         # What a foreign cluster has is not what an application's data is about: nothing would be done, unseen.
         told = intention.kind in ("create", "scale") or intention.record is not None
@@ -486,10 +525,22 @@ class Lifecycle:
             check_hosts(parsed, [host.address for host in hosts], self.events.warn)
         return parsed
 
-    def _drivers(self, home: ClusterHome, intention: Intention, recorded: Recorded | None) -> Drivers:
+    def _drivers(
+        self, home: ClusterHome, intention: Intention, recorded: Recorded | None, *, needs_provider: bool = True
+    ) -> Drivers:
         cluster = intention.desired.cluster or Cluster()
-        choice = DriverNames.of(cluster, intention.image, recorded if intention.kind != "create" else None)
-        return choose_drivers(cluster, choice, self.settings, self.events, home.credentials, self._cancellation.stop)
+        given = {**cluster.provider.options, **self._choices.provider_options}
+        request = DriverRequest(
+            replace(cluster, provider=replace(cluster.provider, options=given)),
+            DriverNames.of(cluster, intention.image, recorded if intention.kind != "create" else None),
+            hosts=(*intention.wanted, *intention.removed),
+            recorded=recorded,
+            credentials=home.credentials,
+            stop=self._cancellation.stop,
+            plan_only=self._choices.dry_run,
+            needs_provider=needs_provider,
+        )
+        return choose_drivers(request, self.settings, self.events)
 
     def _wanted(self, cluster: Cluster, recorded: Recorded | None) -> tuple[Host, ...]:
         """The desired hosts: those named, and those a provider makes or made, by their placeholders."""
@@ -604,6 +655,11 @@ def _question(name: str, hosts: Sequence[Host], *, everything: bool = False) -> 
     if everything:
         return f"Delete the cluster '{name}' with all it holds ({listed or 'no hosts'})?"
     return f"Remove {listed} from the cluster '{name}' with all they hold?"
+
+
+def _on_this_machine(cluster: Cluster) -> str:
+    address = ", ".join(host.address for host in cluster.hosts)
+    return f"No host is named. Install {cluster.image} on this machine, {socket.gethostname()} ({address})?"
 
 
 def _forgetting(name: str) -> str:

@@ -147,7 +147,9 @@ class Run:
             self._read_facts()
             provider, *others = self._stages_ahead()
             stages = tuple(stage for stage in (provider, *others) if stage.steps)
-            return Plan(self.operation, stages, complete=not provider.steps)
+            unread = tuple(host.id for host in self._addressed(reached=False))
+            complete = not (provider.steps or self.drivers.missing)
+            return Plan(self.operation, stages, complete, self.drivers.missing, unread)
         finally:
             self._connections.close()
 
@@ -400,7 +402,7 @@ class Run:
 
     def _read_facts(self, journal: Journal | None = None) -> None:
         """Reach every host that has an address, and see that each is fit and who it was."""
-        hosts = [host for host in groups(self.operation)["any"] if host.address]
+        hosts = self._addressed(reached=True)
         spared = self._may_be_out_of_reach()
         attempts = journal.state.attempts if journal else ()
         revoked = frozenset(host for step, host in attempts if step.startswith(f"{REVOKE}/"))
@@ -422,6 +424,11 @@ class Run:
         check_hosts(found, machines, {host.id for host in new}, self.intention.image, size, self._ownership())
         if not self.choices.dry_run and current:
             self._remember(current, found)
+
+    def _addressed(self, *, reached: bool) -> list[Host]:
+        """The hosts that have an address, and whose transport can be had, or not."""
+        everyone = groups(self.operation)["any"]
+        return [host for host in everyone if host.address and self.drivers.reaches(host) is reached]
 
     def _may_be_out_of_reach(self) -> frozenset[str]:
         kept = frozenset(host.id for host in self.operation.kept if self.operation.kind == "scale")

@@ -52,12 +52,17 @@ class Stage:
 class Plan:
     """What an operation does.
 
-    :param complete: False when later stages can only be planned once the first has made its hosts.
+    :param complete: False when later stages can only be planned once the first has made its hosts, or with what is
+        missing.
+    :param missing: drivers and types of Plugin documents that cannot be had, and what would bring them.
+    :param unread: ids of the hosts that could not be asked for facts without them.
     """
 
     operation: Operation
     stages: tuple[Stage, ...]
     complete: bool = True
+    missing: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
     @property
     def steps(self) -> tuple[PlannedStep, ...]:

@@ -16,6 +16,7 @@ from sealer.cluster.ownership import Identity, Ownership, identify
 from sealer.cluster.plan import Stage, StageBuilder
 from sealer.cluster.rendering import render
 from sealer.cluster.scripts import commands, host_script, launched
+from sealer.cluster.stand_ins import NoTransport
 from sealer.clusterfile.model import ConfigDocument, PluginDocument
 from sealer.events import Json
 from sealer.extension.context import StepContext
@@ -39,6 +40,7 @@ class Drivers:
     """The drivers of one cluster; `registry` is None where no private registry is asked for.
 
     :param runtime_name: what it was chosen by; so is `registry_name`.
+    :param missing: of a dry run: those that cannot be had, and what would bring them.
     """
 
     runtime: Runtime
@@ -48,6 +50,11 @@ class Drivers:
     registry: Registry | None = None
     runtime_name: str = ""
     registry_name: str = ""
+    missing: tuple[str, ...] = ()
+
+    def reaches(self, host: Host) -> bool:
+        """Whether the host's transport can be had."""
+        return not isinstance(self.transport_of(host), NoTransport)
 
 
 @dataclass

@@ -11,7 +11,7 @@ from sealer.cluster.files import sync_directory, write_atomically, writing
 from sealer.cluster.home import ClusterHome
 from sealer.clusterfile.model import Clusterfile
 from sealer.clusterfile.reading import read
-from sealer.clusterfile.secrets import is_key_itself
+from sealer.clusterfile.secrets import recordable
 from sealer.clusterfile.writing import write
 from sealer.errors import SealerError
 from sealer.extension.operation import Recorded, RecordedHost
@@ -112,12 +112,12 @@ def change_hosts(recorded: Recorded, change: Callable[[RecordedHost], RecordedHo
 
 def _host_as_json(recorded: RecordedHost) -> dict[str, Any]:
     host = recorded.host
-    key = "" if is_key_itself(host.ssh.private_key) else host.ssh.private_key  # a path is kept, a key is a secret
+    ssh = recordable(host.ssh)
     return {
         "address": host.address,
         "placeholder": host.placeholder,
         "roles": list(host.roles),
-        "ssh": {"user": host.ssh.user, "port": host.ssh.port, "privateKey": key},
+        "ssh": {"user": ssh.user, "port": ssh.port, "privateKey": ssh.private_key},
         "env": dict(host.env),
         "labels": dict(host.labels),
         "taints": list(host.taints),

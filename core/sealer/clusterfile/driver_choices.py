@@ -10,7 +10,7 @@ from sealer.clusterfile.model import DriverChoice
 from sealer.clusterfile.nodes import documents
 from sealer.clusterfile.report import Report
 from sealer.clusterfile.values import Value
-from sealer.errors import InputError, Position, Problem
+from sealer.errors import InputError, MissingDriverError, Position, Problem
 from sealer.events import Json
 
 DriverKind = Literal["provider", "runtime", "transport", "registry"]
@@ -33,6 +33,8 @@ def read_choice(kind: DriverKind, value: Value | None, report: Report, check: Dr
     if check and text:
         try:
             check(kind, choice)
+        except MissingDriverError as error:  # who only validates or plans goes on; who runs it is refused later
+            report.warn(name, value.path, f"{error.what}, and its fields are not checked; {error.remedy}")
         except InputError as error:
             places = positions(value.node, f"spec.{kind}", report.file)
             report.add(_placed(error, choice, value, places))

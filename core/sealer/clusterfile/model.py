@@ -103,6 +103,7 @@ class Cluster:
     :param cmd: replaces the image's own CMDs.
     :param cmd_args: over the image's ARGs.
     :param app_names: the applications that are installed; None: those of the image's LAUNCH.
+    :param on_this_machine: no host was named, so that `hosts` is this machine; whoever changes it asks first.
     :param authorize_key: whether sealer puts a key of its own on the hosts at create.
     :param positions: where each field that is not about single hosts stands, by its path (`spec.runtime.name`).
     """
@@ -126,6 +127,7 @@ class Cluster:
     cmd: tuple[str, ...] = ()
     cmd_args: tuple[str, ...] = ()
     app_names: tuple[str, ...] | None = None
+    on_this_machine: bool = field(default=False, compare=False)
     authorize_key: bool = True
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)

@@ -108,6 +108,8 @@ class PluginReader:
             types = sorted(self._types or ())
             rule = f"no installed plugin offers this type; installed are {', '.join(types) or 'none'}"
             self._report.error(given, given.path, not_one_of(rule, word, types))
+        if missing := getattr((self._types or {}).get(wanted), "missing", ""):
+            self._report.warn(given or name, f"{spec.path}.type", f"not checked: {missing}")
         return wanted
 
     def _phases(self, spec: Value, type_name: str) -> tuple[Phase, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from sealer.clusterfile.model import Cluster, Clusterfile, DriverChoice, KubeadmDocument, RegistrySpec
 from sealer.events import Json
-from sealer.hosts import Host, Ssh
+from sealer.hosts import DEFAULT_USER, Host, Ssh
 
 # Fields of drivers and of kubeadm that hold secrets, by how their names end. A looser rule would take away fields that
 # only speak of secrets, such as kubelet's imagePullCredentialsVerificationPolicy.
@@ -33,6 +33,17 @@ def without_secrets(clusterfile: Clusterfile) -> Clusterfile:
 def is_key_itself(private_key: str) -> bool:
     """Whether `pk` holds a key and not its path."""
     return "\n" in private_key.strip() or private_key.lstrip().startswith("-----BEGIN")
+
+
+def recordable(ssh: Ssh) -> Ssh:
+    """A login without secrets; one that was nothing else keeps its user, so that the host stays one with a login."""
+    kept = _ssh(ssh)
+    return Ssh(user=DEFAULT_USER) if kept == Ssh() and ssh != Ssh() else kept
+
+
+def is_secret(name: str) -> bool:
+    """Whether a field of a driver, or of kubeadm, holds a secret, by its name."""
+    return _SECRET.search(name) is not None
 
 
 def _cluster(cluster: Cluster) -> Cluster:
@@ -77,7 +88,7 @@ def _cleaned(content: Mapping[str, Json]) -> dict[str, Json]:
 
 def _holds_secret(name: str, value: Json) -> bool:
     texts = value if isinstance(value, list) else [value]
-    return bool(_SECRET.search(name)) and any(isinstance(text, str) for text in texts)
+    return is_secret(name) and any(isinstance(text, str) for text in texts)
 
 
 def _clean(value: Json) -> Json:

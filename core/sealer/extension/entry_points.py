@@ -7,8 +7,11 @@ that time is stale. A read costs 4 ms with a hundred of them, so nothing is cach
 from __future__ import annotations
 
 import importlib.metadata
-import re
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from sealer.settings import PLUGIN_PREFIX, Settings, normalised
 
 PLUGINS = "sealer.plugins"
 COMMANDS = "sealer.commands"
@@ -47,11 +50,6 @@ class Installed:
         return f"{self.distribution} {self.version} ({self.target})" if self.distribution else self.target
 
 
-def normalised(name: str) -> str:
-    """One spelling: lower case, a dash for every run of `-`, `_` and `.`, as package names are compared."""
-    return re.sub(r"[-_.]+", "-", name.strip()).lower()
-
-
 def installed(group: str) -> list[Installed]:
     """All of a group, sorted by name and then by distribution: the file system's order differs between machines."""
     found = {
@@ -62,6 +60,27 @@ def installed(group: str) -> list[Installed]:
         Installed(name, group, distribution, point.dist.version if point.dist else "", point)
         for (name, distribution, _), point in sorted(found.items(), key=lambda item: item[0])
     ]
+
+
+def left_out(settings: Settings) -> Callable[[Installed], bool]:
+    """What tells of an entry point whether the user disabled it, or the plugin or package it belongs to."""
+    plugins: dict[str, set[str]] = defaultdict(set)
+    if settings.disabled_plugins:
+        for point in installed(PLUGINS):
+            plugins[point.distribution or point.target].add(point.name)
+    return lambda point: settings.leaves_out(
+        point.name, point.distribution, point.target, plugins[point.distribution or point.target]
+    )
+
+
+def names_to_disable() -> frozenset[str]:
+    """Every name that `SEALER_DISABLE_PLUGINS` can have, as normalised: entry points, packages and their modules."""
+    found: set[str] = set()
+    for point in (point for group in ALL_GROUPS for point in installed(group)):
+        parts = point.target.partition(":")[0].strip().split(".")
+        found |= {normalised(".".join(parts[: number + 1])) for number in range(len(parts))}
+        found |= {point.name, point.distribution, point.distribution.removeprefix(PLUGIN_PREFIX)}
+    return frozenset(found - {""})
 
 
 def _distribution(point: importlib.metadata.EntryPoint) -> str:

@@ -164,6 +164,9 @@ def health_checks(operation: Operation) -> Sequence[Step]:
 def resolve_secret(reference: str) -> Secret | None:
     """The secret that a reference like `vault:path#field` stands for; None: not one of mine.
 
+    Asked for passwords, passphrases and secret fields of drivers that have the form `NAME:REFERENCE`. What is given is
+    used as the secret, and never recorded.
+
     ::
 
         @hookimpl

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sealer.errors import SealerError
 from sealer.events import Json
-from sealer.extension.entry_points import ALL_GROUPS, COMMANDS, Installed, installed, normalised, reason
+from sealer.extension.entry_points import ALL_GROUPS, COMMANDS, Installed, installed, left_out, reason
 from sealer.extension.loading import GROUPS, Kind, driver_class
 from sealer.extension.manager import PluginManager
 from sealer.extension.plugin_types import PluginType
 from sealer.extension.registration import Registered, Status
 from sealer.phases import Phase
+from sealer.settings import PLUGIN_PREFIX, Settings, normalised
 
-PREFIX = "sealer-plugin-"
 _TYPES_HOOK = "plugin_types"  # shown as the types it gives
 
 
@@ -23,7 +23,7 @@ _TYPES_HOOK = "plugin_types"  # shown as the types it gives
 class DriverOffer:
     """A driver that a package brings.
 
-    :param schema: of its own fields; empty for a broken one.
+    :param schema: of its own fields; empty for a broken or disabled one.
     """
 
     kind: Kind
@@ -94,8 +94,9 @@ def packages(manager: PluginManager) -> list[Package]:
     :param manager: with the installed plugins loaded.
     """
     collected: dict[str, _Collected] = {}
+    disabled = left_out(manager.settings)
     for point in _points():
-        collected.setdefault(point.distribution or point.target, _Collected(point)).add(point)
+        collected.setdefault(point.distribution or point.target, _Collected(point, disabled)).add(point)
     for registered in manager.installed:
         key = registered.distribution or registered.target
         if key in collected:
@@ -112,8 +113,9 @@ def _points() -> Iterator[Installed]:
 class _Collected:
     """The entry points of one package."""
 
-    def __init__(self, first: Installed) -> None:
+    def __init__(self, first: Installed, disabled: Callable[[Installed], bool]) -> None:
         self.first = first
+        self._disabled = disabled
         self.points: list[Installed] = []
         self.registered: list[Registered] = []
         self.problems: list[str] = []
@@ -127,15 +129,15 @@ class _Collected:
 
         :param providers: the package that offers each type, for all packages looked at so far.
         """
-        drivers = tuple(self._drivers())
+        drivers = tuple(self._drivers(manager.settings))
         types = tuple(self._types(manager, providers))
         hooks = [hook for one in self._taking_part() for hook in manager.hooks_of(one.name) if hook != _TYPES_HOOK]
         commands = tuple(self._commands())
         self.problems += [f"plugin {one.name}: {one.reason}" for one in self.registered if one.status == "broken"]
-        disabled = any(one.status == "disabled" for one in self.registered)
+        disabled = any(self._disabled(point) for point in self.points)
         distribution = self.first.distribution
         return Package(
-            name=distribution.removeprefix(PREFIX) or self.first.name,
+            name=distribution.removeprefix(PLUGIN_PREFIX) or self.first.name,
             distribution=distribution,
             version=self.first.version,
             summary=_summary(self.first),
@@ -150,14 +152,17 @@ class _Collected:
     def _taking_part(self) -> list[Registered]:
         return [one for one in self.registered if one.status == "enabled"]
 
-    def _drivers(self) -> Iterator[DriverOffer]:
+    def _drivers(self, settings: Settings) -> Iterator[DriverOffer]:
         kinds = {group: kind for kind, group in GROUPS.items()}
         for point in self.points:
             kind = kinds.get(point.group)
             if kind is None:
                 continue
+            if self._disabled(point):
+                yield DriverOffer(kind, point.name)
+                continue
             try:
-                yield DriverOffer(kind, point.name, driver_class(kind, point.name).schema)
+                yield DriverOffer(kind, point.name, driver_class(kind, point.name, settings).schema)
             except SealerError as error:
                 self.problems.append(str(error))
                 yield DriverOffer(kind, point.name)
@@ -183,6 +188,9 @@ class _Collected:
 
         for point in self.points:
             if point.group != COMMANDS:
+                continue
+            if self._disabled(point):
+                yield point.name
                 continue
             try:
                 loaded = point.load()

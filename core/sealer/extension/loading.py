@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, overload
 
 from sealer.clusterfile.model import NOWHERE
-from sealer.errors import InputError, PluginError, Position, SealerError, UnknownDriverError
+from sealer.errors import InputError, MissingDriverError, PluginError, Position, SealerError, UnknownDriverError
 from sealer.events import EventStream, Json
 from sealer.extension import schema
 from sealer.extension.drivers import Driver, Provider, Registry, Runtime, Transport
-from sealer.extension.entry_points import DRIVERS, Installed, installed, normalised, reason
-from sealer.settings import Settings
+from sealer.extension.entry_points import DRIVERS, Installed, installed, left_out, reason
+from sealer.settings import SHIPPED, Settings, normalised, shipped_in
 
 Kind = Literal["runtime", "registry", "provider", "transport"]
 KINDS: tuple[Kind, ...] = ("runtime", "registry", "provider", "transport")
@@ -26,9 +26,10 @@ INTERFACES: Mapping[Kind, type[Driver]] = {
 FIELDS: Mapping[Kind, str] = {kind: f"spec.{kind}" for kind in GROUPS}
 
 
-def driver_names(kind: Kind) -> tuple[str, ...]:
-    """The drivers installed, sorted; nothing is imported."""
-    return tuple(dict.fromkeys(point.name for point in installed(GROUPS[kind])))
+def driver_names(kind: Kind, settings: Settings) -> tuple[str, ...]:
+    """The drivers installed and not disabled, sorted; nothing is imported."""
+    disabled = left_out(settings)
+    return tuple(dict.fromkeys(point.name for point in installed(GROUPS[kind]) if not disabled(point)))
 
 
 @overload
@@ -89,8 +90,25 @@ def load_driver(
     :raises InputError: the options do not fit the driver's schema; `problems` has all of it.
     :raises PluginError: the driver is installed and cannot be loaded.
     """
+    driver = driver_class(kind, name, settings, position=position)
+    return make_driver(kind, name, driver, settings, events, options, position)
+
+
+def make_driver(  # noqa: PLR0917  # what a driver is made with
+    kind: Kind,
+    name: str,
+    driver: type[Driver],
+    settings: Settings,
+    events: EventStream,
+    options: Mapping[str, Json] | None = None,
+    position: Position = NOWHERE,
+) -> Driver:
+    """An instance of a class that :func:`check_class` found right, when its options fit.
+
+    :raises InputError: they do not fit the driver's schema.
+    :raises PluginError: its constructor fails.
+    """
     given = dict(options or {})
-    driver = driver_class(kind, name, position=position)
     check_options(kind, driver, given, position)
     try:
         return driver(settings, events, given)
@@ -100,16 +118,17 @@ def load_driver(
         raise PluginError(f"the {kind} '{name}' cannot be made", why=reason(error)) from error
 
 
-def driver_class(kind: Kind, name: str, *, position: Position = NOWHERE) -> type[Driver]:
-    """The class of the driver `name`, imported.
+def driver_class(kind: Kind, name: str, settings: Settings, *, position: Position = NOWHERE) -> type[Driver]:
+    """The class of the driver `name`, imported; what is wrong with its schema shows here, whatever options are given.
 
-    :raises UnknownDriverError: no installed package has it.
+    :raises MissingDriverError: it is disabled, or sealer's own and not installed.
+    :raises UnknownDriverError: nobody knows it.
     :raises PluginError: it cannot be imported, several packages offer it, or it is no such driver.
     """
     from stevedore.driver import DriverManager
     from stevedore.exception import NoMatches
 
-    chosen = _only(kind, name, position)
+    chosen = _only(kind, name, settings, position)
 
     class Fresh(DriverManager[Driver]):
         """stevedore's manager over entry points that did not come out of its cache."""
@@ -122,10 +141,23 @@ def driver_class(kind: Kind, name: str, *, position: Position = NOWHERE) -> type
     except (Exception, SystemExit) as error:
         cause = error.__cause__ if isinstance(error, NoMatches) and error.__cause__ else error
         raise _broken(f"the {kind} '{chosen.name}'", chosen, reason(cause)) from error
+    try:
+        return check_class(kind, found)
+    except ValueError as error:
+        raise _broken(f"the {kind} '{chosen.name}'", chosen, str(error)) from error
+
+
+def check_class(kind: Kind, found: object) -> type[Driver]:
+    """See that a class is a driver of a kind: its interface is implemented, and its schema is one.
+
+    :raises ValueError: it is none; says why, for its author.
+    """
     if not (isinstance(found, type) and issubclass(found, INTERFACES[kind])):
-        raise _broken(f"the {kind} '{chosen.name}'", chosen, f"it is no subclass of {INTERFACES[kind].__name__}")
+        raise ValueError(f"it is no subclass of {INTERFACES[kind].__name__}")
     if missing := sorted(getattr(found, "__abstractmethods__", ())):
-        raise _broken(f"the {kind} '{chosen.name}'", chosen, f"it does not implement {', '.join(missing)}")
+        raise ValueError(f"it does not implement {', '.join(missing)}")
+    if wrong := schema.defects(found.schema):
+        raise ValueError("; ".join(wrong))
     return found
 
 
@@ -133,39 +165,44 @@ def check_options(kind: Kind, driver: type[Driver], options: Mapping[str, Json],
     """See that `options` are what the driver's schema allows.
 
     :raises InputError: with all problems.
-    :raises PluginError: the schema itself is wrong.
     """
-    try:
-        problems = schema.check(dict(options), driver.schema, FIELDS[kind], position)
-    except (ValueError, KeyError) as error:
-        raise PluginError(f"the schema of {driver.__module__}.{driver.__qualname__}", why=reason(error)) from error
+    problems = schema.check(dict(options), driver.schema, FIELDS[kind], position)
     if problems:
         raise InputError(f"the fields of the {kind} are not right", problems=problems)
 
 
-def _only(kind: Kind, name: str, position: Position) -> Installed:
+def _only(kind: Kind, name: str, settings: Settings, position: Position) -> Installed:
+    disabled = left_out(settings)
     points = installed(GROUPS[kind])
     matching = [point for point in points if point.name == normalised(name)]
-    if not matching:
-        raise _unknown(kind, name, [point.name for point in points], position)
-    if len(matching) > 1:
+    enabled = [point for point in matching if not disabled(point)]
+    if matching and not enabled:
+        raise MissingDriverError(
+            f"{kind} '{name}' is disabled by {settings.disabled_by}", where=str(position), remedy=settings.enable_again
+        )
+    if not enabled:
+        raise _unknown(kind, name, [point.name for point in points if not disabled(point)], position)
+    if len(enabled) > 1:
         raise PluginError(
             f"several packages offer the {kind} '{name}'",
-            why=", ".join(str(point) for point in matching),
+            why=", ".join(str(point) for point in enabled),
             remedy="uninstall all but one of them",
         )
-    return matching[0]
+    return enabled[0]
 
 
 def _unknown(kind: Kind, name: str, known: Sequence[str], position: Position) -> UnknownDriverError:
-    names = list(dict.fromkeys(known))
-    hint = schema.did_you_mean(name, names) if names else ""
-    likely = f"pip install sealer-plugin-{normalised(name)}" if normalised(name) else "pip install sealer[all]"
+    if package := shipped_in(kind, name):
+        return MissingDriverError(
+            f"{kind} '{name}' is not installed", package=package, where=str(position), remedy=f"pip install {package}"
+        )
+    names = list(dict.fromkeys((*known, *SHIPPED[kind])))
+    hint = schema.did_you_mean(name, names)
     return UnknownDriverError(
         f"unknown {kind} '{name}'{hint if 'did you mean' in hint else ''}",
         where=str(position),
-        why=f"installed are {', '.join(names)}" if names else f"no {kind} is installed",
-        remedy=f"if a package brings it: {likely}",
+        why=f"installed are {', '.join(dict.fromkeys(known))}" if known else f"no {kind} is installed",
+        remedy=f"check the name, or install the package that offers this {kind}",
     )
 
 

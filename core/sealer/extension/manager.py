@@ -13,19 +13,19 @@ import pluggy
 from sealer.errors import PluginError, SealerError
 from sealer.events import Event, EventStream
 from sealer.extension import answers, hookspecs
-from sealer.extension.entry_points import ALL_GROUPS, installed, normalised, reason
+from sealer.extension.entry_points import names_to_disable, reason
 from sealer.extension.guarding import GuardedType
 from sealer.extension.marker import PROJECT
 from sealer.extension.operation import Operation
 from sealer.extension.plugin_types import PluginType
-from sealer.extension.registration import EVERY_PLUGIN, Registered, RegistrationError, register, register_installed
+from sealer.extension.registration import Registered, RegistrationError, register, register_installed
 from sealer.extension.schema import did_you_mean
 from sealer.extension.steps import Step
 from sealer.image.discovery.files import NO_FILES, Files
 from sealer.image.discovery.model import Mention
 from sealer.phases import Phase
 from sealer.redaction import Secret, redactor
-from sealer.settings import Settings
+from sealer.settings import EVERY_PLUGIN, Settings, normalised
 
 T = TypeVar("T")
 Place = Literal["first", "installed", "last"]
@@ -62,7 +62,7 @@ class PluginManager:
 
     def load_installed(self) -> None:
         """Take in the installed plugins. A broken one is disabled, warned of, and listed in :attr:`installed`."""
-        self.installed = tuple(register_installed(self._pluggy, self._settings.disabled_plugins))
+        self.installed = tuple(register_installed(self._pluggy, self._settings))
         for plugin in self.installed:
             if plugin.status == "enabled":
                 self._places[plugin.name] = "installed"
@@ -86,6 +86,11 @@ class PluginManager:
             raise PluginError(f"plugin '{name}' cannot take part", why=str(error)) from error
         self._places[name] = place
         self._forget_answers()
+
+    @property
+    def settings(self) -> Settings:
+        """What it was made with."""
+        return self._settings
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -187,12 +192,13 @@ class PluginManager:
 
     def _warn_of_typos(self) -> None:
         """A name to leave out that nobody has would leave the one that was meant in."""
-        left_out = sorted(self._settings.disabled_plugins - {EVERY_PLUGIN})
-        names = {point.name for group in ALL_GROUPS for point in installed(group)} if left_out else set()
-        for name in left_out:
+        disabled = sorted(self._settings.disabled_plugins - {EVERY_PLUGIN})
+        names = names_to_disable() if disabled else frozenset()
+        for name in disabled:
             if normalised(name) not in names and self._events:
-                hint = did_you_mean(name, sorted(names))
-                self._events.warn(f"SEALER_DISABLE_PLUGINS: no installed plugin is called '{name}'{hint}")
+                near = did_you_mean(name, sorted(names))
+                hint = near if "did you mean" in near else "; `sealer plugin list` lists them"
+                self._events.warn(f"{self._settings.disabled_by}: no installed plugin is called '{name}'{hint}")
 
     def _warn_once(self, name: str, error: BaseException) -> None:
         if name in self._deaf or not self._events:

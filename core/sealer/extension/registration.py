@@ -6,16 +6,16 @@ pluggy's own loader aborts on one broken plugin with others registered already, 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import pluggy
 
-from sealer.extension.entry_points import PLUGINS, Installed, installed, normalised, reason
+from sealer.extension.entry_points import PLUGINS, Installed, installed, left_out, reason
 from sealer.extension.schema import did_you_mean
+from sealer.settings import Settings
 
-EVERY_PLUGIN = "*"
 Status = Literal["enabled", "disabled", "broken"]
 
 
@@ -34,17 +34,14 @@ class Registered:
     reason: str = ""
 
 
-def register_installed(manager: pluggy.PluginManager, disabled: Collection[str]) -> Iterator[Registered]:
-    """Take in every installed plugin, in the order of their names, and say what became of each.
-
-    :param disabled: names to leave out; `*` for all.
-    """
-    left_out = {normalised(name) if name != EVERY_PLUGIN else name for name in disabled}
+def register_installed(manager: pluggy.PluginManager, settings: Settings) -> Iterator[Registered]:
+    """Take in every installed plugin that the settings do not disable, by name, and say what became of each."""
+    disabled = left_out(settings)
     owners: dict[str, Installed] = {}
     for point in installed(PLUGINS):
         status: Status = "enabled"
         why = ""
-        if point.name in left_out or EVERY_PLUGIN in left_out:
+        if disabled(point):
             status = "disabled"
         elif point.name in owners:
             status, why = "broken", f"{owners[point.name]} has a plugin of that name already"

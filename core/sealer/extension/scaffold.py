@@ -12,8 +12,8 @@ from string import Template
 
 from sealer import __version__
 from sealer.errors import InputError
-from sealer.extension.inventory import PREFIX
 from sealer.phases import Phase
+from sealer.settings import PLUGIN_PREFIX
 
 DEFAULT_HOOKS = (Phase.POST_INSTALL.hook,)
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -36,10 +36,10 @@ def write_plugin(name: str, directory: Path, *, type_name: str = "", hooks: Sequ
     values = _values(short, _checked_type(type_name or short.upper().replace("-", "_")), _checked_hooks(hooks))
     if not directory.is_dir():
         raise InputError(f"there is no directory '{directory}'", remedy="make it, or give another with --directory")
-    target = directory / f"{PREFIX}{short}"
+    target = directory / f"{PLUGIN_PREFIX}{short}"
     if target.exists() or target.is_symlink():
         raise InputError(f"'{target}' exists already", remedy="choose another name, or another place with --directory")
-    draft = directory / f".{PREFIX}{short}.new"
+    draft = directory / f".{PLUGIN_PREFIX}{short}.new"
     shutil.rmtree(draft, ignore_errors=True)
     try:
         _write(draft, values)
@@ -55,8 +55,8 @@ def write_plugin(name: str, directory: Path, *, type_name: str = "", hooks: Sequ
 
 
 def _checked_name(name: str) -> str:
-    short = name.removeprefix(PREFIX)
-    near = re.sub("[^a-z0-9]+", "-", name.lower().removeprefix(PREFIX)).strip("-")
+    short = name.removeprefix(PLUGIN_PREFIX)
+    near = re.sub("[^a-z0-9]+", "-", name.lower().removeprefix(PLUGIN_PREFIX)).strip("-")
     if not _NAME.fullmatch(short) or len(short) > _LONGEST:
         raise InputError(
             f"'{name}' cannot be the name of a plugin",
@@ -87,7 +87,7 @@ def _values(name: str, type_name: str, hooks: Sequence[str]) -> dict[str, str]:
     major, minor = __version__.split(".")[:2]
     values = {
         "name": name,
-        "package": f"{PREFIX}{name}".replace("-", "_"),
+        "package": f"{PLUGIN_PREFIX}{name}".replace("-", "_"),
         "type": type_name,
         "class_name": _class_name(name),
         "version": f"{major}.{minor}",

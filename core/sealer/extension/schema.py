@@ -2,21 +2,24 @@
 
 `jsonschema` takes 95 ms to import and says "Additional properties are not allowed"; this names the nearest field.
 The keywords are `type`, `properties`, `required`, `additionalProperties` (true, false or a schema), `items`, `enum`,
-`minimum`, `maximum`, `minItems`, `minLength`, `pattern`; `description`, `title` and `default` are for readers.
+`minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`, `minItems`, `maxItems`, `minLength`, `maxLength`,
+`pattern`; `description`, `title`, `default` and `examples` are for readers.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from sealer.errors import Position, Problem
 from sealer.events import Json
 
 _FOR_READERS = frozenset({"description", "title", "default", "examples"})
-_OF_VALUES = frozenset({"type", "enum", "minimum", "maximum", "minLength", "pattern"})
-_OF_CONTENTS = frozenset({"properties", "required", "additionalProperties", "items", "minItems"})
+_OF_NUMBERS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"})
+_OF_SIZES = frozenset({"minLength", "maxLength", "minItems", "maxItems"})
+_OF_VALUES = frozenset({"type", "enum", "pattern"}) | _OF_NUMBERS | _OF_SIZES
+_OF_CONTENTS = frozenset({"properties", "required", "additionalProperties", "items"})
 KEYWORDS = _OF_VALUES | _OF_CONTENTS | _FOR_READERS
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "object": (Mapping,),
@@ -46,6 +49,14 @@ def check(value: Json, schema: Mapping[str, Json], path: str, position: Position
     :raises ValueError: the schema has a keyword that this check does not know: better than to pass over it.
     """
     return [Problem(position, where, message) for where, message in _check(value, schema, path)]
+
+
+def defects(schema: object, path: str = "its schema") -> list[str]:
+    """What keeps a schema from being used, for its author: keywords that are unknown here, or have no fitting value.
+
+    A keyword in a field that nobody has given yet is as wrong as one in a field that everybody gives.
+    """
+    return list(_defects(schema, path))
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
@@ -100,17 +111,30 @@ def _check_value(value: Json, schema: Mapping[str, Json], path: str) -> _Found:
         names = [str(one) for one in allowed]
         yield path, f"{_shown(value)} is not one of {', '.join(names)}"
     if isinstance(value, int | float) and not isinstance(value, bool):
-        least, most = schema.get("minimum"), schema.get("maximum")
-        if isinstance(least, int | float) and value < least:
-            yield path, f"must be at least {least}, not {value}"
-        if isinstance(most, int | float) and value > most:
-            yield path, f"must be at most {most}, not {value}"
+        yield from ((path, message) for message in _out_of_bounds(value, schema))
     if isinstance(value, str):
-        shortest, pattern = schema.get("minLength"), schema.get("pattern")
+        shortest, longest, pattern = (schema.get(name) for name in ("minLength", "maxLength", "pattern"))
         if isinstance(shortest, int) and len(value) < shortest:
             yield path, "must not be empty" if shortest == 1 else f"must have at least {shortest} characters"
+        if isinstance(longest, int) and len(value) > longest:
+            yield path, f"must have at most {longest} characters"
         if isinstance(pattern, str) and not re.search(pattern, value):
             yield path, f"'{value}' does not match {pattern}"
+
+
+def _out_of_bounds(value: float, schema: Mapping[str, Json]) -> Iterator[str]:
+    least, above, most, below = (
+        bound if isinstance(bound := schema.get(name), int | float) else None
+        for name in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
+    )
+    if least is not None and value < least:
+        yield f"must be at least {least}, not {value}"
+    if above is not None and value <= above:
+        yield f"must be greater than {above}, not {value}"
+    if most is not None and value > most:
+        yield f"must be at most {most}, not {value}"
+    if below is not None and value >= below:
+        yield f"must be less than {below}, not {value}"
 
 
 def _check_object(value: Mapping[str, Json], schema: Mapping[str, Json], path: str) -> _Found:
@@ -130,9 +154,71 @@ def _check_object(value: Mapping[str, Json], schema: Mapping[str, Json], path: s
 
 
 def _check_array(value: Sequence[Json], schema: Mapping[str, Json], path: str) -> _Found:
-    fewest, items = schema.get("minItems"), schema.get("items")
+    fewest, greatest, items = (schema.get(name) for name in ("minItems", "maxItems", "items"))
     if isinstance(fewest, int) and len(value) < fewest:
         yield path, f"must have at least {fewest} {'entry' if fewest == 1 else 'entries'}"
+    if isinstance(greatest, int) and len(value) > greatest:
+        yield path, f"must have at most {greatest} {'entry' if greatest == 1 else 'entries'}"
     if isinstance(items, Mapping):
         for index, item in enumerate(value):
             yield from _check(item, items, f"{path}[{index}]")
+
+
+def _defects(schema: object, path: str) -> Iterator[str]:
+    if not isinstance(schema, Mapping):
+        yield f"{path}: it is {_shown(schema)}, not a mapping"  # type: ignore[arg-type]  # shown whatever it is
+        return
+    for keyword, value in schema.items():
+        if keyword not in KEYWORDS:
+            near = did_you_mean(str(keyword), sorted(KEYWORDS))
+            yield f"{path}: the keyword '{keyword}' is unknown here{near}"
+        elif keyword in _FORMS and (wanted := _FORMS[keyword](value)):
+            yield f"{path}.{keyword}: {wanted}"
+        elif keyword == "properties":
+            for name, inner in value.items():
+                yield from _defects(inner, f"{path}.{name}")
+        elif keyword == "items" or (keyword == "additionalProperties" and not isinstance(value, bool)):
+            yield from _defects(value, f"{path}.{keyword}")
+    properties, required = schema.get("properties", {}), schema.get("required", ())
+    if schema.get("additionalProperties") is False and isinstance(properties, Mapping) and isinstance(required, list):
+        for name in required:
+            if name not in properties:
+                yield f"{path}.required: '{name}' is needed, and there is no such field"
+
+
+def _types_form(value: object) -> str:
+    names = value if isinstance(value, list) and value else [value]
+    unknown = [name for name in names if not (isinstance(name, str) and name in _TYPES)]
+    return f"'{unknown[0]}' is no type{did_you_mean(str(unknown[0]), list(_TYPES))}" if unknown else ""
+
+
+def _pattern_form(value: object) -> str:
+    try:
+        re.compile(value)  # type: ignore[call-overload]  # what is no text is told so
+    except (re.error, TypeError) as error:
+        return f"it is no regular expression ({error})"
+    return ""
+
+
+def _number_form(value: object) -> str:
+    return "" if isinstance(value, int | float) and not isinstance(value, bool) else "it is no number"
+
+
+def _size_form(value: object) -> str:
+    return "" if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else "it is no size"
+
+
+def _names_form(value: object) -> str:
+    names = isinstance(value, list) and all(isinstance(name, str) for name in value)
+    return "" if names else "it is no list of names"
+
+
+_FORMS: Mapping[str, Callable[[object], str]] = {
+    "type": _types_form,
+    "pattern": _pattern_form,
+    "required": _names_form,
+    "enum": lambda value: "" if isinstance(value, list) else "it is no list",
+    "properties": lambda value: "" if isinstance(value, Mapping) else "it is no mapping of fields",
+    **dict.fromkeys(_OF_NUMBERS, _number_form),
+    **dict.fromkeys(_OF_SIZES, _size_form),
+}

@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
+from sealer.events import EventStream, Json
 from sealer.extension.answers import check_steps, listed
+from sealer.extension.drivers import Driver
+from sealer.extension.loading import Kind, check_class, make_driver
 from sealer.extension.operation import Operation
 from sealer.extension.steps import Step
 from sealer.extension.targets import Addresses, Group
+from sealer.settings import Settings
+
+
+def expect_driver(kind: Kind, driver: type[Driver], options: Mapping[str, Json]) -> None:
+    """See that a class can be loaded by its name as the kernel does it, with the options that a user gives.
+
+    What is asked of a class before there are options (`makes_hosts`, `keeps_nodes`) must be a variable of the class.
+    """
+    try:
+        check_class(kind, driver)
+    except ValueError as error:
+        raise AssertionError(f"{driver.__name__} would not be loaded as a {kind}: {error}") from error
+    for name in ("makes_hosts", "keeps_nodes", "takes_kubeadm"):
+        value = getattr(driver, name, False)
+        assert isinstance(value, bool), f"{driver.__name__}.{name} must be a variable of the class, True or False"
+    make_driver(kind, driver.__name__, driver, Settings(Path("/nonexistent")), EventStream(), options)
+    if driver.schema.get("additionalProperties") is not False:
+        raise AssertionError("the schema must say additionalProperties: false, or a misspelt field passes unseen")
 
 
 def expect_sound(steps: Sequence[Step], operation: Operation) -> None:

@@ -68,6 +68,11 @@ class ProviderContract:
         operation = self.operation("delete", removed=provider.find(self.cluster))
         run_on_operator(provider.destroy(operation), operation)
 
+    def test_it_is_loaded_with_its_options(self, provider: Provider) -> None:
+        """The schema allows the options, needed ones too, and forbids fields that it does not know."""
+        expectations.expect_driver("provider", type(provider), provider.options)
+        assert type(provider).makes_hosts, "makes_hosts must be True: this suite has hosts made by count"
+
     def test_planning_touches_nothing(self, provider: Provider) -> None:
         """Asked for steps, it makes nothing; asked twice, it gives the same ones."""
         create = self.operation("create", added=["master-0", "node-0"])

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-import pytest
-
 from sealer.errors import CommandError
 from sealer.events import EventStream, Json
 from sealer.extension.context import Result
@@ -96,10 +94,9 @@ class RuntimeContract:
         else:
             assert isinstance(result, Result)
 
-    def test_unknown_options_have_a_schema(self) -> None:
-        """The schema forbids fields it does not know, so that a misspelt one is told to the user."""
-        if self.driver.schema.get("additionalProperties") is not False:
-            pytest.fail("the schema must say additionalProperties: false")
+    def test_it_is_loaded_with_its_options(self) -> None:
+        """The schema allows the options, and forbids fields that it does not know."""
+        expectations.expect_driver("runtime", self.driver, self.options)
 
     def _plans(self) -> Iterator[tuple[Operation, Callable[[], Sequence[Step]]]]:
         create, join = make_operation("create"), make_operation("scale")

@@ -10,14 +10,17 @@ import socket
 import socketserver
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
 import pytest
 
 from sealer.errors import ConnectionLostError, InterruptedRunError, StepTimeoutError
+from sealer.events import Json
+from sealer.extension.drivers import Transport
 from sealer.extension.transport import Connection
+from sealer.testing import expectations
 
 PROMPTLY = 1.0  # seconds; a transport looks at its event several times a second, a busy machine needs some more
 MIB = 1 << 20
@@ -35,9 +38,13 @@ class TransportContract:
     A subclass provides the fixture `connection`: a fresh one for each test, to a host with a POSIX shell and coreutils.
     When that host is not this machine, it also provides `echo_port`: a port on the host's loopback that echoes.
 
+    :cvar driver: the class that makes such connections.
+    :cvar options: its own fields.
     :cvar forwards: whether :meth:`Connection.forward` leads somewhere else than to this machine's own port.
     """
 
+    driver: ClassVar[type[Transport]]
+    options: ClassVar[Mapping[str, Json]] = {}
     forwards: ClassVar[bool] = True
 
     @pytest.fixture
@@ -56,6 +63,9 @@ class TransportContract:
             yield server.server_address[1]
             server.shutdown()
             thread.join()
+
+    def test_it_is_loaded_with_its_options(self) -> None:
+        expectations.expect_driver("transport", self.driver, self.options)
 
     # ---- how a command ends ------------------------------------------------------------------------------------
 

@@ -32,6 +32,8 @@ print(sys.argv[1:])
         ("exec c -- mysql -p geheim", []),
         ("run x -uprod -p", []),
         ("run x -p --passwd", ["--passwd"]),
+        ("run x --provider-option apiToken=geheim --transport-option=password=auch=so", ["geheim", "auch=so"]),
+        ("run x --runtime-option token= --provider-option region=north --provider-option", [""]),
     ],
 )
 def test_finds_what_the_options_say_is_secret(line: str, secrets: list[str]) -> None:

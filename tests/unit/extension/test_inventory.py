@@ -100,6 +100,7 @@ def test_a_disabled_one(settings: Settings, install: Install) -> None:
     install("sealer-plugin-zz-paint", POINTS, zz_paint=PLUGIN)
     paint = inventory(replace(settings, disabled_plugins=frozenset({"zz-paint"})))["zz-paint"]
     assert (paint.status, paint.types, paint.hooks) == ("disabled", (), ())
+    assert [(driver.name, driver.schema) for driver in paint.drivers] == [("zz-cloud", {})]  # not imported
 
 
 @pytest.mark.parametrize(

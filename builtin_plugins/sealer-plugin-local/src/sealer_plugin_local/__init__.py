@@ -11,7 +11,7 @@ from sealer.errors import ConnectionLostError, HostError
 from sealer.extension import Connection, Exit, Transport
 from sealer.extension.start_marker import EVAL, StartMarker
 from sealer.extension.transport import OutputObserver
-from sealer.hosts import Host
+from sealer.hosts import Host, is_this_machine
 from sealer_plugin_local.conversation import Conversation
 
 __all__ = ["LocalConnection", "LocalTransport"]
@@ -24,10 +24,16 @@ class LocalTransport(Transport):
     """Commands on this machine. The driver has no fields of its own."""
 
     def connect(self, host: Host) -> Connection:
-        """Make sure that commands can run as root here.
+        """Make sure that the host is this machine, and that commands can run as root here.
 
-        :raises HostError: they cannot.
+        :raises HostError: it is another one, or they cannot.
         """
+        if not is_this_machine(host.address):
+            raise HostError(
+                "it is not this machine, and the transport 'local' leads nowhere else",
+                where=host.id,
+                remedy="leave spec.transport and --transport out: other machines are reached over SSH then",
+            )
         return LocalConnection(host.address, _way_to_root(host))
 
 

@@ -9,14 +9,13 @@ import click
 from sealer.cli import cluster_options as options
 from sealer.cli.app import App, pass_app
 from sealer.cli.fetching import fetch_options, fetching
-from sealer.cli.typed import as_text, filled
+from sealer.cli.typed import as_text
 
 
 @click.command("apply")
 @options.file_option("Clusterfile")
 @options.host_options
 @options.name_option
-@click.option("--provider", default="", callback=filled, help="Over the Clusterfile's.")
 @click.option(
     "-e",
     "--env",
@@ -25,11 +24,11 @@ from sealer.cli.typed import as_text, filled
     metavar="KEY=VALUE",
     help="Over the Clusterfile's; may be repeated.",
 )
-@options.runtime_option
+@options.driver_options("Over the Clusterfile's.")
 @options.login_options
 @options.run_options
 @fetch_options
-@click.option("-y", "--yes", is_flag=True, help="Remove hosts without asking.")
+@click.option("-y", "--yes", is_flag=True, help="Ask nothing: remove hosts, use this machine.")
 @click.option("--force", is_flag=True, help="Go on past removed hosts that are out of reach or cannot be cleaned.")
 @pass_app
 def command(  # noqa: PLR0917  # click passes them by name
@@ -39,9 +38,7 @@ def command(  # noqa: PLR0917  # click passes them by name
     masters: tuple[str, ...],
     nodes: tuple[str, ...],
     name: str,
-    provider: str,
     env: tuple[str, ...],
-    runtime_options: tuple[str, ...],
     yes: bool,
     force: bool,
     **more: Any,
@@ -61,8 +58,7 @@ def command(  # noqa: PLR0917  # click passes them by name
         nodes=options.joined(nodes),
         ssh=options.ssh(app, login),
         env=env,
-        provider=provider,
-        runtime_options=runtime_options,
+        **options.driver_flags(more),
     )
     desired = cluster_request(app, clusterfile, flags, fetching(app, more))
     with operation(app, cluster_name(desired), run, yes=yes, force=force) as lifecycle:

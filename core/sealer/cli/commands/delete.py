@@ -18,6 +18,7 @@ from sealer.cli.app import App, pass_app
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("--force", is_flag=True, help="Go on past hosts that are out of reach or cannot be cleaned.")
 @click.option("--keep-layers", is_flag=True, help="Leave the verified layers on the hosts, for the next run.")
+@options.provider_option
 @options.login_options
 @options.run_options
 @pass_app
@@ -40,6 +41,7 @@ def command(  # noqa: PLR0917  # click passes them by name
     """
     from sealer.cli.operations import operation, show_outcome  # noqa: PLC0415  # 100 ms
     from sealer.cli.requests import chosen_cluster, existing, host_names, named_by_file  # noqa: PLC0415
+    from sealer.cluster.desired import options_of  # noqa: PLC0415
 
     leaving = options.joined((*masters, *nodes))
     if everything == bool(leaving):
@@ -47,7 +49,10 @@ def command(  # noqa: PLR0917  # click passes them by name
     login, run = options.split(more)
     ssh = options.ssh(app, login)
     cluster = chosen_cluster(existing(app), named_by_file(app, clusterfile, name))
-    with operation(app, cluster, run, yes=yes, force=force, keep_layers=keep_layers) as lifecycle:
+    given = options_of("provider", more["provider_options"])
+    with operation(
+        app, cluster, run, yes=yes, force=force, keep_layers=keep_layers, provider_options=given
+    ) as lifecycle:
         if everything:
             outcome = lifecycle.delete(cluster, ssh)
         else:

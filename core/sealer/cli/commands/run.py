@@ -9,7 +9,7 @@ import click
 from sealer.cli import cluster_options as options
 from sealer.cli.app import App, pass_app
 from sealer.cli.fetching import fetch_options, fetching
-from sealer.cli.typed import as_text, filled, named
+from sealer.cli.typed import as_text, named
 
 
 @click.command("run")
@@ -17,12 +17,6 @@ from sealer.cli.typed import as_text, filled, named
 @options.host_options
 @options.name_option
 @options.file_option()
-@click.option(
-    "--provider",
-    default="",
-    callback=filled,
-    help="Who makes the hosts, e.g. NSPAWN; default: the hosts are given.",
-)
 @click.option(
     "-e",
     "--env",
@@ -52,7 +46,7 @@ from sealer.cli.typed import as_text, filled, named
     metavar="KEY=VALUE",
     help="Over the image's ARGs; may be repeated.",
 )
-@options.runtime_option
+@options.driver_options("Who makes the hosts, e.g. NSPAWN; default: the hosts are given.")
 @click.option(
     "--kubeconfig",
     type=options.A_FILE,
@@ -75,9 +69,7 @@ def command(  # noqa: PLR0917  # click passes them by name
     nodes: tuple[str, ...],
     name: str,
     clusterfile: str,
-    provider: str,
     env: tuple[str, ...],
-    runtime_options: tuple[str, ...],
     cmds: tuple[str, ...],
     apps: tuple[str, ...],
     cmd_args: tuple[str, ...],
@@ -90,7 +82,7 @@ def command(  # noqa: PLR0917  # click passes them by name
 
     Hosts are addresses and ranges, each with its own port if need be: -m 192.168.0.2,192.168.0.3:2222
     -n 192.168.0.5-192.168.0.9. With a provider that makes hosts they are counts. With no hosts named, this machine is
-    the master. A run that ended too early is continued by the same command.
+    the master, after a question. A run that ended too early is continued by the same command.
 
     With --kubeconfig an application image is installed onto a Kubernetes that sealer has no record of. Its CMDs run on
     this machine, or on the first of the masters that are named.
@@ -107,8 +99,7 @@ def command(  # noqa: PLR0917  # click passes them by name
         nodes=options.joined(nodes),
         ssh=options.ssh(app, login),
         env=env,
-        provider=provider,
-        runtime_options=runtime_options,
+        **options.driver_flags(more),
         cmds=cmds,
         apps=tuple(filter(None, ",".join(apps).split(","))) if apps else None,
         cmd_args=cmd_args,

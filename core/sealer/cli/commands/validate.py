@@ -33,8 +33,9 @@ def command(app: App, file: str) -> None:
     Every mistake is told, each on a line with its place. What it says to an image is checked where the image is in the
     local store.
     """
-    from sealer.cli.clusterfiles import check_driver  # noqa: PLC0415  # YAML costs 20 ms
+    from sealer.cli.clusterfiles import driver_check  # noqa: PLC0415  # YAML costs 20 ms
     from sealer.clusterfile.reading import read  # noqa: PLC0415
+    from sealer.extension.missing_types import all_types  # noqa: PLC0415
 
     name, text = _text(file)
     warnings: list[Problem] = []
@@ -43,7 +44,8 @@ def command(app: App, file: str) -> None:
         warnings.append(warning)
         app.events.warn(str(warning))
 
-    clusterfile = read(text, name, plugin_types=app.plugins.plugin_types(), check_driver=check_driver, warn=warn)
+    check = driver_check(app.settings)
+    clusterfile = read(text, name, plugin_types=all_types(app.plugins), check_driver=check, warn=warn)
     whole = _examined(app, clusterfile)
     app.show(
         {
