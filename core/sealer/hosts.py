@@ -131,11 +131,17 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 def is_this_machine(address: str) -> bool:
-    """Whether an address is one of this machine's own: only such can be bound."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.bind((address, 0))
+    """Whether an address is one of this machine's own: then the kernel's route to it begins and ends there.
+
+    That an address can be bound proves nothing: with `ip_nonlocal_bind`, as on balancers, any can.
+    """
+    bare = address.partition("%")[0]
+    if ipaddress.ip_address(bare).is_loopback:
         return True
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect((address, 9))  # nothing is sent, only a route is chosen
+        return str(probe.getsockname()[0]).partition("%")[0] == bare
     return False
 
 

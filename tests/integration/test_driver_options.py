@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import configparser
+import importlib
 import json
 import os
 import subprocess
@@ -15,11 +17,15 @@ import pytest
 from sealer.cli.clusterfiles import driver_check
 from sealer.cluster.desired import Flags, desired
 from sealer.clusterfile.reading import read
+from sealer.errors import Position
 from sealer.events import EventStream, Json
-from sealer.extension.loading import KINDS, Kind, driver_class, driver_names, load_driver
+from sealer.extension.loading import GROUPS, KINDS, Kind, driver_class, driver_names, load_driver
+from sealer.extension.manager import PluginManager
+from sealer.extension.schema import check
 from sealer.settings import SHIPPED, Settings
 from sealer.testing.sshd import LoopbackSshd, why_not
 
+jsonschema: Any = importlib.import_module("jsonschema")  # has no type hints
 SETTINGS = Settings(home=Path("/nonexistent"))
 SHIPPED_DRIVERS = [(kind, name) for kind in KINDS for name in SHIPPED[kind] if name in driver_names(kind, SETTINGS)]
 
@@ -49,9 +55,36 @@ def options(kind: Kind, name: str, field: str) -> dict[str, Json]:
     return {one: sample(schema["properties"][one]) for one in (*schema.get("required", ()), field)}
 
 
+def test_what_is_proposed_for_installation_is_what_the_packages_of_the_tree_offer() -> None:
+    offered: dict[str, dict[str, str]] = {kind: {} for kind in KINDS}
+    for file in sorted(Path(__file__).resolve().parents[2].glob("*plugins/*/setup.cfg")):
+        metadata = configparser.ConfigParser()
+        metadata.read(file)
+        points = metadata["options.entry_points"]
+        for kind in KINDS:
+            names = [line.partition("=")[0].strip() for line in points.get(GROUPS[kind], "").strip().splitlines()]
+            offered[kind] |= dict.fromkeys(names, metadata["metadata"]["name"])
+    manager = PluginManager.load(SETTINGS)
+    packages = {plugin.name: plugin.distribution for plugin in manager.installed}
+    types = {name.lower(): packages[plugin] for name, plugin in manager.type_providers().items()}
+    assert {**offered, "type": types} == SHIPPED
+
+
 def test_all_that_is_shipped_is_looked_at() -> None:
     assert {name for _, name in SHIPPED_DRIVERS} == {name for kind in KINDS for name in SHIPPED[kind]}
     assert ("transport", "ssh", "connectTimeout") in set(fields())
+
+
+@pytest.mark.parametrize(("kind", "name"), SHIPPED_DRIVERS)
+def test_a_schema_is_one_to_other_programs_too(kind: Kind, name: str) -> None:
+    schema: Mapping[str, Any] = driver_class(kind, name, SETTINGS).schema
+    jsonschema.Draft202012Validator.check_schema(schema)
+    everything: dict[str, Json] = {field: sample(about) for field, about in schema["properties"].items()}
+    values: list[dict[str, Json]] = [everything, {**everything, "nosuch": 1}]
+    values += [{field: []} for field in everything]
+    for value in values:
+        ours = check(value, schema, f"spec.{kind}", Position("Clusterfile"))
+        assert bool(ours) == (not jsonschema.Draft202012Validator(schema).is_valid(value)), value
 
 
 @pytest.mark.parametrize(("kind", "name", "field"), [*fields()])

@@ -11,6 +11,7 @@ from sealer.cli.app import App
 from sealer.cli.passwords import expanded, from_environment, password
 from sealer.cli.typed import as_text, filled, named
 from sealer.errors import InputError
+from sealer.events import Json
 from sealer.hosts import Ssh
 from sealer.redaction import Secret
 
@@ -145,10 +146,30 @@ def _fields(kind: str, example: str) -> Callable[[C], C]:
     )
 
 
-def driver_flags(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of :func:`driver_options`, by the names that :class:`~sealer.cluster.desired.Flags` has for them."""
-    names = ("provider", "transport", *(f"{kind}_options" for kind in ("provider", "transport", "runtime")))
-    return {name: values[name] for name in names}
+def driver_flags(app: App, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of :func:`driver_options`, by the names that :class:`~sealer.cluster.desired.Flags` has for them.
+
+    :raises InputError: a field is no `KEY=VALUE`.
+    """
+    given = {f"{kind}_options": _resolved(app, kind, values) for kind in ("provider", "transport", "runtime")}
+    return {"provider": values["provider"], "transport": values["transport"], **given}
+
+
+def provider_fields(app: App, values: Mapping[str, Any]) -> dict[str, Json]:
+    """The values of :func:`provider_option`.
+
+    :raises InputError: one is no `KEY=VALUE`.
+    """
+    from sealer.cluster.desired import options_of  # noqa: PLC0415  # `--help` does without
+
+    return options_of("provider", _resolved(app, "provider", values))
+
+
+def _resolved(app: App, kind: str, values: Mapping[str, Any]) -> tuple[str, ...]:
+    from sealer.clusterfile.secret_references import option_resolved  # noqa: PLC0415  # as above
+
+    given = values[f"{kind}_options"]
+    return tuple(option_resolved(text, f"--{kind}-option", app.resolve_secret) for text in given)
 
 
 def run_options(function: C) -> C:

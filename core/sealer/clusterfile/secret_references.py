@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
+from sealer.clusterfile.driver_choices import option_of
 from sealer.clusterfile.model import Cluster, Clusterfile, DriverChoice, ExternalRegistry, LocalRegistry
 from sealer.clusterfile.secrets import is_secret
 from sealer.events import Json
@@ -37,6 +39,17 @@ def login_resolved(ssh: Ssh, resolve: Resolve) -> Ssh:
         password=resolved(ssh.password, resolve),
         private_key_password=resolved(ssh.private_key_password, resolve),
     )
+
+
+def option_resolved(text: str, flag: str, resolve: Resolve) -> str:
+    """`KEY=VALUE` of a driver's field, as a command line gives it, with the secret that the value refers to.
+
+    :param flag: what to call it in messages.
+    :raises InputError: it is no `KEY=VALUE`.
+    """
+    key, value = option_of(text, flag)
+    secret = _field(key, value, resolve)
+    return text if secret == value else f"{key}={json.dumps(secret)}"
 
 
 def all_resolved(clusterfile: Clusterfile, resolve: Resolve) -> Clusterfile:

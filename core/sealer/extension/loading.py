@@ -156,6 +156,9 @@ def check_class(kind: Kind, found: object) -> type[Driver]:
         raise ValueError(f"it is no subclass of {INTERFACES[kind].__name__}")
     if missing := sorted(getattr(found, "__abstractmethods__", ())):
         raise ValueError(f"it does not implement {', '.join(missing)}")
+    for name in ("makes_hosts", "keeps_nodes", "takes_kubeadm"):
+        if not isinstance(getattr(found, name, False), bool):
+            raise ValueError(f"{name} is no variable of the class: it is read before there is an instance")
     if wrong := schema.defects(found.schema):
         raise ValueError("; ".join(wrong))
     return found

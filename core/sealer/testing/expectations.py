@@ -25,9 +25,6 @@ def expect_driver(kind: Kind, driver: type[Driver], options: Mapping[str, Json])
         check_class(kind, driver)
     except ValueError as error:
         raise AssertionError(f"{driver.__name__} would not be loaded as a {kind}: {error}") from error
-    for name in ("makes_hosts", "keeps_nodes", "takes_kubeadm"):
-        value = getattr(driver, name, False)
-        assert isinstance(value, bool), f"{driver.__name__}.{name} must be a variable of the class, True or False"
     make_driver(kind, driver.__name__, driver, Settings(Path("/nonexistent")), EventStream(), options)
     if driver.schema.get("additionalProperties") is not False:
         raise AssertionError("the schema must say additionalProperties: false, or a misspelt field passes unseen")

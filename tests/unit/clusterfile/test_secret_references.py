@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from sealer.clusterfile.driver_choices import option_of
 from sealer.clusterfile.reading import read
-from sealer.clusterfile.secret_references import all_resolved, resolved
+from sealer.clusterfile.secret_references import all_resolved, option_resolved, resolved
 from sealer.clusterfile.secrets import without_secrets
 from sealer.clusterfile.writing import write
 from sealer.redaction import Secret
@@ -63,6 +64,20 @@ def test_every_field_that_may_be_a_secret_is_resolved_once_and_never_written() -
     assert cluster.runtime.options == {"joinToken": "<what join hides>"}
     assert found.kubeadm[0].content == {"certificateKey": "<what certificates hides>"}
     assert "hides" not in write(without_secrets(found))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("apiToken=safe:a", 'with "quotes": and #signs'),
+        ("nested={password: 'safe:a'}", {"password": 'with "quotes": and #signs'}),
+        ("region=safe:a", "safe:a"),
+        ("apiToken=plain", "plain"),
+    ],
+)
+def test_a_field_on_the_command_line(text: str, value: object) -> None:
+    found = option_resolved(text, "--provider-option", lambda reference: Secret('with "quotes": and #signs'))
+    assert option_of(found, "--provider-option")[1] == value
 
 
 @pytest.mark.parametrize("text", ["plain", "", "with blank: in it", ":x", "1:2", "name:", "näme:x"])

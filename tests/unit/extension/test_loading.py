@@ -150,6 +150,13 @@ class TestBrokenDrivers:
         only = replace(settings, disabled_plugins=frozenset({"dist-rival"}))
         assert driver_class("provider", "zz-cloud", only).__module__ == "zz_cloud"
 
+    def test_what_is_asked_of_the_class_is_no_property(self, settings: Settings, install: Callable[..., Path]) -> None:
+        """It would be true of every class, as it has no instance to answer yet."""
+        source = DRIVER + "    makes_hosts = property(lambda self: False)\n"
+        install("dist-lazy", {"sealer.providers": {"zz-lazy": "zz_lazy:Cloud"}}, zz_lazy=source)
+        with pytest.raises(PluginError, match="makes_hosts is no variable of the class"):
+            driver_class("provider", "zz-lazy", settings)
+
     def test_its_constructor_fails(self, settings: Settings, install: Callable[..., Path]) -> None:
         source = DRIVER + "    def __init__(self, *a): raise OSError('no api')\n"
         install("dist-ctor", {"sealer.providers": {"zz-ctor": "zz_ctor:Cloud"}}, zz_ctor=source)

@@ -58,7 +58,7 @@ def command(  # noqa: PLR0917  # click passes them by name
         nodes=options.joined(nodes),
         ssh=options.ssh(app, login),
         env=env,
-        **options.driver_flags(more),
+        **options.driver_flags(app, more),
     )
     desired = cluster_request(app, clusterfile, flags, fetching(app, more))
     with operation(app, cluster_name(desired), run, yes=yes, force=force) as lifecycle:

@@ -41,7 +41,6 @@ def command(  # noqa: PLR0917  # click passes them by name
     """
     from sealer.cli.operations import operation, show_outcome  # noqa: PLC0415  # 100 ms
     from sealer.cli.requests import chosen_cluster, existing, host_names, named_by_file  # noqa: PLC0415
-    from sealer.cluster.desired import options_of  # noqa: PLC0415
 
     leaving = options.joined((*masters, *nodes))
     if everything == bool(leaving):
@@ -49,7 +48,7 @@ def command(  # noqa: PLR0917  # click passes them by name
     login, run = options.split(more)
     ssh = options.ssh(app, login)
     cluster = chosen_cluster(existing(app), named_by_file(app, clusterfile, name))
-    given = options_of("provider", more["provider_options"])
+    given = options.provider_fields(app, more)
     with operation(
         app, cluster, run, yes=yes, force=force, keep_layers=keep_layers, provider_options=given
     ) as lifecycle:

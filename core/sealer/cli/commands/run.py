@@ -99,7 +99,7 @@ def command(  # noqa: PLR0917  # click passes them by name
         nodes=options.joined(nodes),
         ssh=options.ssh(app, login),
         env=env,
-        **options.driver_flags(more),
+        **options.driver_flags(app, more),
         cmds=cmds,
         apps=tuple(filter(None, ",".join(apps).split(","))) if apps else None,
         cmd_args=cmd_args,

@@ -24,12 +24,12 @@ def command(app: App, /, masters: tuple[str, ...], nodes: tuple[str, ...], name:
     """
     from sealer.cli.operations import operation, show_outcome  # noqa: PLC0415  # 100 ms
     from sealer.cli.requests import chosen_cluster, existing, further_hosts  # noqa: PLC0415
-    from sealer.cluster.desired import Flags, options_of  # noqa: PLC0415
+    from sealer.cluster.desired import Flags  # noqa: PLC0415
 
     login, run = options.split(more)
     flags = Flags(masters=options.joined(masters), nodes=options.joined(nodes), ssh=options.ssh(app, login))
     cluster = chosen_cluster(existing(app), name)
-    with operation(app, cluster, run, provider_options=options_of("provider", more["provider_options"])) as lifecycle:
+    with operation(app, cluster, run, provider_options=options.provider_fields(app, more)) as lifecycle:
         hosts, counts = further_hosts(lifecycle, cluster, flags)
         outcome = lifecycle.scale_up(cluster, hosts, counts)
     show_outcome(app, outcome)
