@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sealer.errors import InputError
+from sealer.home_safety import check_home
 
 DEFAULT_RUNTIME = "standalone"
 DEFAULT_FOREIGN_RUNTIME = "external"  # of clusters that sealer did not make
@@ -91,12 +92,20 @@ class Settings:
 
     @property
     def images(self) -> Path:
-        """The OCI image layout."""
+        """The OCI image layout.
+
+        :raises InputError: somebody else could write there.
+        """
+        check_home(self.home)
         return self.home / "images"
 
     @property
     def clusters(self) -> Path:
-        """One directory a cluster."""
+        """One directory a cluster.
+
+        :raises InputError: somebody else could write there.
+        """
+        check_home(self.home)
         return self.home / "clusters"
 
     @classmethod

@@ -28,6 +28,7 @@ FLOORS = {
     "templates": 2,
     "errors": 1,
     "events": 1,
+    "home_safety": 1,
     "hosts": 1,
     "phases": 1,
     "redaction": 1,
@@ -39,6 +40,7 @@ BESIDE = {"testing": 6, "__main__": 6, "": 0}
 SAME_FLOOR = {("image", "kubefile"), ("image", "templates"), ("templates", "clusterfile")}
 # Vocabulary that builds on vocabulary.
 SAME_FLOOR |= {("errors", "redaction"), ("events", "redaction"), ("hosts", "redaction"), ("settings", "errors")}
+SAME_FLOOR |= {("settings", "home_safety"), ("home_safety", "errors")}
 
 TRADES = {"paramiko", "kubernetes", "asyncssh", "fabric"}
 # Names of drivers that are nothing else, wherever they stand.

@@ -11,6 +11,7 @@ _GARBAGE = 50_000
 
 def main() -> None:
     """Run the command `sealer` with the arguments of this process, and exit."""
+    os.umask(os.umask(0o022) | 0o002)  # whatever it was, nobody else may change what sealer writes
     if not all(entry.startswith("/") for entry in os.environ.get("PYTHONPATH", "/").split(":")):
         from sealer.cli.search_path import leave_out_relative  # noqa: PLC0415  # hardly ever needed
 

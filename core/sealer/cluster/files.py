@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sealer.errors import SealerError
+from sealer.image.storage import make_directories
 
 
 @contextlib.contextmanager
@@ -36,7 +37,7 @@ def make_private_directory(path: Path) -> Path:
     :raises SealerError: it cannot be made.
     """
     with writing(path):
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_directories(path)
     return path
 
 

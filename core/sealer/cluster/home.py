@@ -8,9 +8,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from sealer.cluster.files import make_private_directory, sync_directory, write_atomically
+from sealer.cluster.files import make_private_directory, sync_directory, write_atomically, writing
 from sealer.errors import InputError
 
+_FINGERPRINT_KEY = "fingerprint.key"
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?\Z")
 
 
@@ -79,10 +80,28 @@ class ClusterHome:
 
     def fingerprint_key(self) -> bytes:
         """The cluster's own key, made when first asked for."""
-        path = make_private_directory(self.credentials) / "fingerprint.key"
+        path = make_private_directory(self.credentials) / _FINGERPRINT_KEY
         if not path.exists():
             write_atomically(path, secrets.token_hex(32).encode())
         return path.read_bytes()
+
+    def set_credentials_aside(self) -> Path | None:
+        """Move away keys that lie there though nothing is recorded: they are not of a cluster that is made now.
+
+        :returns: where they are; None: there are none.
+        """
+        try:
+            found = any(path.name != _FINGERPRINT_KEY for path in self.credentials.iterdir())
+        except FileNotFoundError:
+            return None
+        if not found:
+            return None
+        number = 1
+        while (aside := self.directory / f"credentials.unknown-{number}").exists():
+            number += 1
+        with writing(aside):
+            self.credentials.rename(aside)
+        return aside
 
     def remove(self) -> None:
         """Forget the cluster. The state goes first: without it the rest is only litter."""

@@ -338,6 +338,8 @@ class Lifecycle:
         cluster = _cluster(desired)
         launched(image, cluster.app_names)  # a wrong name is told of before anything is done
         self._confirm_this_machine(cluster, recorded)
+        if recorded is None and not self._choices.dry_run and (aside := home.set_credentials_aside()):
+            self.events.warn(f"keys that no recorded cluster has are not used; they were moved to {aside}")
         wanted = self._wanted(cluster, recorded)
         removed = _left_over(recorded, wanted)
         intention = Intention("create", desired, image, wanted=wanted, added=wanted, removed=removed)

@@ -16,6 +16,7 @@ from typing import Any
 from sealer.cluster.files import writing
 from sealer.errors import LockHeldError
 from sealer.events import EventStream
+from sealer.image.storage import make_directories
 
 _TRIES = 10  # the directory may be removed under our hands by a delete that just ends
 
@@ -100,7 +101,7 @@ def _acquire(path: Path) -> int:
     for _ in range(_TRIES):
         try:
             with writing(path, but=(FileNotFoundError, FileExistsError)):
-                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                make_directories(path.parent)
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except (FileNotFoundError, FileExistsError):
             continue  # it went between two looks

@@ -91,7 +91,7 @@ def _load_stream(store: Store, stream: BinaryIO, name: str, warn: Callable[[str]
 def _load(store: Store, source: Path, name: str, warn: Callable[[str], None]) -> tuple[tuple[str, str], ...]:
     try:
         if not source.is_dir():
-            return load_cluster_images(store, source, name)
+            return load_cluster_images(store, source, name, warn)
     except ForeignArchiveError:
         from sealer.image.gathering.foreign_loading import load_foreign  # noqa: PLC0415  # most archives are our own
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sealer.errors import ImageNotFoundError, InputError
@@ -91,6 +91,10 @@ class Catalogue:
         nameless = {entry.digest: entry for entry in orphans if entry.digest not in named}
         return Catalogue((*(entry for entry in (*kept, *added) if _name(entry)), *nameless.values()))
 
+    def other(self, name: str, digest: str) -> str:
+        """The digest of the image that has a name, if it is another one than `digest`; else empty."""
+        return next((entry.digest for entry in self.entries if _name(entry) == name and entry.digest != digest), "")
+
     def without_name(self, name: str) -> Catalogue:
         """Take one name away; the image goes with its last."""
         return Catalogue(tuple(entry for entry in self.entries if _name(entry) != name))
@@ -150,3 +154,14 @@ def _name(entry: Descriptor) -> str:
 
 def _nameless(entry: Descriptor) -> Descriptor:
     return replace(entry, annotations={key: text for key, text in entry.annotations.items() if key != REF_NAME})
+
+
+def tell_moved(named: Iterable[tuple[str, str]], moved: Mapping[str, str], warn: Callable[[str], None]) -> None:
+    """Say which names are another image's from now on.
+
+    :param named: name and digest of each image.
+    :param moved: what the names stood for before.
+    """
+    for name, digest in named:
+        if name in moved:
+            warn(f"{name} is now {digest}; it was {moved[name]}")

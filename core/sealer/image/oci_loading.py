@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from sealer.errors import ImageError, InputError
 from sealer.events import Json
 from sealer.image.archive_errors import ForeignArchiveError, blamed
+from sealer.image.catalogue import tell_moved
 from sealer.image.compressed import opened
 from sealer.image.expansion import Readable
 from sealer.image.files import lay_over
@@ -23,10 +25,13 @@ MOST_MEMBERS = 200_000
 _BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})")
 
 
-def load_cluster_images(store: Store, source: Path, name: str = "") -> tuple[tuple[str, str], ...]:
+def load_cluster_images(
+    store: Store, source: Path, name: str = "", warn: Callable[[str], None] = lambda _: None
+) -> tuple[tuple[str, str], ...]:
     """Take the cluster images of an OCI archive into the store, all of them or none.
 
     :param name: what the user knows the archive as; empty: by its path.
+    :param warn: is told of each name that another image had.
     :returns: name (empty: none) and digest of each image.
     :raises ForeignArchiveError: it is an archive of another kind.
     :raises ImageError: it is damaged, or holds what no image may; the store is as before.
@@ -45,8 +50,10 @@ def load_cluster_images(store: Store, source: Path, name: str = "") -> tuple[tup
                 raise ForeignArchiveError(error.what, where=error.where, why=error.why, remedy=error.remedy) from error
         names = [name_of(entry) for entry in entries]
         pairs = zip(entries, names, strict=True)
-        store.commit_all(staging, [(undated(entry), [name] if name else []) for entry, name in pairs])
-    return tuple((name, entry.digest) for entry, name in zip(entries, names, strict=True))
+        moved = store.commit_all(staging, [(undated(entry), [name] if name else []) for entry, name in pairs])
+    loaded = tuple((name, entry.digest) for entry, name in zip(entries, names, strict=True))
+    tell_moved(loaded, moved, warn)
+    return loaded
 
 
 def name_of(entry: Descriptor) -> str:

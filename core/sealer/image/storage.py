@@ -32,6 +32,14 @@ def storage_errors(what: str, where: str | os.PathLike[str] = "") -> Iterator[No
         raise ImageError(what, where=place, why=why, remedy=_REMEDIES.get(error.errno or 0, "")) from error
 
 
+def make_directories(path: Path) -> None:
+    """`path` and those above it that are missing, all of them for their owner alone; what exists stays as it is."""
+    # mkdir's own `parents` makes the upper ones as the umask has them.
+    for directory in reversed([path, *path.parents]):
+        if not directory.is_dir():
+            directory.mkdir(mode=0o700, exist_ok=True)
+
+
 def full_disk_remedy(place: Path) -> str:
     """What to do about a disk on which something just failed, if it is full; else nothing."""
     try:

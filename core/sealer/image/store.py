@@ -38,7 +38,7 @@ from sealer.image.oci import (
 )
 from sealer.image.reference import Reference
 from sealer.image.staging import Staging, dead_stagings, living_uses, open_staging, take
-from sealer.image.storage import storage_errors, sync_directory, write_durably
+from sealer.image.storage import make_directories, storage_errors, sync_directory, write_durably
 from sealer.image.store_lock import locked
 
 if TYPE_CHECKING:
@@ -228,12 +228,16 @@ class Store:
         self.commit_all(staging, [(image, names)])
         return image
 
-    def commit_all(self, staging: Staging, images: Sequence[tuple[Descriptor, Sequence[str]]]) -> None:
-        """The same for several images: all of them are named, or none."""
+    def commit_all(self, staging: Staging, images: Sequence[tuple[Descriptor, Sequence[str]]]) -> Mapping[str, str]:
+        """The same for several images: all of them are named, or none.
+
+        :returns: the names that another image had, with the digest of that one.
+        """
         created = {CREATED: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
         added = [(_noted(image, created), [Reference.parse(name).tagged for name in names]) for image, names in images]
         with self._locked():
             catalogue = self.catalogue()
+            moved = {tag: old for entry, tags in added for tag in tags if (old := catalogue.other(tag, entry.digest))}
             with storage_errors("the image could not be stored", self.root):
                 taken = take(staging, self.blobs)
                 for entry, tags in added:
@@ -242,6 +246,7 @@ class Store:
                     catalogue = catalogue.with_image(entry, tags)
             self._write(catalogue)
             Downloads(self.downloads).forget(taken)
+        return moved
 
     def tag(self, source: str, names: Sequence[str]) -> str:
         """Give an image more names; its digest is returned. For the errors see :meth:`find`."""
@@ -381,6 +386,7 @@ class Store:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         with storage_errors("the image store cannot be used", self.root):
+            make_directories(self.root)
             self.blobs.mkdir(parents=True, exist_ok=True)
         with locked(self.root):
             with storage_errors("the image store cannot be used", self.root):

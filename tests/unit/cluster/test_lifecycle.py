@@ -72,6 +72,20 @@ def test_a_create_that_was_killed_is_finished_by_the_same_command(
     assert status(ready) == "running"
 
 
+def test_keys_that_no_record_knows_are_not_used(ready: Site) -> None:
+    """Whoever put them there would hold the authorities of the cluster."""
+    planted = ready.home.credentials / "pki" / "ca.key"
+    planted.parent.mkdir(parents=True)
+    planted.write_text("of somebody else")
+    ready.lifecycle().create(ready.desired(machines=(1,)))
+    assert not planted.exists()
+    assert (ready.home.directory / "credentials.unknown-1/pki/ca.key").read_text() == "of somebody else"
+    kept = ready.home.credentials / "of-the-cluster"
+    kept.write_text("ours")
+    yes(ready).apply(ready.desired(machines=(1, 2)))
+    assert kept.read_text() == "ours"
+
+
 def test_another_create_does_not_pass_for_the_one_that_lacks_a_word(ready: Site) -> None:
     ready.killed("before", "end", lambda lifecycle: lifecycle.create(ready.desired()))
     with pytest.raises(RefusedError, match="exists"):

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from sealer.events import Event
+from sealer.image.storage import make_directories
 
 
 class Recording:
@@ -16,8 +17,7 @@ class Recording:
     """
 
     def __init__(self, path: Path) -> None:
-        for directory in (path.parent.parent, path.parent):  # mkdir's mode is for the last one alone
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_directories(path.parent)
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
     def __enter__(self) -> Recording:

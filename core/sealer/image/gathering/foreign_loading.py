@@ -14,6 +14,7 @@ from sealer.errors import ImageError, InputError
 from sealer.events import Json
 from sealer.image.adoption.adopt import adopt
 from sealer.image.archive_errors import blamed
+from sealer.image.catalogue import tell_moved
 from sealer.image.containers import CONTAINER_CONVERTED
 from sealer.image.gathering.bundles import Bundle, DirectoryBundle, TarBundle
 from sealer.image.gathering.forms import CONTAINERD_NAME, DOCKER_ARCHIVE, DockerForm, OciForm, names_of
@@ -54,8 +55,10 @@ def load_foreign(
         if not images:
             raise ImageError("the archive holds no image")
         loading.staged.drop_others(*(index for index, _ in images))
-        store.commit_all(staging, images)
-    return tuple((name, index.digest) for index, names in images for name in (names or [""]))
+        moved = store.commit_all(staging, images)
+    loaded = tuple((name, index.digest) for index, names in images for name in (names or [""]))
+    tell_moved(loaded, moved, warn)
+    return loaded
 
 
 class _Loading:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from sealer.errors import ImageNotFoundError
 from sealer.events import EventStream
 from sealer.image.adoption.adopt import adopt, read_config, require_files
+from sealer.image.catalogue import tell_moved
 from sealer.image.downloads import Downloads
 from sealer.image.model import ClusterImage
 from sealer.image.oci import CLUSTER_IMAGE, SOURCE, Descriptor, decode, platform_text
@@ -92,7 +93,8 @@ def fetch_base(
         read_cluster_image(staged, str(place), made)
         left = staged.drop_others(made)
         made = replace(made, annotations={SOURCE: f"{place.name}@{document.descriptor.digest}"})
-        store.commit(staging, made, [reference.tagged] if reference.tag else [])
+        moved = store.commit_all(staging, [(made, [reference.tagged] if reference.tag else [])])
+        tell_moved([(reference.tagged, made.digest)], moved, events.warn)
         Downloads(store.downloads).forget(left)  # only now: a process that dies before goes on with them
         progress.message = made.digest
         return store.use(user, made.digest)

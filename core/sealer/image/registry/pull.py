@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from sealer.errors import ImageError, InputError
 from sealer.events import EventStream
+from sealer.image.catalogue import tell_moved
 from sealer.image.oci import (
     CLUSTER_IMAGE,
     CONTAINER_PLATFORM,
@@ -88,7 +89,8 @@ def pull(store: Store, registries: Registries, events: EventStream, name: str, p
         entry = replace(index.descriptor, artifact_type=CLUSTER_IMAGE, annotations=noted)
         read_cluster_image(StagedStore(store, staging), str(place), entry)
         before = store.catalogue().is_named(stored, entry.digest)
-        store.commit(staging, entry, [stored] if stored else [])
+        moved = store.commit_all(staging, [(entry, [stored] if stored else [])])
+        tell_moved([(stored, entry.digest)], moved, events.warn)
         size = index.descriptor.size + sum(manifest.descriptor.size for manifest in manifests)
         size += sum(blob.size for blob, _ in wanted.blobs.values())
         progress.message = entry.digest
