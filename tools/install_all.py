@@ -1,7 +1,7 @@
 """Installs distributions of this tree, editable, into the environment that runs this: all, or those named.
 
-Editable, because an in-tree build leaves `build/` directories from which deleted modules find their way into the next
-wheel. Done again only when a distribution came, went or changed its metadata (an entry point, say).
+For lint and whoever edits; tests run on what users get, which tools/wheels.py installs. Done again only when a
+distribution came, went or changed its metadata (an entry point, say).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
+STAMP = Path(sys.prefix) / "sealer-installed"  # what is installed, and how: by this or by tools/wheels.py
 
 
 def distributions() -> list[Path]:
@@ -33,15 +34,14 @@ def fingerprint(paths: list[Path]) -> str:
 def main() -> int:
     """Install what is not installed as it stands."""
     paths = [(ROOT / name).resolve() for name in sys.argv[1:]] or distributions()
-    stamp = Path(sys.prefix) / "sealer-installed"
     wanted = fingerprint(paths)
-    if stamp.exists() and stamp.read_text() == wanted:
+    if STAMP.exists() and STAMP.read_text() == wanted:
         return 0
     command = [sys.executable, "-m", "uv", "pip", "install", "-q", "--python", sys.executable, "--no-build-isolation"]
     editable = [word for path in paths for word in ("-e", str(path))]
     status = subprocess.run([*command, "-c", str(CONSTRAINTS), *editable], check=False).returncode
     if status == 0:
-        stamp.write_text(wanted)
+        STAMP.write_text(wanted)
     return status
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import shutil
 import stat
 import subprocess
@@ -43,13 +42,6 @@ def tree_files() -> list[str]:
     litter = {"build", "dist", "_build", "__pycache__"}
     relative = (path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file())
     return [str(path) for path in relative if not litter & set(path.parts) and ".egg-info" not in str(path.parent)]
-
-
-def source_directory(distribution: Path) -> Path:
-    """Where the package of a distribution lies."""
-    metadata = configparser.ConfigParser()
-    metadata.read(distribution / "setup.cfg")
-    return distribution / metadata["options"]["package_dir"].split("=")[1].strip()
 
 
 def plant(package: Path, distribution: Path) -> None:
@@ -108,7 +100,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, copy / name, follow_symlinks=False)
     for name in NAMES:
-        [package] = [path.parent for path in source_directory(copy / name).glob("*/__init__.py")]
+        [package] = [path.parent for path in wheels.package_directory(copy / name).glob("*/__init__.py")]
         plant(package, copy / name)
     return copy
 
@@ -147,7 +139,7 @@ def test_a_wheel_has_the_package_its_metadata_and_the_licence(
     found = of_wheel(built_wheels[name])
     assert set(PLANTED) <= {name.partition("/")[2] for name in found}
     metadata = {name.partition(".dist-info/")[2]: found.pop(name) for name in list(found) if ".dist-info/" in name}
-    assert differences(found, of_directory(source_directory(tree / name))) == NONE
+    assert differences(found, of_directory(wheels.package_directory(tree / name))) == NONE
     assert set(metadata) - {"entry_points.txt"} == {*METADATA, "licenses/LICENSE"}
     assert metadata["licenses/LICENSE"][1] == (ROOT / "LICENSE").read_bytes()
     assert ("[options.entry_points]" in (tree / name / "setup.cfg").read_text()) == ("entry_points.txt" in metadata)
@@ -156,7 +148,7 @@ def test_a_wheel_has_the_package_its_metadata_and_the_licence(
 @pytest.mark.parametrize("name", NAMES)
 def test_an_sdist_has_what_its_wheel_is_built_from(name: str, tree: Path, built_sdists: dict[str, Path]) -> None:
     found = of_sdist(built_sdists[name])
-    source = source_directory(tree / name)
+    source = wheels.package_directory(tree / name)
     expected = {f"{source.name}/{path}": entry for path, entry in of_directory(source).items()}
     expected |= {path: entry for path, entry in of_directory(tree / name).items() if path in DECLARATIONS}
     egg_info = {path: found.pop(path) for path in list(found) if ".egg-info/" in path}

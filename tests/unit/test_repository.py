@@ -85,6 +85,15 @@ def test_every_environment_is_described() -> None:
     assert environments == set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
 
 
+def test_all_but_lint_and_the_developers_own_loop_run_on_wheels() -> None:
+    default = TOX["testenv"]["commands_pre"].split()
+    assert default[:2] == ["python", "tools/wheels.py"]
+    own = {name: TOX[name] for name in TOX.sections() if name.startswith("testenv:") and "commands_pre" in TOX[name]}
+    others = {name.removeprefix("testenv:") for name in own if "tools/wheels.py" not in own[name]["commands_pre"]}
+    assert others == {"dev", "lint", "wheel"}
+    assert "install_all" not in "".join(TOX[name].get("commands", "") for name in TOX.sections())
+
+
 def test_every_benchmark_is_run_by_tox() -> None:
     modules = (ROOT / "tests" / "benchmarks").glob("*.py")
     benchmarks = {str(path.relative_to(ROOT)) for path in modules if 'if __name__ == "__main__"' in path.read_text()}
