@@ -20,6 +20,7 @@ REQUIRE_LAB = "SEALER_REQUIRE_LAB"
 NOT_OURS = "this machine has no"  # begins the reason of a skip that no installation could spare
 PAYLOAD = "SEALER_KUBERNETES_PAYLOAD"  # directory with all of a Kubernetes; who has none cannot run its tests
 LAB_SECONDS = 1200
+STORIES: dict[tuple[str, str], str] = {}  # file and test function of a story: why it did not pass; empty: it passed
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -69,6 +70,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if lab_required():
             pytest.fail(f"{REQUIRE_LAB} is set, and {obstacle}", pytrace=False)
         pytest.skip(obstacle)
+    if item.get_closest_marker("story") and (missing := unfinished_story(item)):
+        pytest.skip(missing)
+
+
+def unfinished_story(item: pytest.Item) -> str:
+    """Why a test of a story cannot run now: one before it in the file did not pass, or was not chosen; or empty."""
+    assert isinstance(item, pytest.Function)
+    functions = [name for name in vars(item.module) if name.startswith("test_")]
+    for name in functions[: functions.index(item.function.__name__)]:
+        why = STORIES.get((str(item.path), name), "did not run; choose the whole file")
+        if why:
+            return f"the tests of this file run in their order: {name} {why}"
+    return ""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -76,6 +90,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Turn every skip into a failure where all must run, but for what the very machine lacks, as IPv6."""
     report = yield
     reason = str(report.longrepr)
+    if item.get_closest_marker("story") and isinstance(item, pytest.Function):
+        how = "" if report.passed else f"was skipped ({reason})" if report.skipped else "failed"
+        key = (str(item.path), item.function.__name__)
+        STORIES[key] = STORIES.get(key) or how
     without_kubernetes = PAYLOAD in reason and PAYLOAD not in os.environ
     wanted = lab_required() and NOT_OURS not in reason and not without_kubernetes
     if wanted and report.skipped and not hasattr(report, "wasxfail"):

@@ -25,6 +25,11 @@ def payload() -> Path:
     return path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_test_without_a_payload(payload: Path) -> None:
+    """For every test of this directory, before it boots hosts or waits for what an earlier one would have made."""
+
+
 @pytest.fixture(scope="session")
 def base_home(payload: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home of sealer with the base image `kubernetes:base`, built once."""

@@ -21,7 +21,7 @@ from sealer.errors import CommandError
 from sealer_plugin_nspawn.machines import Machines
 from sealer_plugin_nspawn.testing import on_host, real_machines
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.story, pytest.mark.timeout(900)]
 
 FAIL_OVER = 10.0  # seconds, of the balancer
 ROUTES = "ip route show proto 155 | wc -l"

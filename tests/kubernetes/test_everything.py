@@ -21,7 +21,7 @@ from kubernetes_site import SANS, Kubernetes, eventually, home_of_its_own, names
 from sealer_plugin_nspawn.machines import Machines
 from sealer_plugin_nspawn.testing import real_machines
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.story, pytest.mark.timeout(900)]
 
 NAMES = ("control-0", "worker-0", "worker-1")
 PHASES = ("PreInit", "PreJoin", "PostJoin", "PreGuest", "PostInstall", "PreClean", "PostClean")

@@ -27,7 +27,7 @@ from sealer_plugin_nspawn.machines import Machines
 from sealer_plugin_nspawn.options import Options
 from sealer_plugin_nspawn.testing import real_machines
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.story, pytest.mark.timeout(900)]
 
 PASSWORD = "Flow of a test 1"
 HERE, THERE = "quay.example.org/team/web:1.0", "ghcr.example.net/team/web:1.0"  # they differ in the domain alone

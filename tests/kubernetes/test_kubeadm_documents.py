@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -39,11 +38,8 @@ HIDDEN = {"InitConfiguration": {"wait-control-plane"}, "JoinConfiguration": {"ch
 
 
 @pytest.fixture(scope="module")
-def kubeadm() -> Path:
-    payload = os.environ.get("SEALER_KUBERNETES_PAYLOAD", "")
-    if not payload:
-        pytest.skip("this machine has no Kubernetes payload: name its directory in SEALER_KUBERNETES_PAYLOAD")
-    return Path(payload) / "bin" / "kubeadm"
+def kubeadm(payload: Path) -> Path:
+    return payload / "bin" / "kubeadm"
 
 
 def run(*words: str | Path) -> subprocess.CompletedProcess[str]:

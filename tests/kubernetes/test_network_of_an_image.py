@@ -19,7 +19,7 @@ from kubernetes_site import SANS, Kubernetes, eventually, home_of_its_own
 from sealer_plugin_nspawn.machines import Machines
 from sealer_plugin_nspawn.testing import real_machines
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.lab, pytest.mark.story, pytest.mark.timeout(600)]
 
 NAME = "master-0"
 PODS, SERVICES = "100.64.0.0/10", "10.96.0.0/22"

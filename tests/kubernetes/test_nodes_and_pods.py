@@ -21,7 +21,7 @@ from sealer_plugin_nspawn.machines import Machines
 from sealer_plugin_nspawn.options import Options
 from sealer_plugin_nspawn.testing import real_machines
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.story, pytest.mark.timeout(900)]
 
 PASSWORD = "Nodes of a test 1"
 WIPED = 2.0  # seconds after which no process shows a password that it was given, on however busy a machine

@@ -25,7 +25,8 @@ def editable(site: Path) -> list[str]:
         for one in found
         if one.metadata["Name"].startswith("sealer")
         and not any(
-            file.name == "__init__.py" and file.locate().resolve().is_relative_to(site) for file in one.files or ()
+            file.name == "__init__.py" and Path(str(file.locate())).resolve().is_relative_to(site)
+            for file in one.files or ()
         )
     )
 

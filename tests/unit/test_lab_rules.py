@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -37,7 +38,7 @@ def test_home():
 """
 
 
-def run(directory: Path, *words: str, **environment: str) -> str:
+def run(directory: Path, *words: str, suite: str = "test_suite.py", **environment: str) -> str:
     (directory / "test_suite.py").write_text(SUITE)
     shutil.copy(ROOT / "conftest.py", directory)
     # Without programs on PATH no host can be booted, whoever runs this.
@@ -45,7 +46,8 @@ def run(directory: Path, *words: str, **environment: str) -> str:
     for name in ("SEALER_REQUIRE_LAB", "SEALER_KUBERNETES_PAYLOAD"):
         outside.pop(name, None)
     configuration = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(directory)]
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *configuration, *words, str(directory)]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *configuration, *words]
+    command += [str(directory / suite)] if suite else []
     return subprocess.run(command, env=outside | environment, check=False, capture_output=True, text=True).stdout
 
 
@@ -84,3 +86,46 @@ def test_without_a_payload_kubernetes_may_be_skipped_and_with_one_it_may_not(tmp
     assert "1 passed, 1 skipped" in run(tmp_path, SEALER_REQUIRE_LAB="1", WHY_NOT=why)
     output = run(tmp_path, SEALER_REQUIRE_LAB="1", WHY_NOT=why, SEALER_KUBERNETES_PAYLOAD="/nowhere")
     assert "1 failed, 1 passed" in output
+
+
+STORY = """
+import os
+import pytest
+
+pytestmark = pytest.mark.story
+
+def test_begin():
+    if os.environ["BEGIN"] == "skip":
+        pytest.skip("SEALER_KUBERNETES_PAYLOAD names no directory")
+    assert os.environ["BEGIN"] == "well"
+
+@pytest.mark.parametrize("half", [1, 2])
+def test_middle(half):
+    assert half == 1 or os.environ["BEGIN"] == "well"
+
+def test_end():
+    pass
+"""
+
+
+def test_a_story_ends_where_one_of_its_tests_did_not_pass(tmp_path: Path) -> None:
+    (tmp_path / "test_story.py").write_text(STORY)
+    story = f"{tmp_path}/test_story.py"
+    assert "4 passed" in run(tmp_path, story, BEGIN="well", suite="")
+    output = run(tmp_path, story, BEGIN="fail", suite="")
+    assert "1 failed, 3 skipped" in output
+    assert "test_begin failed" in output
+    assert "4 skipped" in run(tmp_path, story, BEGIN="skip", suite="", SEALER_REQUIRE_LAB="1")
+    output = run(tmp_path, f"{story}::test_end", BEGIN="well", suite="", SEALER_REQUIRE_LAB="1")
+    assert "1 error" in output
+    assert "test_begin did not run; choose the whole file" in output
+
+
+def test_without_a_payload_every_test_of_kubernetes_is_skipped() -> None:
+    """Before any host is booted, so soon: whoever adds a test need not think of it."""
+    environment = {name: value for name, value in os.environ.items() if name != "SEALER_KUBERNETES_PAYLOAD"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--soak", "tests/kubernetes"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^\d+ skipped in ", done.stdout.splitlines()[-1]), done.stdout
+    assert "SEALER_KUBERNETES_PAYLOAD names no directory" in done.stdout or "lab tests need" in done.stdout

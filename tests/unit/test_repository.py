@@ -90,7 +90,7 @@ def test_all_but_lint_and_the_developers_own_loop_run_on_wheels() -> None:
     assert default[:2] == ["python", "tools/wheels.py"]
     own = {name: TOX[name] for name in TOX.sections() if name.startswith("testenv:") and "commands_pre" in TOX[name]}
     others = {name.removeprefix("testenv:") for name in own if "tools/wheels.py" not in own[name]["commands_pre"]}
-    assert others == {"dev", "lint", "wheel"}
+    assert others == {"dev", "lint", "release", "wheel"}
     assert "install_all" not in "".join(TOX[name].get("commands", "") for name in TOX.sections())
 
 
