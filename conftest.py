@@ -10,6 +10,7 @@ import sys
 from collections.abc import Generator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,8 @@ REQUIRE_LAB = "SEALER_REQUIRE_LAB"
 NOT_OURS = "this machine has no"  # begins the reason of a skip that no installation could spare
 PAYLOAD = "SEALER_KUBERNETES_PAYLOAD"  # directory with all of a Kubernetes; who has none cannot run its tests
 LAB_SECONDS = 1200
+# Of two processes, one runs all tests of the first, the other begins with the second: each of them boots hosts.
+GROUPS = {"kubernetes": ("tests/kubernetes/",), "hosts": ("tests/lab/", "plugins/sealer-plugin-nspawn/tests/")}
 STORIES: dict[tuple[str, str], str] = {}  # file and test function of a story: why it did not pass; empty: it passed
 
 
@@ -46,7 +49,13 @@ def lab_obstacle() -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the soak tests, unless asked for; hosts that boot on a busy machine need more time than a function."""
+    """Leave out the soak tests, unless asked for; hosts that boot on a busy machine need more time than a function.
+
+    Side by side with others (pytest -n 2), those that take longest begin.
+    """
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        order = list(GROUPS)
+        items.sort(key=lambda item: order.index(group) if (group := group_of(item.nodeid)) in order else len(order))
     for item in items:
         own_limit = item.get_closest_marker("timeout") or item.get_closest_marker("soak")
         if item.get_closest_marker("lab") and not own_limit:
@@ -56,6 +65,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if left_out:
             config.hook.pytest_deselected(items=left_out)
             items[:] = [item for item in items if not item.get_closest_marker("soak")]
+
+
+def group_of(nodeid: str) -> str:
+    """What one process runs from beginning to end: the tests of a file, or of directories that share hosts."""
+    file = nodeid.partition("::")[0]
+    return next((name for name, beginnings in GROUPS.items() if file.startswith(beginnings)), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Deal out whole groups, in their order: one process's hosts beside the other's, while each waits for its own."""
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415  # not all environments have it
+
+    class ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+        """By file, but for what shares hosts."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return ByGroup(config, log)
 
 
 def lab_required() -> bool:

@@ -121,6 +121,28 @@ def test_a_story_ends_where_one_of_its_tests_did_not_pass(tmp_path: Path) -> Non
     assert "test_begin did not run; choose the whole file" in output
 
 
+def test_in_two_processes_hosts_boot_beside_other_hosts(tmp_path: Path) -> None:
+    """One process has all of Kubernetes, the other begins with the other hosts; then each takes file after file."""
+    pytest.importorskip("xdist")
+    ran = tmp_path / "ran"
+    ran.mkdir()
+    code = (
+        "import os, pathlib, time, pytest\n"
+        "@pytest.mark.parametrize('number', range(4))\n"
+        "def test_it(number):\n"
+        "    time.sleep(0.2)\n"
+        f"    pathlib.Path({str(ran)!r}, f'NAME-{{number}}').write_text(os.environ['PYTEST_XDIST_WORKER'])\n"
+    )
+    for name in ("unit/a", "unit/b", "unit/c", "lab/d", "lab/e", "kubernetes/f", "kubernetes/g"):
+        path = tmp_path / "tests" / name.replace("/", "/test_")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".py").write_text(code.replace("NAME", name[-1]))
+    assert "28 passed" in run(tmp_path, "-n", "2", suite="tests")
+    workers = {name: {(ran / f"{name}-{number}").read_text() for number in range(4)} for name in "abcdefg"}
+    assert all(len(found) == 1 for found in workers.values())
+    assert workers["f"] == workers["g"] != workers["d"] == workers["e"]
+
+
 def test_without_a_payload_every_test_of_kubernetes_is_skipped() -> None:
     """Before any host is booted, so soon: whoever adds a test need not think of it."""
     environment = {name: value for name, value in os.environ.items() if name != "SEALER_KUBERNETES_PAYLOAD"}
