@@ -48,11 +48,7 @@ class Kernel:
 
     def __init__(self, place: Path) -> None:
         self.place = place
-        tree = place / "tree"
-        shutil.copytree(ROOT / "core", tree / "core", ignore=wheels.LITTER)
-        for path in ROOT.iterdir():
-            if path.is_file() and path.suffix in (".cfg", ".toml", ".in", ".md", "") and path.name != ".git":
-                shutil.copy(path, tree)
+        [tree] = wheels.copy([ROOT], place / "tree")
         wheel = wheels.build("wheel", tree, place / "dist")
         shutil.rmtree(tree)
         venv = place / "venv"
