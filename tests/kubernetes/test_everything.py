@@ -271,6 +271,9 @@ def test_kubernetes_is_as_the_users_documents_have_it(site: Everything) -> None:
     # The phase that was to be left out makes it.
     missing = site.sealer(*("kubectl", "--name", site.name, "--", *CLUSTER_INFO), status=1)
     assert 'configmaps "cluster-info" not found' in missing
+    # And that kubelets may renew their certificates, which they can all the same.
+    approved = site.kubectl("get", "clusterrolebinding", "kubeadm:node-autoapprove-certificate-rotation", "-o", "json")
+    assert json.loads(approved)["subjects"][0]["name"] == "system:nodes"
 
 
 def test_applying_the_same_again_changes_nothing(site: Everything) -> None:

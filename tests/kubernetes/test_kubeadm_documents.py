@@ -136,6 +136,7 @@ def test_kubeadm_takes_what_sealer_makes_without_any_document(kubeadm: Path, tmp
         service_cidr=ranges[families][1],
         cgroup_driver="cgroupfs",
         validity="876000h0m0s",
+        signing="8760h0m0s",
         conntrack_fixed=True,
         ignore_preflight_errors=("Swap",),
     )

@@ -152,6 +152,8 @@ def _needs(operation: Operation, options: Options, version: str) -> ClusterNeeds
         service_cidr=spec.service_cidr,
         cert_sans=spec.cert_sans,
         validity=options.validity_duration,
+        signing=options.signing_duration,
+        encrypt_secrets=options.encrypt_secrets,
         registry=f"{spec.registry.local.domain}:{spec.registry.local.port}",
         skip_phases=options.skip_phases,
         ignore_preflight_errors=(*options.ignore_preflight_errors, *_OURS),

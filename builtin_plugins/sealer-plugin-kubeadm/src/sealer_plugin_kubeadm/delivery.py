@@ -14,12 +14,13 @@ from sealer_plugin_kubeadm.scripts import script
 _OPEN = (".crt", ".pub", ".cfg")
 
 
-def deliver(context: StepContext, files: Mapping[str, bytes]) -> None:
+def deliver(context: StepContext, files: Mapping[str, bytes], links: Mapping[str, str] | None = None) -> None:
     """Put files in their places, each as a whole; those with keys in them only root can read.
 
     :param files: contents by absolute path.
+    :param links: symbolic links, which are replaced, by absolute path: where they lead.
     """
-    if not files:
+    if not files and not links:
         return
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
@@ -27,6 +28,10 @@ def deliver(context: StepContext, files: Mapping[str, bytes]) -> None:
             member = tarfile.TarInfo(path.lstrip("/"))
             member.size, member.mode = len(content), _mode(path)
             tar.addfile(member, io.BytesIO(content))
+        for path, target in (links or {}).items():
+            member = tarfile.TarInfo(path.lstrip("/"))
+            member.type, member.linkname = tarfile.SYMTYPE, target
+            tar.addfile(member)
     context.query(script("receive"), stdin=buffer.getvalue())
 
 

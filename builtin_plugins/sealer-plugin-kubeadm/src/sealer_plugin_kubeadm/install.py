@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,20 @@ from sealer_plugin_kubeadm.options import Options
 from sealer_plugin_kubeadm.ownership import AUTHORITIES, refuse_other_authorities
 from sealer_plugin_kubeadm.pki import authorities
 from sealer_plugin_kubeadm.pki.bundle import NAMED, Issuer, Recipient
-from sealer_plugin_kubeadm.places import DISCOVERY, DOCUMENTS, JOINED, KUBELET_DROP_IN, NAME, PATCHES, PKI, server
+from sealer_plugin_kubeadm.places import (
+    AUDIT_LOGS,
+    AUDIT_POLICY,
+    DISCOVERY,
+    DOCUMENTS,
+    JOINED,
+    KUBELET_CLIENT,
+    KUBELET_DROP_IN,
+    KUBELET_FIRST_CLIENT,
+    NAME,
+    PATCHES,
+    PKI,
+    server,
+)
 from sealer_plugin_kubeadm.probing import HOST, facts_of
 from sealer_plugin_kubeadm.scripts import script
 
@@ -63,6 +77,7 @@ class Installation:
             "image": image.digest if image else "",
             "masters": [host.address for host in self.operation.masters],
             "validity": self.options.validity_duration,
+            "encrypt": self.options.encrypt_secrets,
             "skip": list(self.options.skip_phases),
             "ignore": list(self.options.ignore_preflight_errors),
         }
@@ -75,7 +90,8 @@ class Installation:
         def run(context: StepContext) -> None:
             first = self.operation.first_master
             if first in self.operation.added:
-                authorities.make(self.credentials, self.options.validity)
+                encrypt = self.options.encrypt_secrets and self.operation.kind == "create"
+                authorities.make(self.credentials, self.options.validity, encrypt_secrets=encrypt)
             else:  # new ones would not be those of the cluster that is there
                 authorities.load(self.credentials)
 
@@ -89,14 +105,18 @@ class Installation:
             issuer, recipient = self._issuer(context), self._recipient(context)
             refuse_other_authorities(context, issuer, present)
             if JOINED in present:
-                files = issuer.named_files(recipient, present) if context.host.is_master else {}
-            elif context.host.is_master:
-                files = issuer.master_files(recipient)
+                deliver(context, issuer.named_files(recipient, present) if context.host.is_master else {})
+                return
+            if context.host.is_master:
+                names = self._api_server_files(context)
+                files: Mapping[str, bytes] = {**issuer.master_files(recipient), **issuer.api_server_files(names)}
+                if posixpath.basename(AUDIT_POLICY) in names:
+                    context.query(f"mkdir -p {posixpath.dirname(AUDIT_LOGS)} && mkdir -p -m 700 {AUDIT_LOGS}")
             else:
                 files = issuer.node_files(recipient)
-            if JOINED not in present and facts_of(context).no_metadata:
+            if facts_of(context).no_metadata:
                 files = {**files, KUBELET_DROP_IN: _NO_METADATA}
-            deliver(context, files)
+            deliver(context, files, {KUBELET_CLIENT: KUBELET_FIRST_CLIENT})
 
         first = self.operation.first_master
         # A run that is continued when another master answers than before gives those that join another entrance.
@@ -186,6 +206,15 @@ class Installation:
     def _issuer(self, context: StepContext) -> Issuer:
         known = authorities.load(self.credentials)
         return self._configuration(context).issuer(known, self.options, self.operation.masters)
+
+    def _api_server_files(self, context: StepContext) -> frozenset[str]:
+        """Names of what this master's API server is to read: as its documents have it where the cluster is made by
+        them; and what the others read already, as the cluster itself keeps the flags that masters join with."""
+        if self.operation.kind == "create":
+            return frozenset(posixpath.basename(path) for path in self._configuration(context).prepared.files)
+        masters = [host for host in self.operation.kept if host.is_master]
+        reachable = [host for host in masters if host.id not in self.operation.unreachable]
+        return frozenset().union(*(facts_of(context, host).api_server_files for host in reachable))
 
     def _recipient(self, context: StepContext) -> Recipient:
         operation, host = self.operation, context.host

@@ -11,6 +11,7 @@ from sealer.events import Json
 
 _UNITS = {"h": 1, "d": 24, "y": 24 * 365}
 DEFAULT_VALIDITY = "100y"
+_YEAR = datetime.timedelta(days=365)
 
 SCHEMA: Mapping[str, Json] = {
     "type": "object",
@@ -35,6 +36,11 @@ SCHEMA: Mapping[str, Json] = {
             "description": "How long certificates are valid, authorities and what they sign: hours, days or years.",
             "examples": ["100y", "365d", "8760h"],
         },
+        "encryptSecrets": {
+            "type": "boolean",
+            "default": True,
+            "description": "Whether secrets are encrypted in etcd, by a key made for the cluster; for new clusters.",
+        },
         "kubeconfig": {
             "type": "string",
             "enum": ["auto", "merge", "never"],
@@ -50,6 +56,7 @@ class Options:
     """`spec.runtime`, understood.
 
     :param validity: of certificates.
+    :param encrypt_secrets: whether secrets are encrypted in etcd.
     :param kubeconfig: whether the user's own kubeconfig is told of the cluster.
     """
 
@@ -57,6 +64,7 @@ class Options:
     ignore_preflight_errors: tuple[str, ...] = ()
     validity: datetime.timedelta = datetime.timedelta(0)
     kubeconfig: Literal["auto", "merge", "never"] = "auto"
+    encrypt_secrets: bool = True
 
     @classmethod
     def of(cls, options: Mapping[str, Json]) -> Options:
@@ -67,12 +75,27 @@ class Options:
             _texts(options.get("ignorePreflightErrors")),
             datetime.timedelta(hours=int(validity[:-1]) * _UNITS[validity[-1]]),
             cast("Literal['auto', 'merge', 'never']", options.get("kubeconfig", "auto")),
+            options.get("encryptSecrets", True) is True,
         )
 
     @property
     def validity_duration(self) -> str:
         """The validity as Kubernetes writes durations."""
-        return f"{int(self.validity.total_seconds()) // 3600}h0m0s"
+        return _duration(self.validity)
+
+    @property
+    def signing_duration(self) -> str:
+        """The validity of what the controller manager signs, as Kubernetes writes durations."""
+        return _duration(renewed(self.validity))
+
+
+def renewed(validity: datetime.timedelta) -> datetime.timedelta:
+    """The validity of certificates that kubelets show to the API, and renew, where others are valid for `validity`."""
+    return min(validity, _YEAR)
+
+
+def _duration(of: datetime.timedelta) -> str:
+    return f"{int(of.total_seconds()) // 3600}h0m0s"
 
 
 def _texts(value: Json) -> tuple[str, ...]:

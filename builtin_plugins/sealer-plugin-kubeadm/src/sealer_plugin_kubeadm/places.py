@@ -16,8 +16,18 @@ DOCUMENTS = f"{SEALER}/kubeadm.yaml"
 PATCHES = f"{SEALER}/patches"  # of the control plane's static pods, for kubeadm
 IDENTITY = f"{SEALER}/cluster"  # the id of the cluster whose /etc/kubernetes this is
 JOINED = f"{SEALER}/joined"  # the last thing that init and join do
+API_SERVER = f"{SEALER}/apiserver"  # what API servers mount and read
+AUDIT_POLICY = f"{API_SERVER}/audit-policy.yaml"
+ENCRYPTION = f"{API_SERVER}/encryption.yaml"  # with the key of the cluster's secrets
 BALANCER_CONFIGURATION = f"{SEALER}/balancer.cfg"
 BALANCER_MANIFEST = f"{MANIFESTS}/sealer-balancer.yaml"
+
+AUDIT_LOGS = "/var/log/kubernetes/audit"
+AUDIT_LOG = f"{AUDIT_LOGS}/audit.log"
+KUBELET_PKI = "/var/lib/kubelet/pki"
+KUBELET_FIRST_CLIENT = f"{KUBELET_PKI}/kubelet-client-first.pem"
+KUBELET_CLIENT = f"{KUBELET_PKI}/kubelet-client-current.pem"  # a link to the newest: the kubelet replaces no file
+KUBELET_SERVING = f"{KUBELET_PKI}/kubelet"  # .crt and .key
 
 KUBELET_DROP_IN = "/etc/systemd/system/kubelet.service.d/20-sealer.conf"
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from sealer.extension import Addresses, Effect, Fact, Step, StepContext
 from sealer.hosts import Host
+from sealer_plugin_kubeadm.places import API_SERVER
 from sealer_plugin_kubeadm.scripts import script
 
 HOST: Fact[dict[str, Any]] = Fact("kubeadm.host", dict, per_host=True)  # what `probe.sh` prints, by key
@@ -26,6 +27,7 @@ class HostFacts:
     :param no_metadata: no cloud answers a kubelet that asks for its credentials.
     :param network: whether the image brings a pod network.
     :param api: on a master: its API server is ready.
+    :param api_server_files: on a master: names of our files that its API server reads.
     :param documents: the image's `etc/kubeadm.yml`, as rendered for this host.
     """
 
@@ -39,6 +41,7 @@ class HostFacts:
     no_metadata: bool
     network: bool
     api: bool
+    api_server_files: frozenset[str]
     documents: str
 
     @classmethod
@@ -55,6 +58,7 @@ class HostFacts:
             no_metadata="no_metadata" in fact,
             network="network" in fact,
             api="api" in fact,
+            api_server_files=frozenset(fact.get("api_server_files", "").split()),
             documents=base64.b64decode(fact.get("documents", "")).decode("utf-8", "replace"),
         )
 
@@ -70,7 +74,7 @@ def probe(addresses: frozenset[str]) -> Step:
 
     def ask(context: StepContext) -> None:
         paths = context.operation.paths
-        env = {"SEALER_DATA": paths.data, "SEALER_ROOTFS": f"{paths.data}/rootfs"}
+        env = {"SEALER_DATA": paths.data, "SEALER_ROOTFS": f"{paths.data}/rootfs", "SEALER_API_SERVER": API_SERVER}
         printed = context.query(script("probe"), env=env).stdout
         pairs = (line.partition("=") for line in printed.splitlines())
         context.give(HOST, {key: value for key, equals, value in pairs if equals})

@@ -23,6 +23,7 @@ from sealer_plugin_kubeadm import (
     marks,
     network,
     readiness,
+    rotation,
 )
 from sealer_plugin_kubeadm.install import Installation
 from sealer_plugin_kubeadm.options import SCHEMA, Options
@@ -152,4 +153,5 @@ class Kubeadm(Runtime):
             *readiness.steps(operation, added),
             access.give("kubeconfig", operation, self._options, self._credentials),
         ]
-        return [*steps, *joining, replace(settling[0], after=joined), *settling[1:]]
+        renewing = rotation.step(up)  # nobody waits for it
+        return [*steps, *joining, renewing, replace(settling[0], after=joined), *settling[1:]]

@@ -94,7 +94,7 @@ def test_a_flag_without_a_value_and_one_given_twice_stay_so_in_v1beta4() -> None
     text = given("ClusterConfiguration", 4) + args
     cluster = document(init(text, "v1.31.0"), "ClusterConfiguration")["apiServer"]
     assert isinstance(cluster, dict)
-    assert cluster["extraArgs"] == [
+    assert [flag for flag in cluster["extraArgs"] if len(flag["name"]) == 1] == [
         {"name": "a", "value": "b"}, {"name": "a", "value": "d"}, {"name": "c", "value": ""},
     ]  # fmt: skip
 

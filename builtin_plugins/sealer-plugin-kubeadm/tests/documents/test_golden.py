@@ -48,6 +48,7 @@ def needs(api: int) -> ClusterNeeds:
         cert_sans=("site-7.example.com",),
         cgroup_driver="systemd",
         validity="876000h0m0s",
+        signing="8760h0m0s",
         conntrack_fixed=True,
         registry="sea.hub:5000",
         skip_phases=("preflight", "addon/coredns"),

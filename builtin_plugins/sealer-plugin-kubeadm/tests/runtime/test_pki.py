@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from sealer.errors import SealerError
 from sealer_plugin_kubeadm.documents import ClusterNeeds, KubernetesVersion, NodeNeeds, init_documents, prepare
@@ -19,10 +20,25 @@ from sealer_plugin_kubeadm.options import Options
 from sealer_plugin_kubeadm.pki import authorities
 from sealer_plugin_kubeadm.pki.bundle import Issuer, Recipient, admin_kubeconfig, server_names
 from sealer_plugin_kubeadm.pki.x509 import Names, names_of, signed
-from sealer_plugin_kubeadm.places import ADMIN, DISCOVERY, KUBELET, PKI, server
+from sealer_plugin_kubeadm.places import (
+    ADMIN,
+    AUDIT_POLICY,
+    DISCOVERY,
+    ENCRYPTION,
+    KUBELET,
+    KUBELET_CLIENT,
+    KUBELET_FIRST_CLIENT,
+    KUBELET_SERVING,
+    PKI,
+    server,
+)
 
 CENTURY = datetime.timedelta(days=36500)
 MASTER = Recipient("node-1", "192.0.2.11", server("apiserver.cluster.local"), server("192.0.2.10"))
+
+
+# What the kubelet shows to the API, and renews: as long as the controller manager makes it.
+RENEWED = (DISCOVERY, KUBELET_FIRST_CLIENT)
 
 
 @pytest.fixture(scope="module")
@@ -96,18 +112,25 @@ def test_authorities_and_all_that_they_sign_end_when_it_was_asked_for(tmp_path: 
     began = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=1)
     authorities.make(tmp_path, options.validity)
     by = replace(issuer(tmp_path), validity=options.validity)
-    files = [*by.master_files(MASTER).values(), *by.node_files(MASTER).values(), *by.joined_files(MASTER).values()]
+    given = (by.master_files(MASTER), by.node_files(MASTER), by.joined_files(MASTER))
+    files = [content for each in given for path, content in each.items() if path not in RENEWED]
     files.append(admin_kubeconfig(by.authorities, by.kubernetes, options.validity, server("192.0.2.10")))
     made = [certificate for content in files for certificate in certificates(content)]
-    # Three authorities, also within kubeconfigs; seven certificates in files of a master; and one in each kubeconfig.
-    assert len({certificate.serial_number for certificate in made}) >= 3 + 7 + 7
+    # Three authorities, also within kubeconfigs; seven certificates in files of a master; two kubelets' own; and one in
+    # each kubeconfig of an administrator or component.
+    assert len({certificate.serial_number for certificate in made}) >= 3 + 7 + 2 + 5
     least, most = began + options.validity, datetime.datetime.now(datetime.UTC) + options.validity
     assert all(least <= certificate.not_valid_after_utc <= most for certificate in made)
     assert options.validity == datetime.timedelta(days=days)
-    # What the controller manager signs later, for kubelets.
-    needs = ClusterNeeds("v1.20.2", masters=("192.0.2.11",), validity=options.validity_duration)
+    # What the controller manager signs later, for kubelets: what they ask for in time, again and again.
+    year = min(days, 365)
+    needs = ClusterNeeds("v1.20.2", masters=("192.0.2.11",), signing=options.signing_duration)
     text = init_documents(prepare((), (), needs), NodeNeeds("node-1", "192.0.2.11", "/a.sock")).text
-    assert f'cluster-signing-duration: "{int(days * 24)}h0m0s"' in text
+    assert f'cluster-signing-duration: "{int(year * 24)}h0m0s"' in text
+    latest = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=year)
+    for each in given[:2]:
+        shown = [certificate for path in RENEWED for certificate in certificates(each[path])][-2:]
+        assert all(certificate.not_valid_after_utc <= latest for certificate in shown)
 
 
 def certificates(content: bytes) -> list[x509.Certificate]:
@@ -115,7 +138,7 @@ def certificates(content: bytes) -> list[x509.Certificate]:
     if b"kind: Config" in content:
         config = yaml.safe_load(content)
         pems = [config["clusters"][0]["cluster"]["certificate-authority-data"]]
-        pems.append(config["users"][0]["user"]["client-certificate-data"])
+        pems += filter(None, [config["users"][0]["user"].get("client-certificate-data")])
         return [x509.load_pem_x509_certificate(base64.b64decode(pem)) for pem in pems]
     return [x509.load_pem_x509_certificate(content)] if b"BEGIN CERTIFICATE" in content else []
 
@@ -174,9 +197,53 @@ def test_a_master_that_joins_asks_one_that_answers_and_then_itself(credentials: 
 
 def test_a_node_gets_no_key_but_its_own(credentials: Path) -> None:
     files = issuer(credentials).node_files(MASTER)
-    assert set(files) == {KUBELET, DISCOVERY, f"{PKI}/ca.crt"}
-    subject = who(files[KUBELET])
-    assert subject == "O=system:nodes,CN=system:node:node-1"
+    own = {KUBELET_FIRST_CLIENT, f"{KUBELET_SERVING}.crt", f"{KUBELET_SERVING}.key"}
+    assert set(files) == {KUBELET, DISCOVERY, f"{PKI}/ca.crt", *own}
+    assert who(files[DISCOVERY]) == "O=system:nodes,CN=system:node:node-1"
+
+
+def test_a_kubelet_shows_what_it_has_renewed_and_is_known_by_its_name_and_address(
+    credentials: Path, tmp_path: Path
+) -> None:
+    for files in (issuer(credentials).node_files(MASTER), issuer(credentials).master_files(MASTER)):
+        user = yaml.safe_load(files[KUBELET])["users"][0]["user"]
+        assert user == {"client-certificate": KUBELET_CLIENT, "client-key": KUBELET_CLIENT}
+        assert b"PRIVATE" in files[KUBELET_FIRST_CLIENT]
+        client = x509.load_pem_x509_certificate(files[KUBELET_FIRST_CLIENT])
+        assert subject(client) == "O=system:nodes,CN=system:node:node-1"
+        serving = files[f"{KUBELET_SERVING}.crt"]
+        assert names_of(serving) == Names.of(("node-1", "192.0.2.11"))
+        (tmp_path / "ca.crt").write_bytes(files[f"{PKI}/ca.crt"])
+        for purpose, content in (("sslserver", serving), ("sslclient", files[KUBELET_FIRST_CLIENT])):
+            (tmp_path / "leaf.crt").write_bytes(content)
+            words = ["openssl", "verify", "-x509_strict", "-purpose", purpose, "-CAfile", "ca.crt", "leaf.crt"]
+            subprocess.run(words, check=True, capture_output=True, cwd=tmp_path)
+        usage = x509.load_pem_x509_certificate(serving).extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+        assert list(usage.value) == [ExtendedKeyUsageOID.SERVER_AUTH]  # nobody logs in by it
+    assert KUBELET_FIRST_CLIENT not in issuer(credentials).joined_files(MASTER)  # the kubelet may have renewed it
+
+
+def test_a_cluster_has_one_key_for_its_secrets_or_none(credentials: Path, tmp_path: Path) -> None:
+    """One that was made without gets none when hosts come; where it is lost, no master comes that could not read."""
+    names = [AUDIT_POLICY.rpartition("/")[2], ENCRYPTION.rpartition("/")[2]]
+    assert not authorities.load(credentials).secrets
+    with pytest.raises(SealerError, match="not on this machine") as caught:
+        issuer(credentials).api_server_files(names)
+    assert "encryption.key" in caught.value.remedy
+    assert not issuer(credentials).api_server_files([])
+    authorities.make(tmp_path, CENTURY, encrypt_secrets=True)
+    known = authorities.load(tmp_path)
+    authorities.make(tmp_path, CENTURY, encrypt_secrets=True)
+    assert authorities.load(tmp_path).secrets == known.secrets
+    files = issuer(tmp_path).api_server_files(names)
+    written = yaml.safe_load(files[ENCRYPTION])
+    [entry] = written["resources"]
+    first, last = entry["providers"]
+    assert (entry["resources"], last) == (["secrets"], {"identity": {}})
+    [key] = first["secretbox"]["keys"]
+    assert len(base64.b64decode(key["secret"], validate=True)) == 32
+    assert stat.S_IMODE((tmp_path / "pki" / "encryption.key").stat().st_mode) == 0o600
+    assert key["secret"] not in repr(known) + repr(issuer(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -205,5 +272,8 @@ def asked(kubeconfig: bytes) -> str:
 
 def who(kubeconfig: bytes) -> str:
     user = yaml.safe_load(kubeconfig)["users"][0]["user"]
-    certificate = x509.load_pem_x509_certificate(base64.b64decode(user["client-certificate-data"]))
+    return subject(x509.load_pem_x509_certificate(base64.b64decode(user["client-certificate-data"])))
+
+
+def subject(certificate: x509.Certificate) -> str:
     return ",".join(f"{'O' if it.oid.dotted_string == '2.5.4.10' else 'CN'}={it.value}" for it in certificate.subject)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import datetime
+import io
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from sealer.clusterfile.model import Cluster, HostAlias
 from sealer.clusterfile.reading import read_kubeadm
-from sealer.errors import CommandError, HostError, InputError, Position, RefusedError
+from sealer.errors import CommandError, HostError, InputError, Position, RefusedError, SealerError
 from sealer.events import EventStream
 from sealer.extension import Operation
 from sealer.extension.operation import OperationKind
@@ -339,3 +341,76 @@ def test_clocks_that_are_apart_are_told_with_the_two_hosts() -> None:
     refuse_skew({"a": 0.0, "b": 59.0, "c": 30.0})
     with pytest.raises(HostError, match="The clock of b is 61 s ahead of that of a"):
         refuse_skew({"a": 0.0, "b": 61.0, "c": 30.0})
+
+
+def sent_to(tmp_path: Path, operation: Operation, reads: str, **options: object) -> dict[str, bytes]:
+    """The files that the first host that comes is given.
+
+    :param reads: names of our files that API servers of the masters that stay read.
+    """
+    driver = runtime(**options)
+    driver.credentials = tmp_path
+    planned = driver.install(operation) if operation.kind == "create" else driver.join(operation)
+    steps = [step for step in planned if step.id in ("authorities", "certificates")]
+    facts: dict[tuple[str, str], object] = {
+        (HOST.name, host.id): {"name": f"n{number}", "version": "v1.20.2"}
+        for number, host in enumerate(operation.added)
+    }
+    facts |= {(HOST.name, host.id): {"api": "yes", "api_server_files": reads} for host in operation.kept}
+    first = operation.added[0].id
+    done = run_steps([replace(step, after=None) for step in steps], operation, facts=facts)
+    [archive] = [call.content for call in done.calls if call.host == first and b"kubelet.conf" in call.content]
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        given = {f"/{member.name}": None if member.issym() else tar.extractfile(member) for member in tar}
+        modes = {f"/{member.name}": member.mode for member in tar}
+        assert modes.get(places.ENCRYPTION, 0o600) == 0o600
+        return {path: file.read() if file else b"" for path, file in given.items()}
+
+
+BOTH = "audit-policy.yaml encryption.yaml "
+
+
+def test_a_first_master_is_given_what_its_api_server_reads(tmp_path: Path) -> None:
+    operation = make_operation("create", masters=1, nodes=0)
+    files = sent_to(tmp_path, operation, "")
+    assert {places.AUDIT_POLICY, places.ENCRYPTION, places.KUBELET_CLIENT, places.KUBELET_FIRST_CLIENT} <= set(files)
+    assert authorities.load(tmp_path).secrets in files[places.ENCRYPTION]
+
+
+def test_a_cluster_is_made_without_encryption_where_it_is_switched_off(tmp_path: Path) -> None:
+    files = sent_to(tmp_path, make_operation("create", masters=1, nodes=0), "", encryptSecrets=False)
+    assert places.ENCRYPTION not in files
+    assert places.AUDIT_POLICY in files
+    assert not authorities.load(tmp_path).secrets
+
+
+def test_a_master_that_comes_is_given_what_the_others_read(tmp_path: Path) -> None:
+    """Its API server has the flags that the cluster keeps: those it was made with, whatever is made now."""
+    operation = make_operation("scale", masters=2, nodes=0, joining=0)
+    operation = replace(operation, added=(make_host(9, "master"),))
+    authorities.make(tmp_path / "before", datetime.timedelta(days=1))
+    assert not {places.AUDIT_POLICY, places.ENCRYPTION} & set(sent_to(tmp_path / "before", operation, ""))
+    assert not authorities.load(tmp_path / "before").secrets
+    authorities.make(tmp_path / "now", datetime.timedelta(days=1), encrypt_secrets=True)
+    key = authorities.load(tmp_path / "now").secrets
+    files = sent_to(tmp_path / "now", operation, BOTH)
+    assert key in files[places.ENCRYPTION]
+    assert places.AUDIT_POLICY in files
+    (tmp_path / "now/pki/encryption.key").unlink()
+    with pytest.raises(SealerError, match="is not on this machine"):
+        sent_to(tmp_path / "now", operation, BOTH)
+
+
+@pytest.mark.parametrize("kind", ["create", "scale"])
+@pytest.mark.parametrize("there", [True, False])
+def test_somebody_approves_of_what_kubelets_renew(kind: OperationKind, *, there: bool) -> None:
+    """Also where kubeadm's phase that makes the rule was skipped, and in a cluster that was made before."""
+    operation = make_operation(kind, joining=1)
+    planned = runtime().install(operation) if kind == "create" else runtime().join(operation)
+    [step] = [step for step in planned if step.id == "rotation"]
+    assert not [other for other in planned if "rotation" in (other.after or ())]
+    answers = Answers().on("get clusterrolebinding", Reply("clusterrolebinding/x\n" if there else ""))
+    lines = [str(call) for call in run_steps([step], operation, answers=answers).calls]
+    made = [line for line in lines if "create clusterrolebinding" in line]
+    assert len(made) == (0 if there else 1)
+    assert all("certificatesigningrequests:selfnodeclient" in line and "system:nodes" in line for line in made)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from sealer.clusterfile.model import KubeadmDocument
 from sealer.errors import InputError, Problem
 from sealer.events import Json
-from sealer_plugin_kubeadm.documents import conversion, needs, networks
+from sealer_plugin_kubeadm.documents import conversion, hardening, needs, networks
 from sealer_plugin_kubeadm.documents.components import NEWEST
 from sealer_plugin_kubeadm.documents.findings import Findings, refusal
 from sealer_plugin_kubeadm.documents.layers import Layers
@@ -53,6 +53,7 @@ class Prepared:
     :param kubernetes: the image's version.
     :param pods, services: the ranges in the end.
     :param external_etcd: whether etcd is somebody else's.
+    :param files: what API servers read beside kubeadm's files: paths on masters.
     :param warnings: what has no effect, or hardly the one that was meant.
     """
 
@@ -60,6 +61,7 @@ class Prepared:
     pods: str
     services: str
     external_etcd: bool
+    files: frozenset[str]
     warnings: tuple[Problem, ...]
     _needs: ClusterNeeds = field(repr=False)
     _below: Trees = field(repr=False)
@@ -69,8 +71,8 @@ class Prepared:
 def prepare(users: Sequence[KubeadmDocument], images: Sequence[KubeadmDocument], cluster: ClusterNeeds) -> Prepared:
     """Check the documents, and put them over one another.
 
-    From the bottom: sealer's defaults, the image's documents, what the cluster and the host need, the user's documents,
-    what sealer alone decides.
+    From the bottom: sealer's defaults, what it does for the cluster's security, the image's documents, what the cluster
+    and the host need, the user's documents, what sealer alone decides.
 
     :param users: of the Clusterfile.
     :param images: of the image's `etc/kubeadm.yml`.
@@ -80,7 +82,8 @@ def prepare(users: Sequence[KubeadmDocument], images: Sequence[KubeadmDocument],
     findings = Findings()
     layers = Layers(cluster, kubernetes, findings)
     image, user = layers.read(images, mine=False), layers.read(users, mine=True)
-    below = merged(needs.defaults(), *image, needs.of_cluster(cluster, kubernetes))
+    secured = hardening.layer(cluster, kubernetes, (*image, *user))
+    below = merged(needs.defaults(), secured, *image, needs.of_cluster(cluster, kubernetes))
     if networks.needs_dual_stack_gate(merged(below, *user)[CLUSTER], kubernetes):
         below = merged(below, {CLUSTER: {"featureGates": {networks.DUAL_STACK_GATE: True}}})
     together = merged(below, *user)
@@ -90,7 +93,8 @@ def prepare(users: Sequence[KubeadmDocument], images: Sequence[KubeadmDocument],
     findings.finish()
     ranges = networks.ranges(together[CLUSTER])
     external = get(together[CLUSTER], "etcd.external") is not None
-    return Prepared(kubernetes, *ranges, external, findings.warnings, cluster, below, tuple(user))
+    read = hardening.mounted_files(together[CLUSTER])
+    return Prepared(kubernetes, *ranges, external, read, findings.warnings, cluster, below, tuple(user))
 
 
 def check_for_any(users: Sequence[KubeadmDocument], cluster: ClusterNeeds) -> tuple[Problem, ...]:

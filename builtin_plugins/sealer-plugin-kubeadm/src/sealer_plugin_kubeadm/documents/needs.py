@@ -30,6 +30,8 @@ class ClusterNeeds:
     :param cert_sans: `spec.certSANS`.
     :param cgroup_driver: the first master's, `systemd` or `cgroupfs`; empty: not known.
     :param validity: how long certificates are valid, a duration such as `876000h0m0s`; empty: as kubeadm has it.
+    :param signing: how long those are valid that the controller manager signs; empty: as it has it.
+    :param encrypt_secrets: whether secrets are encrypted in etcd.
     :param missing_proxy_modes: modes that the hosts' kernels do not have.
     :param conntrack_fixed: the hosts do not let kube-proxy set the size of the table of connections.
     :param registry: `domain:port` of the private registry on the hosts.
@@ -46,6 +48,8 @@ class ClusterNeeds:
     cert_sans: tuple[str, ...] = ()
     cgroup_driver: str = ""
     validity: str = ""
+    signing: str = ""
+    encrypt_secrets: bool = True
     missing_proxy_modes: frozenset[str] = frozenset()
     conntrack_fixed: bool = False
     registry: str = ""
@@ -101,10 +105,10 @@ def of_cluster(needs: ClusterNeeds, kubernetes: KubernetesVersion) -> Trees:
         put(cluster, "networking.podSubnet", needs.pod_cidr)
     if needs.service_cidr:
         put(cluster, "networking.serviceSubnet", needs.service_cidr)
-    if needs.validity:
-        put(cluster, "controllerManager.extraArgs", {kubernetes.signing_duration_flag: [needs.validity]})
-        if kubernetes.api >= 4:
-            cluster |= {"certificateValidityPeriod": needs.validity, "caCertificateValidityPeriod": needs.validity}
+    if needs.signing:
+        put(cluster, "controllerManager.extraArgs", {kubernetes.signing_duration_flag: [needs.signing]})
+    if needs.validity and kubernetes.api >= 4:
+        cluster |= {"certificateValidityPeriod": needs.validity, "caCertificateValidityPeriod": needs.validity}
     kubelet: Tree = {"cgroupDriver": needs.cgroup_driver} if needs.cgroup_driver else {}
     return {CLUSTER: cluster, KUBELET: kubelet, KUBE_PROXY: _proxy(needs), **_runtime_options(needs)}
 

@@ -19,6 +19,7 @@ fi
 admin=/etc/kubernetes/admin.conf
 [ -e $admin ] && "$SEALER_ROOTFS/bin/kubectl" --kubeconfig $admin --server https://127.0.0.1:6443 --request-timeout=3s \
     get --raw /readyz >/dev/null 2>&1 && echo api=yes
+files=$(ls "$SEALER_API_SERVER" 2>/dev/null) && echo "api_server_files=$(echo "$files" | tr '\n' ' ')"
 documents=$SEALER_ROOTFS/etc/kubeadm.yml
 [ -e "$documents" ] && echo "documents=$(base64 <"$documents" | tr -d '\n')"
 exit 0

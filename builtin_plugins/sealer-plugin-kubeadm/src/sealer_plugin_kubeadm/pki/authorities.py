@@ -8,26 +8,30 @@ from pathlib import Path
 
 from sealer.cluster.files import make_private_directory, write_atomically
 from sealer.errors import SealerError
+from sealer_plugin_kubeadm.pki import encryption
 from sealer_plugin_kubeadm.pki.x509 import Pair, authority, public_half, signing_key
 
 DIRECTORY = "pki"
 # Common names as kubeadm gives them.
 _NAMES = {"ca": "kubernetes", "etcd-ca": "etcd-ca", "front-proxy-ca": "front-proxy-ca"}
 _SIGNING_KEY = "sa.key"
+_SECRETS_KEY = "encryption.key"
 
 
 @dataclass(frozen=True)
 class Authorities:
-    """What signs everything else.
+    """What signs everything else, and what encrypts the cluster's secrets.
 
     :param kubernetes, etcd, front_proxy: kubeadm's three authorities.
     :param tokens: private key for tokens of service accounts, PEM.
+    :param secrets: key by which secrets are encrypted in etcd, in base64; empty: this cluster was made without.
     """
 
     kubernetes: Pair
     etcd: Pair
     front_proxy: Pair
     tokens: bytes
+    secrets: bytes = b""
 
     def __repr__(self) -> str:
         return "Authorities(...)"
@@ -38,11 +42,12 @@ class Authorities:
         return public_half(self.tokens)
 
 
-def make(credentials: Path, validity: datetime.timedelta) -> None:
+def make(credentials: Path, validity: datetime.timedelta, *, encrypt_secrets: bool = False) -> None:
     """Make those that are not there yet; what is there stays.
 
     A key is written before its certificate, so that one without the other was never given to anybody.
 
+    :param encrypt_secrets: make a key for the cluster's secrets, too. Of a cluster that is there it would open nothing.
     :raises SealerError: they cannot be written.
     """
     directory = make_private_directory(make_private_directory(credentials) / DIRECTORY)
@@ -53,6 +58,8 @@ def make(credentials: Path, validity: datetime.timedelta) -> None:
             write_atomically(directory / f"{file}.crt", made.certificate)
     if not (directory / _SIGNING_KEY).exists():
         write_atomically(directory / _SIGNING_KEY, signing_key()[0])
+    if encrypt_secrets and not (directory / _SECRETS_KEY).exists():
+        write_atomically(directory / _SECRETS_KEY, encryption.new_key())
 
 
 def certificate(credentials: Path) -> bytes:
@@ -75,6 +82,8 @@ def load(credentials: Path) -> Authorities:
             for file in _NAMES
         }
         tokens = (directory / _SIGNING_KEY).read_bytes()
+        key = directory / _SECRETS_KEY
+        secrets = key.read_bytes() if key.exists() else b""
     except OSError as error:
         raise SealerError(
             "The keys of the cluster's certificates cannot be read",
@@ -83,4 +92,4 @@ def load(credentials: Path) -> Authorities:
             remedy="Without them no host can join. Bring back this directory from a backup, or from a master's "
             "/etc/kubernetes/pki.",
         ) from error
-    return Authorities(pairs["ca"], pairs["etcd-ca"], pairs["front-proxy-ca"], tokens)
+    return Authorities(pairs["ca"], pairs["etcd-ca"], pairs["front-proxy-ca"], tokens, secrets)

@@ -6,13 +6,31 @@ import datetime
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from sealer.errors import SealerError
+from sealer_plugin_kubeadm import audit
 from sealer_plugin_kubeadm.documents.versions import KubernetesVersion
+from sealer_plugin_kubeadm.options import renewed
+from sealer_plugin_kubeadm.pki import encryption
 from sealer_plugin_kubeadm.pki.authorities import Authorities
-from sealer_plugin_kubeadm.pki.kubeconfig import kubeconfig
+from sealer_plugin_kubeadm.pki.kubeconfig import kubeconfig, kubeconfig_of_files
 from sealer_plugin_kubeadm.pki.x509 import CLIENT, SERVER, Names, Pair, is_of, names_of, same_certificate, signed
-from sealer_plugin_kubeadm.places import ADMIN, DISCOVERY, KUBELET, KUBERNETES, PKI, server
+from sealer_plugin_kubeadm.places import (
+    ADMIN,
+    API_SERVER,
+    AUDIT_POLICY,
+    DISCOVERY,
+    ENCRYPTION,
+    KUBELET,
+    KUBELET_CLIENT,
+    KUBELET_FIRST_CLIENT,
+    KUBELET_SERVING,
+    KUBERNETES,
+    PKI,
+    server,
+)
 
 MASTERS_GROUP = "system:masters"
+_NODES_GROUP = "system:nodes"
 _ADMINS_GROUP = "kubeadm:cluster-admins"
 _WITH_SUPER_ADMIN = 29  # minor version from which admin.conf is bound by RBAC, and super-admin.conf is not
 _LOCAL_CONTROL_PLANE = 20  # minor version from which controller manager and scheduler ask the API server beside them
@@ -40,6 +58,7 @@ class Recipient:
 class Issuer:
     """Makes the files of a cluster's hosts.
 
+    :param validity: of certificates; those that kubelets renew end earlier.
     :param names: of every API server, beside the host's own.
     :param external_etcd: etcd is somebody else's: no certificates for it.
     """
@@ -53,16 +72,14 @@ class Issuer:
     def node_files(self, host: Recipient) -> Mapping[str, bytes]:
         """Of a host without control plane: who it is, whom it asks, and whom while it joins."""
         return {
-            KUBELET: self._kubelet(host, host.endpoint),
-            DISCOVERY: self._kubelet(host, host.entrance),
+            **self._kubelet(host, host.endpoint),
             f"{PKI}/ca.crt": self.authorities.kubernetes.certificate,
         }
 
     def master_files(self, host: Recipient) -> Mapping[str, bytes]:
         """Of a master, while it joins: its kubeconfigs ask an API server that answers already."""
         return {
-            KUBELET: self._kubelet(host, host.entrance),
-            DISCOVERY: self._kubelet(host, host.entrance),
+            **self._kubelet(host, host.entrance),
             **self._admins(host.entrance, first=host.entrance == host.endpoint),
             **self._control_plane(host),
             **self._shared(),
@@ -72,7 +89,28 @@ class Issuer:
 
     def joined_files(self, host: Recipient) -> Mapping[str, bytes]:
         """What changes on a master when it has joined: it asks itself."""
-        return {KUBELET: self._kubelet(host, host.endpoint), **self._admins(host.endpoint, first=False)}
+        return {KUBELET: self._kubelet_kubeconfig(host, host.endpoint), **self._admins(host.endpoint, first=False)}
+
+    def api_server_files(self, names: Iterable[str]) -> Mapping[str, bytes]:
+        """What an API server reads beside kubeadm's files.
+
+        :param names: of the files that it needs.
+        :raises SealerError: the key of the cluster's secrets is not here.
+        """
+        files: dict[str, bytes] = {}
+        for name in names:
+            path = f"{API_SERVER}/{name}"
+            if path == AUDIT_POLICY:
+                files[path] = audit.POLICY
+            elif path == ENCRYPTION:
+                if not self.authorities.secrets:
+                    raise SealerError(
+                        "The key that this cluster's secrets are encrypted with is not on this machine",
+                        remedy="Restore encryption.key of the cluster's credentials/pki from a backup, or take it from "
+                        f"a master's {ENCRYPTION}: the value of `secret`.",
+                    )
+                files[path] = encryption.configuration(self.authorities.secrets)
+        return files
 
     def named_files(self, host: Recipient, present: Mapping[str, bytes]) -> Mapping[str, bytes]:
         """The certificates with names in them, where those that are there do not have all of them.
@@ -119,9 +157,23 @@ class Issuer:
                 wrong.append(leaf)
         return wrong
 
-    def _kubelet(self, host: Recipient, url: str) -> bytes:
-        pair = self._client(f"system:node:{host.name}", "system:nodes")
-        return kubeconfig(url, self.authorities.kubernetes.certificate, f"system:node:{host.name}", pair)
+    def _kubelet(self, host: Recipient, url: str) -> Mapping[str, bytes]:
+        """Who a kubelet is: to the API, and to the API server that asks it."""
+        by, name = self.authorities.kubernetes, f"system:node:{host.name}"
+        client = signed(by, name, renewed(self.validity), groups=(_NODES_GROUP,))
+        names = Names.of((host.name, host.address))
+        serving = signed(by, name, self.validity, groups=(_NODES_GROUP,), usages=(SERVER,), names=names)
+        return {
+            KUBELET: self._kubelet_kubeconfig(host, url),
+            KUBELET_FIRST_CLIENT: client.certificate + client.key,
+            **_files(KUBELET_SERVING, serving),
+            # It goes when the host has joined.
+            DISCOVERY: kubeconfig(host.entrance, by.certificate, name, client),
+        }
+
+    def _kubelet_kubeconfig(self, host: Recipient, url: str) -> bytes:
+        ca, user = self.authorities.kubernetes.certificate, f"system:node:{host.name}"
+        return kubeconfig_of_files(url, ca, user, KUBELET_CLIENT)
 
     def _admins(self, url: str, *, first: bool) -> Mapping[str, bytes]:
         files = {ADMIN: admin_kubeconfig(self.authorities, self.kubernetes, self.validity, url)}
