@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Concatenate, Literal, ParamSpec, TextIO, TypeV
 
 import click
 
+from sealer.cli.terminal import style
 from sealer.cli.version import API_VERSION
 from sealer.errors import RefusedError
 from sealer.events import Event, EventStream, Json, State
@@ -99,13 +100,12 @@ class App:
             return
         shown = text if isinstance(text, str) else text()
         if shown:
-            click.echo(shown)
+            click.echo(shown, color=True)  # whether there are colours is for the stream to know
 
     def tell(self, text: str) -> None:
-        """Print something for a person to stderr; its colours are left out where they are not wanted."""
-        wanted = {"auto": False if os.environ.get("NO_COLOR") else None, "always": True, "never": False}
+        """Print something for a person to stderr."""
         with suppress(OSError):  # nobody reads it, or its disk is full: the exit status tells all the same
-            click.echo(text, err=True, color=wanted[self.options.color])
+            click.echo(text, err=True, color=True)
 
     def confirm(self, question: str, stop: threading.Event) -> bool:
         """Ask a yes-or-no question; no is the default.
@@ -185,7 +185,7 @@ class App:
     def _warn(self, event: Event) -> None:
         if event.state is State.WARNING and self._view is None:
             where = f"{event.host}: " if event.host else ""
-            self.tell(click.style("sealer: warning:", fg="yellow") + f" {where}{event.message}")
+            self.tell(style("sealer: warning:", "yellow") + f" {where}{event.message}")
 
 
 def abandon(stream: TextIO) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Sequence
 
@@ -12,6 +11,7 @@ from sealer.cli import failures
 from sealer.cli.app import App, abandon
 from sealer.cli.interrupts import ended_as_by_ctrl_c
 from sealer.cli.root import root
+from sealer.cli.terminal import guarded, make_encodable
 
 
 def run(arguments: Sequence[str], app: App | None = None) -> int:
@@ -21,7 +21,7 @@ def run(arguments: Sequence[str], app: App | None = None) -> int:
     """
     app = app or App()
     try:
-        with ended_as_by_ctrl_c():
+        with guarded(lambda: app.options.color), ended_as_by_ctrl_c():
             return _invoke(arguments, app)
     except BrokenPipeError:
         return 1
@@ -40,8 +40,7 @@ def _let_go() -> None:
 
 def _invoke(arguments: Sequence[str], app: App) -> int:
     try:
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="replace")  # a host may print what this terminal cannot show
+        make_encodable()
         status = root.main(list(arguments), prog_name="sealer", standalone_mode=False, obj=app)
         sys.stdout.flush()
     except BrokenPipeError:

@@ -11,6 +11,7 @@ from contextlib import suppress
 import click
 
 from sealer.cli.app import App
+from sealer.cli.terminal import style
 from sealer.errors import InputError, InterruptedRunError, OperationFailedError, SealerError, StepFailure
 from sealer.events import Json
 from sealer.redaction import redactor
@@ -98,11 +99,11 @@ def _look_ahead(app: App, arguments: Sequence[str]) -> None:
 
 
 def _error() -> str:
-    return click.style("sealer: error:", fg="red", bold=True)
+    return style("sealer: error:", "red", "bold")
 
 
 def _mend() -> str:
-    return click.style("what to do:", bold=True)
+    return style("what to do:", "bold")
 
 
 def _text(error: SealerError) -> list[str]:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from sealer.cli.terminal import visible, write_coloured
 from sealer.redaction import HIDDEN, redactor
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class DeferredHandler(logging.Handler):
             if not self._ready:
                 self.setFormatter(_formatter(self._format))
                 self._ready = True
-            sys.stderr.write(self.format(record) + "\n")
+            write_coloured(sys.stderr, self.format(record) + "\n")
         except Exception:
             self.handleError(record)
 
@@ -75,7 +76,7 @@ def _clean(key: str, value: object) -> object:
         value = value.decode("utf-8", "replace")
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_clean("", inner) for inner in value]
-    return value if value is None or isinstance(value, bool | int | float) else redactor(str(value))
+    return value if value is None or isinstance(value, bool | int | float) else visible(redactor(str(value)))
 
 
 def _formatter(log_format: LogFormat) -> logging.Formatter:

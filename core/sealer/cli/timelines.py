@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sealer.cli.tables import some, table
+from sealer.cli.terminal import encoding_of
 from sealer.cli.views.words import duration, one_line
 from sealer.cluster.runs import RunSummary
 from sealer.cluster.timeline import Span, StepSpan, Timeline
@@ -34,7 +35,7 @@ ASCII = Strokes("#", "-")
 def strokes() -> Strokes:
     """What stdout can show."""
     try:
-        "█▒".encode(sys.stdout.encoding or "ascii")
+        "█▒".encode(encoding_of(sys.stdout))
     except (LookupError, UnicodeEncodeError):
         return ASCII
     return ASCII if os.environ.get("TERM") == "dumb" else Strokes()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 import click
 
@@ -95,8 +96,8 @@ def _run(connection: Connection, line: str, words: Sequence[str], cancellation: 
     ended = connection.execute(
         line,
         stdin=stdin,
-        stdout=_Writer(sys.stdout.buffer),
-        stderr=_Writer(sys.stderr.buffer),
+        stdout=_writer(sys.stdout),
+        stderr=_writer(sys.stderr),
         cancelled=cancellation.stop,
     )
     return ended.status
@@ -113,12 +114,15 @@ def _blocks(stream: BinaryIO) -> Iterator[bytes]:
         yield block
 
 
-class _Writer:
-    """Passes on what kubectl prints, as it comes and byte by byte."""
+def _writer(stream: TextIO) -> Callable[[bytes], None]:
+    """Passes on what kubectl prints as it comes: byte by byte, or to a terminal as text."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
+    def write(block: bytes) -> None:
+        if stream.isatty():  # containers print what they like
+            stream.write(decoder.decode(block))
+        else:
+            stream.buffer.write(block)
+        stream.flush()
 
-    def __call__(self, block: bytes) -> None:
-        self._stream.write(block)
-        self._stream.flush()
+    return write

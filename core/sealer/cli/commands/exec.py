@@ -12,6 +12,7 @@ import click
 
 from sealer.cli import cluster_options as options
 from sealer.cli.app import App, abandon, pass_app
+from sealer.cli.terminal import unguarded
 from sealer.cli.typed import as_text, filled
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ class _Heard:
             self.lines.setdefault((host.id, stream), []).append(line)
         elif self._unread is None:
             try:
-                click.echo(f"{host.id}  {line}" if self._several else line, err=stream == "stderr")
+                place = unguarded(sys.stdout if stream == "stdout" else sys.stderr)
+                click.echo(f"{host.id}  {line}" if self._several else line, file=place, color=True)
             except OSError as error:  # `| head` has seen enough, or a disk is full: the command need not go on
                 self._unread = error
                 abandon(sys.stdout if stream == "stdout" else sys.stderr)

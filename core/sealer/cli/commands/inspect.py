@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sealer.cli.app import App, pass_app
+from sealer.cli.terminal import visible_json
 from sealer.errors import InputError
 from sealer.events import Json
 
@@ -40,7 +41,7 @@ def command(app: App, image: str, *, platform: str) -> None:
         "rootfs": [_rootfs(store, one) for one in rootfs],
         "containerImages": [_container(store, one) for one in found.containers if _is_for(one.platform, platform)],
     }
-    app.show({"image": value}, lambda: json.dumps(value, indent=2, ensure_ascii=False))
+    app.show({"image": value}, lambda: visible_json(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
 def _is_for(have: str, wanted: str) -> bool:

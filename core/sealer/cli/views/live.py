@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from sealer.cli.terminal import drawing, guard
 from sealer.cli.views.board import Board
 from sealer.cli.views.drawing import ASCII, Symbols, draw
 from sealer.cli.views.lasting import Lasting
+from sealer.cli.views.words import one_line
 from sealer.events import Event
 
 if TYPE_CHECKING:
@@ -30,8 +34,14 @@ class LiveView:
         from rich.console import Console  # 50 ms that only a terminal pays
         from rich.live import Live
 
+        self._color = color
+        self._streams = sys.stdout, sys.stderr
         self.console = console or Console(
-            no_color=True if color == "never" else None, force_terminal=True, highlight=False, soft_wrap=True
+            file=drawing(sys.stdout),
+            no_color=True if color == "never" else None,
+            force_terminal=True,
+            highlight=False,
+            soft_wrap=True,
         )
         self._symbols = Symbols() if self.console.encoding.lower().startswith("utf") else ASCII
         self._board = Board()
@@ -40,16 +50,26 @@ class LiveView:
         self._live = Live(self, console=self.console, refresh_per_second=FRAMES_PER_SECOND, transient=True)
 
     def __enter__(self) -> LiveView:
-        self._live.start()
+        self._start()
         return self
+
+    def _start(self) -> None:
+        self._streams = sys.stdout, sys.stderr
+        self._live.start()
+        guard(lambda: self._color)  # rich reads escape sequences in what is printed to its own stdout and stderr
+
+    def _stop(self) -> None:
+        self._live.stop()
+        sys.stdout, sys.stderr = self._streams
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._live.stop()
+        self._stop()
 
     def __call__(self, event: Event) -> None:
         """Take in `event`; print the line that stays of it, if there is one."""
+        event = replace(event, title=one_line(event.title), host=one_line(event.host), phase=one_line(event.phase))
         with self._lock:
             step = self._board.apply(event)
             line = self._lasting.line(event, step)
@@ -63,8 +83,8 @@ class LiveView:
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Leave the terminal to someone else, as to a question."""
-        self._live.stop()
+        self._stop()
         try:
             yield
         finally:
-            self._live.start()
+            self._start()

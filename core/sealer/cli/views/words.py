@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 
+from sealer.cli.terminal import visible
 from sealer.events import Event
 
 _UNITS = ("B", "KB", "MB", "GB", "TB")
@@ -60,7 +61,8 @@ def about_part(event: Event) -> str:
     return f"{owner if owner.startswith('rootfs ') else owner.rpartition('/')[2]} {digest}".strip()
 
 
-# Escape sequences of terminals (colours, cursor movement, titles), then whatever other control character there is.
+# Escape sequences of terminals (colours, cursor movement, titles), then whatever other control character there is: a
+# line about what is going on needs no trace of them.
 _CONTROL = re.compile(
     r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
@@ -69,7 +71,7 @@ _CONTROL = re.compile(
 def one_line(text: str) -> str:
     """What a host printed, as one harmless line: no control codes; of a line that redraws itself, its last state."""
     last = text.rstrip("\r\n").rpartition("\r")[2]
-    return _CONTROL.sub("", last).replace("\t", " ").replace("\n", " ")
+    return visible(_CONTROL.sub("", last)).replace("\t", " ").replace("\n", " ")
 
 
 def about_host(event: Event) -> str:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from sealer.cli.terminal import guarded
 from sealer.errors import SealerError
 from sealer.settings import Settings
 from sealer_plugin_nspawn.machines import Machines, wanted
@@ -30,13 +31,14 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit status."""
-    chosen = _parser().parse_args(arguments)
-    try:
-        _act(chosen)
-    except SealerError as error:
-        sys.stderr.write("".join(f"{line}\n" for line in (str(error), *error.output, error.remedy) if line))
-        return error.exit_status
-    return 0
+    with guarded():
+        chosen = _parser().parse_args(arguments)
+        try:
+            _act(chosen)
+        except SealerError as error:
+            sys.stderr.write("".join(f"{line}\n" for line in (str(error), *error.output, error.remedy) if line))
+            return error.exit_status
+        return 0
 
 
 def _act(chosen: argparse.Namespace) -> None:
