@@ -48,6 +48,7 @@ def account(tmp_path: Path) -> Account:
 def test_nothing_is_left_where_nothing_was(account: Account) -> None:
     assert account.let_in() == 0
     assert account.keys.read_text().endswith(" of the cluster\n")
+    assert account.keys.read_text().startswith("no-agent-forwarding,no-X11-forwarding,no-pty,no-user-rc ssh-ed25519 ")
     assert (account.keys.stat().st_mode & 0o777, account.keys.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     assert account.take_away() == 0
     assert list(account.home.iterdir()) == []

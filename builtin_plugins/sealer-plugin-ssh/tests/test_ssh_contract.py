@@ -2,18 +2,20 @@
 
 import hashlib
 import os
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
-from sealer.errors import HostError, StepTimeoutError
+from sealer.errors import HostError, HostUnreachableError, StepTimeoutError
 from sealer.extension import Connection
 from sealer.hosts import Host, Ssh
 from sealer.redaction import Secret
 from sealer.testing.sshd import LoopbackSshd
 from sealer.testing.transport_contract import TransportContract
+from sealer_plugin_ssh.access import _RESTRICTIONS
 from sealer_plugin_ssh.transport import SshTransport
 
 
@@ -54,6 +56,44 @@ def test_a_host_with_another_cipher(
     received = hashlib.sha256()
     connect(start_sshd(f"Ciphers {cipher}").host).execute("cat", stdin=[block] * 4, stdout=received.update)
     assert received.digest() == hashlib.sha256(block * 4).digest()
+
+
+# What the sshd of RHEL 7 and Debian 10 can do: of each kind something that is not weak.
+OLD = (
+    *("Ciphers aes128-ctr", "KexAlgorithms diffie-hellman-group1-sha1,ecdh-sha2-nistp256"),
+    "MACs hmac-md5,hmac-sha1,hmac-sha2-256",
+)
+WEAK = [
+    *("KexAlgorithms diffie-hellman-group14-sha1", "KexAlgorithms diffie-hellman-group1-sha1"),
+    *("MACs hmac-sha1", "MACs hmac-md5,hmac-sha1"),
+]
+
+
+def test_a_host_of_some_years_ago(start_sshd: Callable[..., LoopbackSshd], connect: Callable[..., Connection]) -> None:
+    assert connect(start_sshd(*OLD).host).execute("exit 3").status == 3
+
+
+@pytest.mark.parametrize("weak", WEAK)
+def test_nothing_weak_is_offered(
+    weak: str, start_sshd: Callable[..., LoopbackSshd], connect: Callable[..., Connection]
+) -> None:
+    with pytest.raises(HostUnreachableError, match="no algorithm in common"):
+        connect(start_sshd("Ciphers aes128-ctr", weak).host)  # with aes-gcm no MAC is agreed upon
+
+
+def test_a_key_with_the_restrictions_of_a_cluster_s(
+    start_sshd: Callable[..., LoopbackSshd], connect: Callable[..., Connection]
+) -> None:
+    """All that sealer does goes with them."""
+    server = start_sshd()
+    file = server.directory / "authorized_keys"
+    file.write_text(f"{_RESTRICTIONS} {file.read_text()}")
+    connection = connect(server.host)
+    output = bytearray()
+    assert connection.execute("cat", stdin=[b"in"], stdout=output.extend).status == 0
+    assert output == b"in"
+    with socket.create_connection(connection.forward(server.port), timeout=10) as forwarded:
+        assert forwarded.recv(4) == b"SSH-"
 
 
 def test_a_host_that_allows_three_sessions(narrow: LoopbackSshd, connect: Callable[..., Connection]) -> None:

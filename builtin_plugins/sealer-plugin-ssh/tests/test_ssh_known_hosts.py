@@ -116,10 +116,17 @@ def test_a_revoked_key_is_refused_though_it_is_known(own: Path, system: Path) ->
         KnownHosts(own, [system]).check("10.0.0.1", 22, ONE)
 
 
-def test_a_certificate_authority_vouches_for_no_plain_key(own: Path, system: Path) -> None:
-    system.write_text(line("*", ONE, "@cert-authority"))
-    with pytest.raises(HostKeyError, match="not known"):
-        KnownHosts(own, [system], accept_new=False).check("10.0.0.1", 22, ONE)
+@pytest.mark.parametrize("accept_new", [True, False])
+def test_a_certificate_authority_vouches_for_no_plain_key(own: Path, system: Path, accept_new: bool) -> None:
+    """Nor is a host that it is there for believed at first sight: whoever comes in between shows a key of his own."""
+    system.write_text(line("*.example.com,10.0.0.*", ONE, "@cert-authority") + line("10.0.0.2", TWO))
+    known = KnownHosts(own, [system], accept_new=accept_new)
+    for key in (ONE, TWO):
+        with pytest.raises(HostKeyError, match="certificate authority"):
+            known.check("10.0.0.1", 22, key)
+    known.check("10.0.0.2", 22, TWO)
+    if accept_new:
+        known.check("10.9.0.1", 22, ONE)
 
 
 def test_a_host_known_by_another_type_of_key_is_not_new(own: Path, system: Path) -> None:

@@ -7,47 +7,52 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 
-# A lone `-p`, alone or behind flags without a value, and what is glued to it.
-_SHORT = re.compile(rb"-[adqy]*p(?P<value>.*)", re.DOTALL)
-_LONG = (b"--passwd", b"--pk-passwd")
+# A lone `-p` or `-e`, alone or behind flags without a value, and what is glued to it.
+_SHORT = re.compile(rb"-[adqy]*(?P<option>[pe])(?P<value>.*)", re.DOTALL)
+_NAMES = {b"p": b"--passwd", b"e": b"--env"}
+_SECRETS = frozenset({b"--passwd", b"--pk-passwd", b"--cmd-args"})
+_PAIRS = frozenset({b"--env", b"--build-arg"})  # of NAME=VALUE, of which the name stays
 # A driver's field that holds a secret, by its name; rather one too many than one too few.
-_FIELDS = (b"--provider-option", b"--transport-option", b"--runtime-option")
+_FIELDS = frozenset({b"--provider-option", b"--transport-option", b"--runtime-option"})
 _SECRET_FIELD = re.compile(rb"[^=]*(?:passw|passphrase|secret|token|key)[^=]*=", re.IGNORECASE)
-_ENV = (b"-e", b"--env")
-_VARIABLE = re.compile(rb"(?P<name>(?:-e|--env=)[^=]+)=.*", re.DOTALL)
+_OPTIONS = _SECRETS | _PAIRS | _FIELDS
 _MASK = b"******"
 
 
 def secret_spans(arguments: Sequence[bytes]) -> Iterator[tuple[int, int]]:
-    """Where passwords stand in a command line.
+    """Where passwords stand in a command line, and values that may hold some.
 
     :returns: index of the argument, and the offset in it at which the secret begins; it goes to the argument's end.
     """
-    expected = field = False
+    waiting = b""  # the option whose value is the next argument
     for index, argument in enumerate(arguments):
-        if expected:
-            expected = False
-            yield index, 0
-        elif field:
-            field = False
-            if match := _SECRET_FIELD.match(argument):
-                yield index, match.end()
+        name, start = waiting, 0
+        if waiting:
+            waiting = b""
         elif argument == b"--":
             return
-        elif argument in _LONG:
-            expected = True
         elif argument.startswith(b"--"):
-            name, equals, value = argument.partition(b"=")
-            field = not equals and name in _FIELDS
-            if equals and name in _LONG:
-                yield index, len(name) + 1
-            elif name in _FIELDS and (match := _SECRET_FIELD.match(value)):
-                yield index, len(name) + 1 + match.end()
+            name, equals, _ = argument.partition(b"=")
+            start = len(name) + 1
+            if not equals:
+                name, waiting = b"", name if name in _OPTIONS else b""
         elif match := _SHORT.fullmatch(argument):
-            if match["value"]:
-                yield index, match.start("value")
-            else:
-                expected = True
+            name, start = _NAMES[match["option"]], match.start("value")
+            if not match["value"]:
+                name, waiting = b"", name
+        if (begin := _begin(name, argument, start)) is not None:
+            yield index, begin
+
+
+def _begin(option: bytes, argument: bytes, start: int) -> int | None:
+    """Where the secret in the value of an option begins, whose value begins at `start`; None: it has none."""
+    if option in _SECRETS:
+        return start
+    if option in _FIELDS:
+        match = _SECRET_FIELD.match(argument, start)
+        return match.end() if match else None
+    equals = argument.find(b"=", start) if option in _PAIRS else -1
+    return equals + 1 if equals >= 0 else None
 
 
 def wipe_secrets() -> None:
@@ -81,17 +86,8 @@ def _memory_spans(memory: bytes) -> Iterator[tuple[int, int]]:
 
 
 def without_secrets(words: Sequence[str]) -> str:
-    """A command line as it may be shown to others: without passwords, and without the values of `--env`."""
+    """A command line as it may be shown to others: without passwords, and without values that may hold some."""
     shown = [os.fsencode(word) for word in words]
     for index, start in list(secret_spans(shown)):
         shown[index] = shown[index][:start] + _MASK
-    masked = (_without_value(word, before) for before, word in zip((b"", *shown), shown, strict=False))
-    return " ".join(os.fsdecode(word) for word in masked)
-
-
-def _without_value(word: bytes, before: bytes) -> bytes:
-    """`word`, if it gives a variable, with its value hidden."""
-    if match := _VARIABLE.fullmatch(word if before not in _ENV else b"-e" + word):
-        name = match["name"]
-        return (name.removeprefix(b"-e") if before in _ENV else name) + b"=" + _MASK
-    return word
+    return " ".join(os.fsdecode(word) for word in shown)

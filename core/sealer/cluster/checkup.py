@@ -29,6 +29,7 @@ from sealer.events import Event, EventStream, State
 from sealer.extension.context import StepContext
 from sealer.extension.operation import Node, RecordedHost
 from sealer.extension.steps import Effect, Step
+from sealer.extension.tail import whole_number
 from sealer.extension.targets import ALL, Role
 from sealer.hosts import MASTER, Host
 
@@ -114,9 +115,9 @@ class Checkup:
         error = error or self._asked.ownership.refusal(host.id, facts, joins=False)
         with self._lock:
             error = error or same_machine(host.id, facts, self._seen)
-            now = said.rpartition("now=")[2].strip()
-            if now.isdigit() and not error:
-                self._skew[host.id] = float(now) - (before + after) / 2
+            now = whole_number(said.rpartition("now=")[2])
+            if now is not None and not error:
+                self._skew[host.id] = now - (before + after) / 2
             if not error and entry.member:
                 self._files[host.id] = bool(facts["rootfs"])
         if error:

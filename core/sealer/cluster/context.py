@@ -29,6 +29,7 @@ from sealer.extension.context import Result
 from sealer.extension.drivers import Runtime
 from sealer.extension.operation import Node, Operation
 from sealer.extension.steps import Effect, Fact
+from sealer.extension.tail import Tail, whole_number
 from sealer.extension.transport import Exit
 from sealer.hosts import Host
 from sealer.image.model import Layer
@@ -38,6 +39,8 @@ T = TypeVar("T")
 BLOCK = 1 << 20
 END_TIMEOUT = 15.0  # seconds that ending a script on a host may take
 QUERY_LIMIT = 64 << 20  # bytes that a query may print: they are kept in memory
+ERRORS_LIMIT = 256 << 10  # bytes of its stderr that are kept, the last ones
+RECEIPT_LIMIT = 128 << 10  # bytes of what is said of a script that ended: a line, and 64 KiB of its output
 
 
 class ReceiptDiffersError(HostError):
@@ -114,7 +117,7 @@ class HostContext:
         self._calls += 1
         sent = Script(script, {**self.environment, **(env or {})}, cwd, stdin)
         receipt = self._launch(sent, f"{self.operation.paths.receipts}/{self.attempt}/{self._calls}")
-        text = redactor(receipt.tail.decode("utf-8", "replace"))
+        text = redactor(receipt.text)
         if check and receipt.status:
             raise CommandError(
                 f"The script ended with status {receipt.status}",
@@ -130,7 +133,11 @@ class HostContext:
         answer = bytearray()
         try:
             exit_ = self._execute(
-                launch_command(path, once=once), script.archive(), answer.extend, lines.feed, gently=once
+                launch_command(path, once=once),
+                script.archive(),
+                _at_most(RECEIPT_LIMIT, answer),
+                lines.feed,
+                gently=once,
             )
         except (StepTimeoutError, InterruptedRunError):
             self._end_script(path)
@@ -185,11 +192,11 @@ class HostContext:
     def _end_script(self, path: str) -> None:
         """Leave no orphan: what this call began is ended before anybody else hears of it."""
         connection = self.step.connections.to(self.host)
-        said = bytearray()
+        said = Tail()
         try:
             with self.step.connections.noticing_loss(self.host):
-                connection.execute(end_command(path), stdout=said.extend, timeout=END_TIMEOUT)
-            self.ended_script = said.startswith(b"ended")
+                connection.execute(end_command(path), stdout=said.feed, timeout=END_TIMEOUT)
+            self.ended_script = bytes(said).startswith(b"ended")
         except StepTimeoutError as error:
             raise OutcomeUnknownError(
                 "A script could not be ended, and may still run",
@@ -208,11 +215,9 @@ class HostContext:
     ) -> Result:
         """Read something from the host."""
         command, sent = Script(script, {**self.environment, **(env or {})}, cwd, stdin).inline()
-        stdout, stderr = bytearray(), bytearray()
-        status = self._execute(command, sent, _up_to_limit(stdout), _up_to_limit(stderr)).status
-        if max(len(stdout), len(stderr)) >= QUERY_LIMIT:
-            raise HostError(f"The command printed more than {QUERY_LIMIT >> 20} MiB", where=self.host.id)
-        text, errors = stdout.decode("utf-8", "replace"), redactor(stderr.decode("utf-8", "replace"))
+        stdout, stderr = bytearray(), Tail(ERRORS_LIMIT)
+        status = self._execute(command, sent, self._up_to_limit(stdout), stderr.feed).status
+        text, errors = stdout.decode("utf-8", "replace"), redactor(stderr.text)
         if check and status:
             raise CommandError(
                 f"The command ended with status {status}",
@@ -221,6 +226,16 @@ class HostContext:
                 output=last_lines(errors or redactor(text)),
             )
         return Result(status, text, errors)
+
+    def _up_to_limit(self, collected: bytearray) -> Callable[[bytes], None]:
+        """Keeps what is printed; a host that does not stop is not listened to until the step's time is over."""
+
+        def feed(block: bytes) -> None:
+            if len(collected) + len(block) > QUERY_LIMIT:
+                raise HostError(f"The command printed more than {QUERY_LIMIT >> 20} MiB", where=self.host.id)
+            collected.extend(block)
+
+        return feed
 
     def _execute(
         self,
@@ -267,16 +282,23 @@ class HostContext:
         if answer == "whole":
             self.progress(blob.size, blob.size)
             return
-        have = int(answer)
+        have = whole_number(answer)
+        if have is None:
+            raise HostError(
+                f"The host's answer to how much of {blob.digest[:19]} it has is no number",
+                where=self.host.id,
+                remedy="See what `stat` and `sha256sum` print there.",
+                output=last_lines(redactor(answer[-2000:])),
+            )
         start = have if have < blob.size else 0  # a full one that was not renamed did not verify: begin anew
         command = (
             f"umask 077; {'' if start else f': > {partial};'} cat >> {partial} || exit 1\n"
             f"sum=$(sha256sum < {partial}) || exit 1\n"
             f'if [ "${{sum%% *}}" = {expected} ]; then mv {partial} {target}; else rm -f {partial}; exit 65; fi'
         )
-        errors = bytearray()
+        errors = Tail()
         status = self._execute(
-            f"sh -c {shlex.quote(command)}", self._blocks(blob, start), lambda block: None, errors.extend
+            f"sh -c {shlex.quote(command)}", self._blocks(blob, start), lambda block: None, errors.feed
         ).status
         if status == 65 and start:
             self.log("the part sent earlier did not verify; sending all of it again")
@@ -287,7 +309,7 @@ class HostContext:
                 f"{blob.digest[:19]} could not be written to {to}" + (f": {why}" if why else ""),
                 status=status,
                 where=self.host.id,
-                output=last_lines(errors.decode("utf-8", "replace")),
+                output=last_lines(redactor(errors.text)),
                 remedy="See whether its disk is full (`df -h`); what arrived is kept and continued.",
             )
 
@@ -406,10 +428,10 @@ class HostContext:
         )
 
 
-def _up_to_limit(collected: bytearray) -> Callable[[bytes], None]:
+def _at_most(limit: int, collected: bytearray) -> Callable[[bytes], None]:
     """Keeps what is printed as long as there is room for it."""
 
     def feed(block: bytes) -> None:
-        collected.extend(block[: max(QUERY_LIMIT - len(collected), 0)])
+        collected.extend(block[: max(limit - len(collected), 0)])
 
     return feed

@@ -10,6 +10,7 @@ from sealer.errors import AuthenticationError, ConnectionLostError, HostUnreacha
 from sealer.extension.context import StepContext
 from sealer.extension.operation import HostPaths
 from sealer.extension.steps import Effect, Fact, Retry, Step
+from sealer.extension.tail import whole_number
 from sealer.extension.targets import Addresses
 
 # {"machine_id", "host_name", "architecture", "rootfs" (bool), "free" (bytes at the data root), "missing" (tools),
@@ -85,7 +86,7 @@ def parse_facts(text: str) -> dict[str, Any]:
         elif key == "rootfs":
             facts["rootfs"] = True
         elif key == "free":
-            facts["free"] = int(value) * 1024 if value.isdigit() else 0
+            facts["free"] = (whole_number(value) or 0) * 1024
         elif key == "machine":
             facts["architecture"] = ARCHITECTURES.get(value, value)
         elif key in facts:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from sealer.redaction import redactor
+
 LONGEST_LINE = 2000  # characters; a program that prints without line feeds is cut here
 
 
@@ -26,9 +28,7 @@ class Lines:
         *whole, self._rest = (self._rest + block).replace(b"\r\n", b"\n").split(b"\n")
         for line in whole:
             self._line(line)
-        while len(self._rest) > LONGEST_LINE:
-            self._line(self._rest[:LONGEST_LINE])
-            self._rest = self._rest[LONGEST_LINE:]
+        self._rest = redactor.cut(self._rest, LONGEST_LINE, self._line)
 
     def end(self) -> None:
         """No more bytes: what is left is a line too."""

@@ -19,6 +19,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
+from sealer.extension.tail import whole_number
+from sealer.redaction import redactor
+
 _SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -103,6 +106,7 @@ class Script:
         return command, text + (self.stdin or b"")
 
 
+KEPT = 64 << 10  # bytes of what a script printed that its receipt gives
 NOT_BEGUN = 73  # what launch.sh ends with when the script never began
 
 
@@ -146,7 +150,19 @@ class Receipt:
         state = words[1]
         if state not in ("done", "kept", "lost", "differs"):
             return None
-        return cls(state, int(words[2]), int(words[3]), int(words[4]), tail)  # type: ignore[arg-type]
+        status, size, seen = map(whole_number, words[2:])
+        if status is None or size is None or seen is None:
+            return None
+        return cls(state, status, size, seen, tail)  # type: ignore[arg-type]
+
+    @property
+    def text(self) -> str:
+        """What it printed, as far as that is kept: whole lines, as half of a secret could not be recognised."""
+        text = self.tail.decode("utf-8", "replace")
+        if self.size <= KEPT:
+            return text
+        _, newline, rest = text.partition("\n")
+        return rest if newline and rest.strip() else text[redactor.longest :]
 
     @property
     def untold(self) -> bytes:

@@ -306,9 +306,7 @@ class _Lines:
         *whole, self._rest = (self._rest + data).split(b"\n")
         for line in whole:
             self._emit(line)
-        while len(self._rest) > LONGEST_LINE:
-            self._emit(self._rest[:LONGEST_LINE])
-            self._rest = self._rest[LONGEST_LINE:]
+        self._rest = redactor.cut(self._rest, LONGEST_LINE, self._emit)
 
     def end(self) -> None:
         if self._rest:

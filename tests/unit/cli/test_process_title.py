@@ -34,6 +34,10 @@ print(sys.argv[1:])
         ("run x -p --passwd", ["--passwd"]),
         ("run x --provider-option apiToken=geheim --transport-option=password=auch=so", ["geheim", "auch=so"]),
         ("run x --runtime-option token= --provider-option region=north --provider-option", [""]),
+        ("run x -e K=geheim --env A=b=c -eL=d --env=M=e", ["geheim", "b=c", "d", "e"]),
+        ("run x -e K -ye N=f", ["f"]),
+        ("run x --cmd-args --token=geheim --cmd-args=auch", ["--token=geheim", "auch"]),
+        ("build --build-arg TOKEN=geheim --build-arg NAME --build-arg=A=b .", ["geheim", "b"]),
     ],
 )
 def test_finds_what_the_options_say_is_secret(line: str, secrets: list[str]) -> None:
@@ -57,7 +61,16 @@ def test_a_command_line_for_others_has_no_values(line: str, shown: str | None) -
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux shows the title in /proc")
 @pytest.mark.parametrize(
     "arguments",
-    [["-p", "gehe im"], ["-pgehe im"], ["--passwd=gehe im"], ["--pk-passwd", "gehe im", "--name", "c"]],
+    [
+        ["-p", "gehe im"],
+        ["-pgehe im"],
+        ["--passwd=gehe im"],
+        ["--pk-passwd", "gehe im", "--name", "c"],
+        ["-e", "K=gehe im"],
+        ["--env=K=gehe im"],
+        ["--cmd-args", "gehe im"],
+        ["--build-arg", "A=gehe im"],
+    ],
 )
 def test_the_title_no_longer_shows_it_and_the_rest_stays(arguments: list[str]) -> None:
     before = [sys.executable, "-c", SHOW_OWN_TITLE, "run", "image", *arguments, "end"]

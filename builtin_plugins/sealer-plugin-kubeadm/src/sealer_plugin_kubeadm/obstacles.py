@@ -6,6 +6,7 @@ under kubeadm's name of it; the rest is a warning.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -166,9 +167,10 @@ def warnings(found: Mapping[str, str], *, master: bool) -> Iterator[str]:
 def number(text: str) -> float:
     """Of a text; 0 of what is none."""
     try:
-        return float(text)
+        found = float(text)
     except ValueError:
         return 0.0
+    return found if math.isfinite(found) else 0.0
 
 
 def _memory(found: Mapping[str, str]) -> int:

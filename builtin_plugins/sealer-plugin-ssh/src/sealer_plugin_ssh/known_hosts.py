@@ -85,7 +85,8 @@ class KnownHosts:
     def check(self, address: str, port: int, key: HostKey) -> None:
         """Believe the key, and remember a new one, or refuse it.
 
-        :raises HostKeyError: another key is known, or this one is revoked, or a new host is not to be believed.
+        :raises HostKeyError: another key is known, or this one is revoked, or a new host is not to be believed: there
+            is an authority for it, or none is.
         """
         self._own.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with Path(f"{self._own}.lock").open("w") as lock:  # two connections to one new host must not both be the first
@@ -110,6 +111,13 @@ class KnownHosts:
             return True
         if of_name:
             raise _changed(address, name, key, of_name)
+        if any(entry.marker == "@cert-authority" and entry.matches(name) for entry in entries):
+            raise HostKeyError(
+                "the host is known by a certificate authority, and sealer cannot check certificates of hosts",
+                where=address,
+                why=f"it shows {key.type} {key.fingerprint}",
+                remedy=f"compare that with the host's own, then add it: ssh-keyscan -p {port} {address} >> {self._own}",
+            )
         if not self._accept_new:
             raise HostKeyError(
                 "the host's key is not known",

@@ -63,6 +63,9 @@ class Multiplexer(paramiko.Transport):
         self.abandoned: list[Channel] = []  # opened by the host after their user gave up
         options = self.get_security_options()
         options.ciphers = tuple(name for name in CIPHERS if name in options.ciphers)
+        # What old servers lack of these they make up for: OpenSSH has had hmac-sha2 since 5.9, ECDH since 5.7.
+        options.digests = tuple(name for name in options.digests if "sha2" in name)
+        options.kex = tuple(name for name in options.kex if not name.endswith("sha1"))
         wanted = [name for name in options.key_types if _plain(name) in host_key_types]
         options.key_types = (*wanted, *(name for name in options.key_types if name not in wanted))
 

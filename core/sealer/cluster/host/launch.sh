@@ -1,7 +1,8 @@
 # Run a script so that it survives the connection, or attach to the one an earlier call left, or tell how it ended.
 #   sh launch.sh RECEIPT DURABLE     a tar of {run, script, supervise, stdin?, digest} comes in by stdin
 # RECEIPT is a directory of this script alone. DURABLE is "once" when a power cut must not hide that it began.
-# What the script prints comes live on stderr, at most 64 KiB at a time. At its end stdout has one line
+# What the script prints comes live on stderr, at most 64 KiB at a time; where more was printed, from the next line on,
+# as half of a secret could not be recognised. At its end stdout has one line
 #   sealer STATE STATUS SIZE SEEN
 # STATE is done, kept (it had ended before this call), lost (it began, never ended, and runs no more) or differs (the
 # receipt is of another script); then come the last 64 KiB printed; SEEN bytes of the SIZE printed have been told live.
@@ -36,8 +37,9 @@ watching() {
 show() {
     size=$(stat -c %s "$r/output" 2>/dev/null || echo 0)
     [ "$size" -gt "$seen" ] || return 0
-    [ $((size - seen)) -le 65536 ] || seen=$((size - 65536))
-    tail -c "+$((seen + 1))" "$r/output" | head -c "$((size - seen))" >&2
+    from=1
+    [ $((size - seen)) -le 65536 ] || { seen=$((size - 65536)); from=2; }
+    tail -c "+$((seen + 1))" "$r/output" | head -c "$((size - seen))" | tail -n "+$from" >&2
     seen=$size
     echo "$seen" > "$r/seen"
 }
