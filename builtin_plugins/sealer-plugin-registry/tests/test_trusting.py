@@ -180,3 +180,13 @@ def test_what_was_changed_since_is_named(host: Host) -> None:
         "/etc/hosts does not say that sea.hub is 198.18.0.11",
     ]
     assert host.files() == changed != before  # it only looked
+
+
+def test_lines_of_a_cluster_whose_name_begins_with_this_one_s_stay(host: Host) -> None:
+    file = host.root / "etc/hosts"
+    other = "192.0.2.5 other.hub # registry of sealer's cluster c-2\n"
+    file.write_text(other)
+    host.trust(address="192.0.2.4")
+    assert file.read_text() == f"{other}192.0.2.4 sea.hub # registry of sealer's cluster c\n"
+    host.run(trusting.untrust_script("c", host.data))
+    assert file.read_text() == other

@@ -12,6 +12,7 @@ from sealer.cluster.cancellation import Cancellation
 from sealer.cluster.desired import Flags, desired, given_options, hosts_of_flags
 from sealer.cluster.home import ClusterHome
 from sealer.cluster.lifecycle import Lifecycle
+from sealer.cluster.lost import Lost
 from sealer.clusterfile.model import Cluster, Clusterfile
 from sealer.clusterfile.secret_references import all_resolved
 from sealer.errors import InputError
@@ -101,6 +102,21 @@ def named_by_file(app: App, clusterfile: str, name: str) -> str:
             f"--name {name}", why=f"{clusterfile} is about the cluster '{found}'", remedy="leave one of the two out"
         )
     return found
+
+
+def lost_cluster(app: App, identifier: str, clusterfile: str, flags: Flags, *, force: bool) -> Lost:
+    """The cluster with an id whose record is lost, by the hosts that are named, or those of a Clusterfile.
+
+    :raises InputError: no host is named, or that is no id.
+    """
+    base = (read_clusterfile(app, clusterfile).cluster if clusterfile else None) or Cluster()
+    named = hosts_of_flags(flags) or base.hosts
+    if not named:
+        raise InputError(
+            f"--cluster-id {identifier}", why="no host is named", remedy="Name all hosts of the cluster with -m and -n."
+        )
+    hosts = tuple(replace(host, ssh=host.ssh.filled_from(flags.ssh).filled_from(base.ssh)) for host in named)
+    return existing(app).lost(identifier, hosts, base, force=force)
 
 
 def further_hosts(lifecycle: Lifecycle, name: str, flags: Flags) -> tuple[tuple[Host, ...], tuple[int, int]]:

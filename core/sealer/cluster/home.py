@@ -50,6 +50,11 @@ class ClusterHome:
         return self.directory / "state.json"
 
     @property
+    def cluster_id(self) -> Path:
+        """The cluster's id once more: a host is lost without it, where the state is damaged."""
+        return self.directory / "cluster-id"
+
+    @property
     def clusterfile(self) -> Path:
         """What was applied last, without secrets."""
         return self.directory / "Clusterfile"

@@ -40,6 +40,7 @@ def undo_nothing(home: ClusterHome, journal: Journal) -> None:
     recorded = state.load(home)
     if then is None or recorded is None:
         home.state.unlink(missing_ok=True)
+        home.cluster_id.unlink(missing_ok=True)
     else:
         state.save(
             home,
@@ -63,7 +64,7 @@ def tidy(home: ClusterHome, events: EventStream, *, force: bool = False) -> None
     """
     if not home.exists:
         # The state is written first and removed first: without it all else is litter.
-        for path in (home.journal, home.clusterfile, home.pending_clusterfile):
+        for path in (home.journal, home.clusterfile, home.pending_clusterfile, home.cluster_id):
             path.unlink(missing_ok=True)
         return
     try:

@@ -35,7 +35,9 @@ from sealer.cluster.home import ClusterHome
 from sealer.cluster.journal import Journal
 from sealer.cluster.leftovers import tidy
 from sealer.cluster.lock import cluster_lock, working
+from sealer.cluster.lost import Lost, find, wrong_id
 from sealer.cluster.operate import Intention, Run, exists
+from sealer.cluster.ownership import Identity
 from sealer.cluster.plan import Plan
 from sealer.cluster.scripts import launched
 from sealer.cluster.stages import Drivers
@@ -273,6 +275,60 @@ class Lifecycle:
             desired = recorded.clusterfile
             image = self._image_if_whole(recorded)
             intention = Intention("delete", desired, image, wanted=(), removed=hosts)
+            return self._carried_out(self._prepared_for_removal(home, recorded, intention))
+
+    def lost(self, identifier: str, hosts: Sequence[Host], base: Cluster, *, force: bool) -> Lost:
+        """The cluster with an id, by what its hosts know of it; nothing is recorded, no lock is taken.
+
+        :param hosts: those that are named.
+        :param base: how they are reached, and where its files are on them.
+        :param force: leave hosts behind that cannot be asked.
+        :raises InputError: that is no id.
+        :raises RefusedError: its record is here, or one of another cluster of its name.
+        """
+        if error := wrong_id(identifier):
+            raise error
+        for known in map(self.recorded, self.names()):
+            if known.id == identifier and known.status == "deleting":
+                return Lost(Identity(identifier, known.name), begun=True)
+            if known.id == identifier:
+                raise RefusedError(
+                    f"The cluster with the id {identifier} is recorded here: '{known.name}'",
+                    remedy=f"`sealer delete --all --name {known.name}` deletes it.",
+                )
+        cluster = replace(base, hosts=tuple(hosts))
+        intention = Intention("scale", Clusterfile(cluster=cluster), None, wanted=cluster.hosts)
+        drivers = self._drivers(ClusterHome(self.settings.clusters / identifier), intention, None)
+        operation = Operation("lost", "scale", cluster.name, intention.desired, None, None, kept=cluster.hosts)
+        connections, settings = Connections(drivers.transport_of), self.settings
+        asked = Asked(operation, drivers, connections, self._cancellation, settings.parallel_hosts, settings.clusters)
+        found = find(asked, identifier, self.events, force=force)
+        if self._home(found.name).exists:
+            raise RefusedError(
+                f"Another cluster named '{found.name}' is recorded here",
+                why="its id is not " + identifier,
+                remedy="Delete this one from another home: `SEALER_HOME=DIRECTORY sealer delete ...`.",
+            )
+        return found
+
+    def delete_lost(self, lost: Lost, ssh: Ssh) -> Outcome:
+        """Delete a cluster whose record is lost: a new one is made, by which the delete can be continued."""
+        if lost.begun:
+            return self.delete(lost.name, ssh)
+        home = self._home(lost.name)
+        with self._locked(home):
+            if home.exists:
+                raise RefusedError(f"A cluster named '{home.name}' is recorded here by now", remedy="Try again.")
+            recorded = lost.record
+            question = f"{_question(home.name, lost.hosts, everything=True)} Its id is {recorded.id}."
+            if not (self._choices.dry_run or self._choices.confirm(question)):
+                raise RefusedError("Nothing was deleted", remedy="Add --yes to delete without being asked.")
+            self.events.warn(
+                "The cluster's record is lost: plugins of its Clusterfile do not run, and hosts that a provider made "
+                "are cleaned and stay"
+            )
+            image = self._image_if_whole(recorded)
+            intention = Intention("delete", recorded.clusterfile, image, wanted=(), removed=lost.hosts)
             return self._carried_out(self._prepared_for_removal(home, recorded, intention))
 
     def execute(self, name: str, command: str, hosts: Sequence[Host], hear: Listener) -> tuple[Answer, ...]:

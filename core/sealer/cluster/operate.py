@@ -320,6 +320,7 @@ class Run:
         if not current.id:
             current = replace(current, id=new_id())
             self._save(current)
+        state.keep_id(self.home, current.id)
         self.operation = replace(self.operation, cluster_id=current.id)
 
     def _ownership(self) -> Ownership:

@@ -21,17 +21,20 @@ _TITLES = {"init": "Prepare the host", "update": "Tell the host of the change", 
 
 
 def host_script(
-    name: Literal["init", "update", "clean"], paths: Sequence[str], rootfs: str, on: Targets, why: str
+    name: Literal["init", "update", "clean"], paths: Sequence[str] | None, rootfs: str, on: Targets, why: str
 ) -> list[Step]:
     """`scripts/NAME.sh` of the rootfs, where the image has one; it must bear being run again after a power cut.
 
-    :param paths: the files of the rootfs.
+    :param paths: the files of the rootfs; None: the image is gone, and each host knows whether it has the script.
     :param why: what makes this run another than the last: members, or the image.
     """
     path = f"scripts/{name}.sh"
-    if path not in paths:
+    if paths is not None and path not in paths:
         return []
-    text = f"cd {shlex.quote(rootfs)}/scripts || exit 1\nchmod +x ./{name}.sh\n"
+    where = shlex.quote(rootfs)
+    text = f"cd {where}/scripts || exit 1\nchmod +x ./{name}.sh\n"
+    if paths is None:
+        text = f"[ -e {where}/{path} ] || exit 0\n{text}"
 
     def run(context: StepContext) -> None:
         context.sh(f"{text}exec {passing_on(context.environment)}./{name}.sh\n")

@@ -253,11 +253,11 @@ class Composer:
         builder.add(phase, KERNEL, render(list(by_id), files_of, self.operation.paths.rootfs, on, covers=covers))
 
     def _script(self, builder: StageBuilder, name: str, on: Targets, phase: str = "Init") -> None:
-        if self.content is None:
+        if self.content is None and name != "clean":
             return
         operation = self.operation
         why = f"{operation.image.digest if operation.image else ''} {' '.join(host.id for host in operation.hosts)}"
-        steps = host_script(name, self.content.paths, operation.paths.rootfs, on, why)  # type: ignore[arg-type]
+        steps = host_script(name, self.content and self.content.paths, operation.paths.rootfs, on, why)  # type: ignore[arg-type]
         builder.add(phase, KERNEL, steps)
 
     def _remove_files(self) -> Step:

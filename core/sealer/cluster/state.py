@@ -85,7 +85,7 @@ def load(home: ClusterHome) -> Recorded | None:
             runtime=content.get("runtime", ""),
             registry=content.get("registry", ""),
             foreign=content.get("foreign", False),
-            id=content.get("id", ""),
+            id=content.get("id") or kept_id(home),
         )
     except FileNotFoundError:
         return None
@@ -96,6 +96,20 @@ def load(home: ClusterHome) -> Recorded | None:
             why=f"{type(error).__name__}: {error}",
             remedy="Restore the file from a backup.",
         ) from error
+
+
+def keep_id(home: ClusterHome, identifier: str) -> None:
+    """Record a cluster's id beside its state, too."""
+    if kept_id(home) != identifier:
+        write_atomically(home.cluster_id, f"{identifier}\n".encode())
+
+
+def kept_id(home: ClusterHome) -> str:
+    """The id that is recorded beside the state; empty: there is none."""
+    try:
+        return home.cluster_id.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def load_pending(home: ClusterHome) -> Clusterfile | None:

@@ -63,12 +63,18 @@ keep_only() {
     done
 }
 
+# The lines of the hosts file that are not ours. Our mark is all to the end of the line: the name of another cluster may
+# begin with that of this one.
+others() {
+    awk -v mark="$line_mark" 'substr($0, length($0) - length(mark) + 1) != mark' "$hosts_file"
+}
+
 # $1: an address, empty to forget; $2: the registry's name. Ours is the only line with our mark.
 name_registry() {
     [ -e "$hosts_file" ] || : >"$hosts_file" || return 1
-    [ -n "$1" ] || grep -q -F -- "$line_mark" "$hosts_file" || return 0
+    [ -n "$1" ] || [ "$(others | wc -l)" -ne "$(awk 'END { print NR }' "$hosts_file")" ] || return 0
     found=$(cat "$hosts_file"; echo x)
-    kept=$(grep -v -F -- "$line_mark" "$hosts_file"; echo x)
+    kept=$(others; echo x)
     kept=${kept%x}
     if [ -n "$1" ]; then
         other=$(printf '%s' "$kept" | sed 's/#.*//' | while read -r where names; do

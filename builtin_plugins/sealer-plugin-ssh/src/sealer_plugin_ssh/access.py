@@ -31,9 +31,9 @@ echo "{restrictions} $key" >> "$file"
 ! command -v restorecon > /dev/null || restorecon -R "$home/.ssh"
 """
 # A full disk must not cost the user the keys that let him in: the file is replaced, once what stays of it is written.
-_REVOKE = """[ -e "$file" ] || exit 0
+_REVOKE = """[ -e "$file" ] && grep -q "$how" -e "$key" "$file" || exit 0
 file=$(readlink -f "$file")
-left=$(grep -vF "$key" "$file")
+left=$(grep -v "$how" -e "$key" "$file")
 if [ -n "$left" ]; then
     new=$file.sealer
     cp -p "$file" "$new" && (printf '%s\\n' "$left" > "$new") && mv -f "$new" "$file" && exit 0
@@ -73,7 +73,12 @@ def revoke(operation: Operation, credentials: Path) -> Sequence[Step]:
 
     def take(context: StepContext) -> None:
         if path.exists():
-            context.query(_file_of(context.host, path) + _REVOKE)
+            context.query(f"how=-F\n{_file_of(context.host, path)}{_REVOKE}")
+        elif operation.cluster_id:  # the key is lost with the record: it is known by its comment
+            name = operation.cluster.replace(".", "\\.")
+            key = shlex.quote(f"ssh-ed25519 [^ ]* sealer-{name}")
+            user = shlex.quote(context.host.ssh.user or "root")
+            context.query(f"how=-x\n{_FILE.format(user=user, key=key)}{_REVOKE}")
 
     return [Step("revoke", "Take the cluster's SSH key away", REMOVED, take, {"file": KEY_FILE}, unreachable="skip")]
 

@@ -15,6 +15,12 @@ from sealer.cli.app import App, pass_app
 @options.name_option
 @options.file_option()
 @click.option("-a", "--all", "everything", is_flag=True, help="Delete the whole cluster.")
+@click.option(
+    "--cluster-id",
+    default="",
+    metavar="ID",
+    help="Delete the cluster with this id, whose record is lost, from -m and -n.",
+)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("--force", is_flag=True, help="Go on past hosts that are out of reach or cannot be cleaned.")
 @click.option("--keep-layers", is_flag=True, help="Leave the verified layers on the hosts, for the next run.")
@@ -30,6 +36,7 @@ def command(  # noqa: PLR0917  # click passes them by name
     name: str,
     clusterfile: str,
     everything: bool,
+    cluster_id: str,
     yes: bool,
     force: bool,
     keep_layers: bool,
@@ -38,10 +45,24 @@ def command(  # noqa: PLR0917  # click passes them by name
     """Take hosts out of a cluster, or with --all delete it.
 
     Asks before it does. Hosts are addresses and ranges, or names like node-0 of hosts that a provider made.
+
+    Where the record of a cluster is lost, --all --cluster-id ID deletes it from the hosts of -m and -n: all of them
+    must have that id. The refusal to use such a host names the id.
     """
     from sealer.cli.operations import operation, show_outcome  # noqa: PLC0415  # 100 ms
-    from sealer.cli.requests import chosen_cluster, existing, host_names, named_by_file  # noqa: PLC0415
+    from sealer.cli.requests import chosen_cluster, existing, host_names, lost_cluster, named_by_file  # noqa: PLC0415
+    from sealer.cluster.desired import Flags  # noqa: PLC0415
 
+    if cluster_id:
+        if not everything or name:
+            raise click.UsageError("--cluster-id deletes a whole cluster by its id: it needs --all, and no --name")
+        login, run = options.split(more)
+        flags = Flags(masters=options.joined(masters), nodes=options.joined(nodes), ssh=options.ssh(app, login))
+        lost = lost_cluster(app, cluster_id, clusterfile, flags, force=force)
+        with operation(app, lost.name, run, yes=yes, force=force, keep_layers=keep_layers) as lifecycle:
+            outcome = lifecycle.delete_lost(lost, flags.ssh)
+        show_outcome(app, outcome)
+        return
     leaving = options.joined((*masters, *nodes))
     if everything == bool(leaving):
         raise click.UsageError("say which hosts with -m and -n, or --all for the whole cluster")
