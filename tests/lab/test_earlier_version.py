@@ -2,93 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from lab_site import PATIENCE, Site
+from earlier_version import EarlierVersion, installed
+from lab_site import Site
 
 pytestmark = pytest.mark.lab
 
-ROOT = Path(__file__).resolve().parents[2]
-EARLIER = "97d22c8"  # the last commit of 0.1
 IMAGE = Path(__file__).parent / "images" / "marks"
-
-
-@dataclass(frozen=True)
-class EarlierVersion:
-    """An environment with that version of sealer.
-
-    :param program: its `sealer`.
-    """
-
-    program: Path
-
-    def sealer(self, home: Path, *words: str) -> str:
-        """Run it to its end."""
-        env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-        done = subprocess.run(
-            [self.program, *words],
-            env={**env, "SEALER_HOME": str(home)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        assert done.returncode == 0, (
-            f"sealer of {EARLIER} {' '.join(words)} ended with {done.returncode}\n{done.stdout}"
-        )
-        return done.stdout
-
-
-def source(directory: Path) -> Path:
-    """The tree of that version, from this repository's history."""
-    if not (ROOT / ".git").exists():
-        pytest.skip(f"this machine has no history of sealer: {ROOT} is no repository")
-    commit = subprocess.run(
-        ["git", "-C", ROOT, "cat-file", "-e", f"{EARLIER}^{{commit}}"], check=False, capture_output=True, text=True
-    )
-    if commit.returncode:
-        pytest.skip(f"{ROOT} has not the commit {EARLIER}: fetch the whole history (git fetch --unshallow)")
-    tree = directory / "tree"
-    tree.mkdir()
-    archive = subprocess.run(["git", "-C", ROOT, "archive", EARLIER], check=True, capture_output=True).stdout
-    subprocess.run(["tar", "-x", "-C", tree], input=archive, check=True)
-    return tree
 
 
 @pytest.fixture(scope="module")
 def earlier(tmp_path_factory: pytest.TempPathFactory) -> EarlierVersion:
-    """Installed as its developers did, editable: its wheels lack scripts."""
-    directory = tmp_path_factory.mktemp("earlier")
-    tree, environment = source(directory), directory / "environment"
-    python, uv = environment / "bin/python", (sys.executable, "-m", "uv")
-    env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-
-    def install(*words: str) -> None:
-        command: list[str | Path] = [
-            *uv,
-            "pip",
-            "install",
-            "-q",
-            "--python",
-            python,
-            "-c",
-            tree / "constraints.txt",
-            *words,
-        ]
-        subprocess.run(command, check=True, timeout=600, env=env)
-
-    subprocess.run([*uv, "venv", "-q", "--python", sys.executable, environment], check=True, timeout=300, env=env)
-    install("setuptools")
-    packages = [tree, *sorted(path.parent for path in tree.glob("builtin_plugins/*/setup.cfg"))]
-    install("--no-build-isolation", *(word for path in packages for word in ("-e", str(path))))
-    return EarlierVersion(environment / "bin/sealer")
+    """Its environment, made once."""
+    return installed(tmp_path_factory.mktemp("earlier"))
 
 
 @pytest.fixture
