@@ -213,7 +213,7 @@ class PrivateRegistry(Registry):
         cluster, paths = operation.cluster, _paths(operation)
 
         def remove(context: StepContext) -> None:
-            context.query(serving.stop_script(cluster))
+            context.query(serving.stop_script(cluster, paths))
             context.query(trusting.untrust_script(cluster, paths.data))
 
         inputs: dict[str, Json] = {"cluster": cluster}

@@ -31,6 +31,10 @@ holder() {
 command -v systemctl >/dev/null 2>&1 || { echo "the host has no systemd, which keeps the registry running"; exit 1; }
 mkdir -p "$storage" || exit 1
 wanted="/etc/systemd/system/$unit"
+if [ -e "$wanted" ] && ! grep -q -F -- " $directory/" "$wanted"; then
+    echo "$unit is the registry of another cluster of this name, with another spec.dataRoot: give this one another name"
+    exit 1
+fi
 # Older ones can give it neither a user of its own nor a sandbox.
 if [ "$(systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p')" -lt 240 ]; then
     sed -e '/^# sandbox/,/^# end of sandbox/d' -e 's/^\(ExecStartPre=\)+\(.*\)/\1\2 plain/' "$directory/unit" >"$directory/unit.plain" &&

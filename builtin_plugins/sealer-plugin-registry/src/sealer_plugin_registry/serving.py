@@ -187,9 +187,9 @@ def start_script(cluster: str, paths: Paths, port: int) -> str:
     )
 
 
-def stop_script(cluster: str) -> str:
+def stop_script(cluster: str, paths: Paths) -> str:
     """Ends it; its unit goes, its files are the cluster's."""
-    return _script("stop.sh", unit=unit_name(cluster), filling=filling_name(cluster))
+    return _script("stop.sh", unit=unit_name(cluster), directory=paths.directory, filling=filling_name(cluster))
 
 
 def filling_name(cluster: str) -> str:
