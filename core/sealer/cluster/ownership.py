@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import json
 import re
 import uuid
@@ -135,7 +137,10 @@ class Ownership:
         if self.shares:
             remedy = "Give the cluster of the kubeconfig another name with --name"
         elif not identifier:
-            remedy = f"Bring back its record, {record}, to manage or delete it"
+            remedy = (
+                f"Bring back its record, {record}, to manage or delete it; without one, run clean.sh of its rootfs "
+                f"on the host, and remove the directory data/{name} there"
+            )
         elif name == self.cluster and self.recorded:
             remedy = (
                 f"The record in {record} has the id {self.id}: remove that directory if the cluster it is of is gone. "
@@ -200,8 +205,10 @@ class Identity:
             key, _, value = line.partition("=")
             if key == "host":
                 address, _, role = value.partition(" ")
-                hosts.append(Host(address, (MASTER if role == MASTER else NODE,), Ssh()))
-            else:
+                with contextlib.suppress(ValueError):  # what a host says need not be true
+                    ipaddress.ip_address(address)
+                    hosts.append(Host(address, (MASTER if role == MASTER else NODE,), Ssh()))
+            elif value.isprintable():
                 fields[key] = value
         if not ID.match(fields.get("id", "")) or not _NAME.match(fields.get("name", "")):
             return None

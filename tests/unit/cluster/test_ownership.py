@@ -210,3 +210,21 @@ def test_of_two_that_take_a_host_at_the_same_moment_none_touches_the_other_s(sit
 @pytest.mark.parametrize("line", ["", "Aa 1", "a/b", "web 123", "web \x1b[31m", f"web {new_id()} more", "-x"])
 def test_lines_that_no_sealer_wrote(line: str) -> None:
     assert cluster_line(line) is None
+
+
+def test_what_a_host_says_of_itself_is_not_taken_for_true() -> None:
+    identifier = new_id()
+    lines = [
+        "name=here",
+        "image=a\x1b[31mb",
+        "runtime=standalone",
+        "host=10.0.0.1 master",
+        "host=a b",
+        "host=\x1b]0;x\x07 node",
+    ]
+    found = Identity.read("\n".join([f"id={identifier}", *lines, "host=fd00::1 gpu", "what=ever", ""]))
+    assert found is not None
+    assert (found.id, found.image, found.runtime) == (identifier, "", "standalone")
+    assert [(host.address, host.roles) for host in found.hosts] == [("10.0.0.1", (MASTER,)), ("fd00::1", (NODE,))]
+    for text in ("", "id=x\nname=here\n", f"id={identifier}\nname=../etc\n", f"id={identifier}\n"):
+        assert Identity.read(text) is None
