@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from earlier_version import installed
 from host_state import left_on, state_of
-from kubernetes_site import Kubernetes, names_of
+from kubernetes_site import Kubernetes, eventually, names_of
 
 from sealer_plugin_nspawn.machines import Machines
 from sealer_plugin_nspawn.testing import real_machines
@@ -49,7 +49,7 @@ def test_a_kubernetes_of_the_version_before_goes_on(machines: Machines, payload:
 
     site.spec(0, 1, certSANS=["late.example.org"])
     site.run()
-    assert "late.example.org" in names_of(site.served(0))
+    eventually(lambda: "late.example.org" in names_of(site.served(0)), 120)  # it reads the file once a minute
     assert site.on(0, "sha256sum /etc/kubernetes/pki/ca.crt") == authority
     site.run("delete", "--name", site.name, "-n", site.hosts[1].address)
     assert site.ready() == site.addresses(0)
