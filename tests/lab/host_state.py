@@ -8,7 +8,7 @@ from sealer_plugin_nspawn.testing import on_host
 # Logs and caches, what time itself changes, and sealer's own directory, which :func:`left_on` looks for.
 _PASSED_OVER = (
     *("/var/log/journal", "/var/log/wtmp", "/var/log/lastlog", "/var/log/btmp"),
-    *("/var/lib/systemd", "/var/lib/private", "/var/lib/sealer", "/var/cache/ldconfig"),
+    *("/var/lib/systemd", "/var/lib/private", "/var/lib/sealer", "/var/cache/ldconfig", "/var/backups"),
 )
 _FILES = r"""
 find /etc /usr /opt /var /root /home /srv /tmp %s -printf '%%p %%y %%m %%U %%l\n' | sort
