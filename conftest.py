@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,7 @@ PAYLOAD = "SEALER_KUBERNETES_PAYLOAD"  # directory with all of a Kubernetes; who
 LAB_SECONDS = 1200
 # Of two processes, one runs all tests of the first, the other begins with the second: each of them boots hosts.
 GROUPS = {"kubernetes": ("tests/kubernetes/",), "hosts": ("tests/lab/", "plugins/sealer-plugin-nspawn/tests/")}
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 STORIES: dict[tuple[str, str], str] = {}  # file and test function of a story: why it did not pass; empty: it passed
 
 
@@ -65,6 +67,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if left_out:
             config.hook.pytest_deselected(items=left_out)
             items[:] = [item for item in items if not item.get_closest_marker("soak")]
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name a random id alike in every process: side by side they must collect the same tests."""
+    if isinstance(val, str) and UUID.search(val):
+        return UUID.sub("uuid", val).encode("unicode_escape").decode()
+    return None
 
 
 def group_of(nodeid: str) -> str:

@@ -127,9 +127,10 @@ def test_in_two_processes_hosts_boot_beside_other_hosts(tmp_path: Path) -> None:
     ran = tmp_path / "ran"
     ran.mkdir()
     code = (
-        "import os, pathlib, time, pytest\n"
+        "import os, pathlib, time, uuid, pytest\n"
+        "@pytest.mark.parametrize('identifier', [f'{uuid.uuid4()} x'])\n"
         "@pytest.mark.parametrize('number', range(4))\n"
-        "def test_it(number):\n"
+        "def test_it(number, identifier):\n"
         "    time.sleep(0.2)\n"
         f"    pathlib.Path({str(ran)!r}, f'NAME-{{number}}').write_text(os.environ['PYTEST_XDIST_WORKER'])\n"
     )
