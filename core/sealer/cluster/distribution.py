@@ -73,6 +73,6 @@ def unpack_script(rootfs: Rootfs, paths: HostPaths, target: str, removals: Seque
     for layer, gone in zip(rootfs.layers, removals, strict=True):
         lines += [f"rm -rf -- {shlex.quote('./' + path)}" for path in gone]
         archive = shlex.quote(layer_path(paths, layer))
-        lines.append(f"tar -xzpf {archive} --no-same-owner --exclude='.wh.*'")
+        lines.append(f"LC_ALL=C tar -xzpf {archive} --no-same-owner --exclude='.wh.*'")
     lines += ["cd /", f"if [ -e {place} ]; then mv {place} {old}; fi", f"mv {new} {place}", f"rm -rf {old}"]
     return "\n".join(lines) + "\n"

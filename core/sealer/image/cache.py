@@ -25,7 +25,7 @@ from sealer.image.layer import Entry
 from sealer.image.model import Layer
 from sealer.image.oci import LAYER, Descriptor, decode, digest_of, encode, items
 from sealer.image.storage import storage_errors
-from sealer.image.tarstream import Kind, Member, gunzip
+from sealer.image.tarstream import READING, Kind, Member, gunzip
 from sealer.image.tarstream import members as read_members
 from sealer.image.tree import Tree
 
@@ -155,13 +155,12 @@ class BuildCache:
         return self._reading and known == sealer.__version__.encode()
 
     def _keep_members(self, layer: Layer, rows: list[Json]) -> None:
-        # Escaped: names need not be UTF-8.
-        replace_file(self._members / layer.digest.removeprefix("sha256:"), json.dumps({"members": rows}).encode())
+        replace_file(self._members / layer.digest.removeprefix("sha256:"), encode({"members": rows, "by": READING}))
 
     def _known_members(self, layer: Layer) -> list[Member] | None:
         try:
             document = decode((self._members / layer.digest.removeprefix("sha256:")).read_bytes(), DIRECTORY)
-            return [_member(row) for row in items(document["members"])]
+            return [_member(row) for row in items(document["members"])] if document["by"] == READING else None
         except (OSError, ImageError, KeyError, TypeError, ValueError):
             return None
 

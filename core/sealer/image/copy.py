@@ -18,7 +18,7 @@ from sealer.image.ignore import Ignore, path_pattern
 from sealer.image.layer import Entry, Scanner, check_depth, order
 from sealer.image.links import LeadsOutError
 from sealer.image.storage import storage_errors
-from sealer.image.tarstream import Kind
+from sealer.image.tarstream import BLOCK, Kind, is_header, named
 from sealer.image.tree import Tree
 from sealer.image.unpack import Unpacked
 
@@ -231,7 +231,7 @@ class CopyPlan:
             return
         if self._unpack_into is not None and _is_tar(source):
             directory = self._unpack_into / str(len(list(self._unpack_into.iterdir())))
-            with opened(source, self._unpack_into) as stream:
+            with named(source), opened(source, self._unpack_into) as stream:
                 Unpacked(directory).apply_tar(stream)
             self._add_all(Context(directory).walk(directory, ""), target)
             return
@@ -287,6 +287,6 @@ def _is_tar(source: Path) -> bool:
         return False
     try:
         with opened(source) as stream:
-            return stream.read(512)[257:262] == b"ustar"
+            return is_header(stream.read(BLOCK))
     except ImageError:
         return False

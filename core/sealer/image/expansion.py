@@ -61,6 +61,26 @@ class Bounded:
         return chunk
 
 
+class Amount:
+    """What all layers of an image unpack to together, one that is named many times as often as it is named."""
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._count = 0
+
+    def begin(self, size: int) -> None:
+        """One more layer, of that many compressed bytes."""
+        self._size += size
+
+    def add(self, count: int) -> None:
+        """So many bytes come out of a layer.
+
+        :raises ImageError: all together are more than may come out of so few.
+        """
+        self._count += count
+        require_sane(self._count, self._size)
+
+
 def require_sane(unpacked: int, size: int) -> None:
     """Refuse to make what unpacks to more than may come out of it.
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sealer.errors import ImageError
+from sealer.image.expansion import Amount
 from sealer.image.links import LeadsOutError
-from sealer.image.model import Layer, Rootfs
+from sealer.image.model import ClusterImage, Layer, Rootfs
 from sealer.image.tarstream import Content, Hashed, Kind, Member, gunzip, members
 from sealer.image.tree import Tree
 
@@ -78,12 +79,24 @@ def lay_over(
     """
     tree = Tree()
     room = LARGEST_CACHE if kept is not None else 0
+    amount = Amount()
+    known: dict[tuple[str, str], list[Member]] = {}  # an image may name one layer many times
     for number, layer in enumerate(layers):
         tree.begin()
+        again = known.get((layer.digest, layer.diff_id))
+        for member in again or ():
+            tree.add(member)
+            amount.add(member.size)
+        if again is not None:
+            continue
+        found = known.setdefault((layer.digest, layer.diff_id), [])
+        amount.begin(layer.size)
         with gunzip(layer.path) as unpacked:
             stream = Hashed(unpacked) if verify else unpacked
             for member, content in members(stream):
                 tree.add(member)
+                amount.add(member.size)
+                found.append(member)
                 if kept is not None and member.kind is Kind.FILE and member.size <= min(room, LARGEST_KEPT_FILE):
                     kept[number, member] = _join(content)
                     room -= member.size
@@ -93,6 +106,15 @@ def lay_over(
                 )
     tree.end()
     return tree
+
+
+def check_layers(image: ClusterImage) -> None:
+    """Refuse an image that has what no host may unpack: a host unpacks layers without looking.
+
+    :raises ImageError: a layer is damaged, or holds what no layer may.
+    """
+    for rootfs in image.rootfs:
+        lay_over(rootfs.layers, verify=True)
 
 
 def _content(layer: Layer, wanted: Member) -> bytes:

@@ -276,6 +276,16 @@ def _header(entry: Entry, size: int) -> bytes:
     return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
 
 
+def _check_name(name: str, source: Path, what: str) -> None:
+    if not name.isascii() and any("\ud800" <= sign <= "\udfff" for sign in name):
+        raise ImageError(
+            "a file cannot go into a layer",
+            where=shown(source),
+            why=f"its {what} is no UTF-8, which programs read differently",
+            remedy="rename it, or leave it out with .sealerignore",
+        )
+
+
 class Scanner:
     """Turns files on disk into entries: hard links found again, sockets and pipes left out, devices refused."""
 
@@ -298,10 +308,13 @@ class Scanner:
                     where=shown(source),
                     why=f"names with '{WHITEOUT}' mean deletions there",
                 )
+            _check_name(path, source, "name")
             if stat.S_ISDIR(status.st_mode):
                 return Entry(path, Kind.DIRECTORY, bits)
             if stat.S_ISLNK(status.st_mode):
-                return Entry(path, Kind.SYMLINK, 0o777, link=os.fsdecode(source.readlink()))
+                link = os.fsdecode(source.readlink())
+                _check_name(link, source, "link target")
+                return Entry(path, Kind.SYMLINK, 0o777, link=link)
             if stat.S_ISREG(status.st_mode):
                 return self._file(source, path, status, bits)
         if stat.S_ISSOCK(status.st_mode) or stat.S_ISFIFO(status.st_mode):

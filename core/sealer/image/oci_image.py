@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from sealer.image.store import Store
 
 
+MOST_LAYERS = 1000  # of a rootfs; Docker takes 127
+
+
 class NoClusterImageError(ImageError):
     """It is something else than a cluster image."""
 
@@ -157,6 +160,8 @@ def _rootfs(store: Store, manifest: Descriptor) -> Rootfs:
     config, layers = _config(store, manifest)
     rootfs, settings = config.get("rootfs"), config.get("config")
     diff_ids = items(rootfs.get("diff_ids")) if isinstance(rootfs, dict) else []
+    if len(layers) > MOST_LAYERS:
+        raise ImageError("the image has too many layers", where=manifest.digest, why=f"{len(layers)} of them")
     if len(diff_ids) != len(layers):
         raise ImageError("manifest and config disagree about the layers", where=manifest.digest)
     settings = settings if isinstance(settings, dict) else {}

@@ -12,7 +12,7 @@ from sealer.image.archive_errors import ForeignArchiveError, blamed
 from sealer.image.catalogue import tell_moved
 from sealer.image.compressed import opened
 from sealer.image.expansion import Readable
-from sealer.image.files import lay_over
+from sealer.image.files import check_layers
 from sealer.image.oci import LARGEST_DOCUMENT, REF_NAME, Descriptor, decode, items, undated
 from sealer.image.oci_image import NoClusterImageError, read_cluster_image
 from sealer.image.reference import Reference
@@ -76,8 +76,7 @@ def require_cluster_image(staged: StagedStore, entry: Descriptor) -> None:
     """
     image = read_cluster_image(staged, entry.annotations.get(REF_NAME, "") or entry.digest, entry)
     staged.require(entry)
-    for rootfs in image.rootfs:
-        lay_over(rootfs.layers, verify=True)  # a host unpacks them without looking
+    check_layers(image)
 
 
 def _stage_members(staging: Staging, file: Readable) -> dict[str, Json]:

@@ -9,70 +9,42 @@ Formats: POSIX ustar, pax and GNU headers (https://pubs.opengroup.org/onlinepubs
 
 from __future__ import annotations
 
-import enum
 import hashlib
+import io
 import lzma
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from sealer.errors import ImageError
+from sealer.image import tarfields as fields
 from sealer.image.expansion import Bounded, Readable
+from sealer.image.tarfields import FieldError
+from sealer.image.tarheader import (
+    BLOCK,
+    DEEPEST,
+    EXTENSIONS,
+    Extended,
+    Kind,
+    Member,
+    RefusedMemberError,
+    clean,
+    read_member,
+    refused,
+    shown_name,
+)
 
-BLOCK = 512
+__all__ = ["BLOCK", "DEEPEST", "Kind", "Member", "clean", "refused"]  # of the header, for whoever reads members
+
+READING = 2  # counts up when a tar that was read before may be refused: what is kept of layers is read again
+_DIGEST = re.compile("[0-9a-f]{64}")
 _DAMAGED = "load the image again, or remove it and pull or build it again"
 CHUNK = 1024 * 1024
 LONGEST_HEADER = 256 * 1024
-LONGEST_PATH = 4096
-DEEPEST = 200
-
-
-class Kind(enum.StrEnum):
-    """What a member is."""
-
-    FILE = "file"
-    DIRECTORY = "directory"
-    SYMLINK = "symlink"
-    HARDLINK = "hardlink"
-
-
-_KINDS = {
-    b"0": Kind.FILE,
-    b"\0": Kind.FILE,
-    b"7": Kind.FILE,
-    b"1": Kind.HARDLINK,
-    b"2": Kind.SYMLINK,
-    b"5": Kind.DIRECTORY,
-}
-_REFUSED = {
-    b"3": "a character device",
-    b"4": "a block device",
-    b"6": "a named pipe",
-    b"S": "a GNU sparse file",
-    b"M": "part of a multi-volume archive",
-    b"V": "a volume label",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One member of a tar.
-
-    :param path: relative, without `.` and `..`; empty for the root itself.
-    :param mode: permission bits.
-    :param size: bytes of content; 0 for all but files.
-    :param link: target of a symlink as written, or path of what a hard link links to.
-    """
-
-    path: str
-    kind: Kind
-    mode: int
-    size: int = 0
-    link: str = ""
 
 
 class Hashed:
@@ -156,6 +128,17 @@ def damage() -> tuple[type[Exception], ...]:
 
 
 @contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Say of a refused member which layer or archive it is in."""
+    try:
+        yield
+    except RefusedMemberError as error:
+        archive = f"sha256:{path.name}" if _DIGEST.fullmatch(path.name) else path.name
+        where = f"{error.where or 'a member'} in {archive}"
+        raise ImageError(error.what, where=where, why=error.why, remedy=error.remedy) from error
+
+
+@contextmanager
 def gunzip(path: Path) -> Iterator[Readable]:
     """The uncompressed bytes of a gzip file, as a stream.
 
@@ -165,7 +148,7 @@ def gunzip(path: Path) -> Iterator[Readable]:
 
     expected: tuple[type[Exception], ...] = (*damage(), OSError)
     try:
-        with cast(IO[bytes], igzip.open(path, "rb")) as stream:  # type: ignore[no-untyped-call]  # isal has no types here
+        with named(path), cast(IO[bytes], igzip.open(path, "rb")) as stream:  # type: ignore[no-untyped-call]  # isal has no types here
             yield Bounded(stream, path)
     except expected as error:
         if isinstance(error, OSError) and error.filename is not None and error.filename != str(path):
@@ -177,21 +160,25 @@ def gunzip(path: Path) -> Iterator[Readable]:
 def members(stream: Readable) -> Iterator[tuple[Member, Content]]:
     """Each member of a tar with its content.
 
-    :raises ImageError: it is damaged, or holds what no layer may: devices, absolute names, `..`.
+    :raises ImageError: it is damaged, holds what no layer may (devices, absolute names, `..`), or a member that
+        another program could read differently.
     """
-    extended: dict[str, str] = {}
+    extended = Extended()
     while (header := _header(stream)) is not None:
         kind = header[156:157]
-        size = _number(header[124:136])
-        if kind in (b"L", b"K", b"x", b"g"):
-            extension = _extension(stream, kind, size)
-            extended.update(extension if kind != b"g" else {})
-            continue
-        member = _member(header, kind, size, extended)
-        extended = {}
+        try:
+            if kind in EXTENSIONS:
+                extended.add(kind, _extension(stream, fields.size(header[124:136])))
+                continue
+            member = read_member(header, kind, extended)
+        except FieldError as error:
+            raise refused(extended.path or shown_name(header), str(error)) from None
+        extended = Extended()
         content = Content(stream, member.size)
         yield member, content
         content.skip()
+    if extended.kinds or extended.fault:
+        raise refused(extended.path, extended.fault or "an extended header without a member")
     while rest := stream.read(CHUNK):  # to the very end: a gzip file's checksum stands there
         if rest.count(0) != len(rest):
             raise ImageError("the archive is refused", why="there is something behind its end")
@@ -214,104 +201,27 @@ def _header(stream: Readable) -> bytes | None:
         return None
     if len(header) < BLOCK:
         raise ImageError("not a tar archive, or one that is cut off", why="it ends within a header")
-    total = sum(header) - sum(header[148:156]) + 8 * ord(" ")
-    if total != _number(header[148:156]):
+    try:
+        told = fields.number(header[148:156], "checksum")
+    except FieldError:
+        told = -1
+    if sum(header) - sum(header[148:156]) + 8 * ord(" ") != told:
         raise ImageError("not a tar archive, or a damaged one", why="the checksum of a header is wrong")
     return header
 
 
-def _number(field: bytes) -> int:
-    if field[0] & 0x80:  # GNU: binary, for sizes from 8 GiB
-        value = int.from_bytes(field, "big") & ((1 << (8 * len(field) - 1)) - 1)
-        if value >= 1 << 62:
-            raise ImageError("a damaged tar archive", why="a header has an impossible number")
-        return value
-    text = field.partition(b"\0")[0].strip()
+def is_header(block: bytes) -> bool:
+    """Whether the first bytes of a file are a tar's first header; the oldest format is known by its checksum alone."""
     try:
-        return int(text, 8) if text else 0
-    except ValueError:
-        raise ImageError("a damaged tar archive", why=f"a header has {text!r} for a number") from None
+        return len(block) == BLOCK and block.count(0) < BLOCK and _header(io.BytesIO(block)) is not None
+    except ImageError:
+        return False
 
 
-def _text(field: bytes) -> str:
-    return field.partition(b"\0")[0].decode("utf-8", "surrogateescape")
-
-
-def _extension(stream: Readable, kind: bytes, size: int) -> dict[str, str]:
+def _extension(stream: Readable, size: int) -> bytes:
     if size > LONGEST_HEADER:
-        raise ImageError("the archive is refused", why=f"an extended header of {size} bytes")
+        raise FieldError(f"it has an extended header of {size} bytes")
     content = Content(stream, size)
     raw = b"".join(content.chunks())
     content.skip()
-    if kind == b"L":
-        return {"path": _text(raw)}
-    if kind == b"K":
-        return {"linkpath": _text(raw)}
-    return _pax(raw)
-
-
-def _pax(raw: bytes) -> dict[str, str]:
-    found = {}
-    while raw.strip(b"\0"):
-        length, blank, _ = raw.partition(b" ")
-        if not blank or not length.isdigit() or not len(length) + 2 < int(length) <= len(raw):
-            raise ImageError("a damaged tar archive", why="a pax header is malformed")
-        record, raw = raw[len(length) + 1 : int(length) - 1], raw[int(length) :]
-        key, _, value = record.partition(b"=")
-        found[key.decode("utf-8", "surrogateescape")] = value.decode("utf-8", "surrogateescape")
-    return found
-
-
-def _member(header: bytes, kind: bytes, size: int, extended: dict[str, str]) -> Member:
-    name = extended.get("path") or _name(header)
-    link = extended.get("linkpath") or _text(header[157:257])
-    if kind in _REFUSED or any(key.startswith("GNU.sparse") for key in extended):
-        raise refused(name, _REFUSED.get(kind, "a GNU sparse file"))
-    if kind not in _KINDS:
-        raise refused(name, f"a member of the unknown type {kind!r}")
-    if "size" in extended:
-        if not extended["size"].isdigit() or len(extended["size"]) > 18:
-            raise ImageError("a damaged tar archive", why="a pax header has an impossible size")
-        size = int(extended["size"])
-    what = _KINDS[kind]
-    if what is Kind.FILE and name.endswith("/"):
-        what = Kind.DIRECTORY
-    if what is not Kind.FILE and size:
-        raise refused(name, f"a {what} with content")
-    path = clean(name, name)
-    if not path and what is not Kind.DIRECTORY:
-        raise refused(name, "a member without a name")
-    if what is Kind.HARDLINK:
-        link = clean(link, name)
-    if what in (Kind.HARDLINK, Kind.SYMLINK) and not link:
-        raise refused(name, "a link to nothing")
-    return Member(path, what, _number(header[100:108]) & 0o7777, size, link)
-
-
-def _name(header: bytes) -> str:
-    name, prefix = _text(header[:100]), _text(header[345:500])
-    return f"{prefix}/{name}" if prefix and header[257:263] == b"ustar\0" else name
-
-
-def clean(path: str, name: str) -> str:
-    """A member's path without `.` and doubled slashes.
-
-    :param name: the member to blame.
-    :raises ImageError: it is absolute, climbs, or is too long.
-    """
-    if path.startswith("/"):
-        raise refused(name, "an absolute path")
-    if "\0" in path or len(path) > LONGEST_PATH:
-        raise refused(name, "a path that no file system takes")
-    parts = [part for part in path.split("/") if part not in ("", ".")]
-    if ".." in parts:
-        raise refused(name, "a path with '..'")
-    if len(parts) > DEEPEST:
-        raise refused(name, f"a path of more than {DEEPEST} names")
-    return "/".join(parts)
-
-
-def refused(name: str, why: str) -> ImageError:
-    """The error for a member that no layer may hold."""
-    remedy = "make it again without that, if it is yours; otherwise do not trust it"
-    return ImageError("a layer is refused", where=ascii(name[:200])[1:-1], why=why, remedy=remedy)
+    return raw

@@ -50,6 +50,8 @@ class Tree:
         self.removals: list[tuple[str, ...]] = []
         self.hidden: list[str] = []  # removed by the last members; whoever keeps a copy on disk empties it
         self._removed: set[str] = set()
+        self._needed: dict[str, str] = {}  # names the present layer must not remove, each with a member that needs it
+        self._hard: set[str] = set()  # files that hard links of the present layer lead to
 
     def lay(self, layer: Layer) -> None:
         """Lay a whole layer over what is there.
@@ -67,6 +69,8 @@ class Tree:
         self.end()
         self._layer += 1
         self._removed = set()
+        self._needed = {}
+        self._hard = set()
 
     def end(self) -> None:
         """The last layer is whole."""
@@ -106,7 +110,8 @@ class Tree:
         """Lay one member of the present layer over what is there.
 
         :returns: where it really lies, its directory's links followed; empty for a whiteout.
-        :raises ImageError: it would be written through a link that leads out, or is one.
+        :raises ImageError: it would be written through a link that leads out, or is one; or `tar` would not find on a
+            host what is found here.
         """
         self._members += 1
         if self._members > MOST_MEMBERS:
@@ -118,6 +123,10 @@ class Tree:
         except LeadsOutError:
             raise refused(member.path, "it would be written through a link that leads out of the rootfs") from None
         directory, _, name = path.rpartition("/")
+        if WHITEOUT in directory and any(part.startswith(WHITEOUT) for part in directory.split("/")):
+            raise refused(member.path, f"it lies below a name with '{WHITEOUT}', which means a deletion")
+        if path != member.path:
+            self._check_walk(member.path, member)
         if name == OPAQUE:
             self._hide_children(directory)
         elif name.startswith(WHITEOUT):
@@ -152,7 +161,30 @@ class Tree:
         if node is not None:
             self._hide_lower(path, node)
 
+    def _check_walk(self, path: str, member: Member) -> None:
+        """Refuse to go through links that `tar` makes late or not at all, or that lead to no directory yet."""
+
+        def readlink(at: str) -> str | None:
+            node = self.get(at)
+            if node is None or node.member.kind is not Kind.SYMLINK:
+                return None
+            if node.layer == self._layer:
+                raise refused(member.path, f"it would be written through {at[:200]}, a link of the same layer")
+            self._need(at, member)
+            return node.member.link
+
+        directory = self.get(resolve(path, readlink, last=False).rpartition("/")[0])
+        if directory is None or directory.member.kind is not Kind.DIRECTORY:
+            raise refused(member.path, "it would be written through a link that leads to no directory")
+
+    def _need(self, path: str, member: Member) -> None:
+        while path and path not in self._needed:
+            self._needed[path] = member.path
+            path = path.rpartition("/")[0]
+
     def _remove(self, path: str) -> None:
+        if path in self._needed:
+            raise refused(self._needed[path], f"the same layer removes {path[:200]}, which it leads through")
         directory, _, name = path.rpartition("/")
         parent = self.get(directory)
         if parent is not None and parent.children.pop(name, None) is not None:
@@ -164,9 +196,16 @@ class Tree:
             raise refused(member.path, f"a link that leads out of the rootfs, to {member.link[:200]}")
         origin = self._linked(member) if member.kind is Kind.HARDLINK else (self._layer, member)
         old = self.get(path)
-        if old is not None and old.layer == self._layer and _sort(old.member) != _sort(member):
-            raise refused(member.path, "it is twice in one layer, as different things")
+        if old is not None and old.layer == self._layer:
+            if _sort(old.member) != _sort(member):
+                raise refused(member.path, "it is twice in one layer, as different things")
+            if member.kind is Kind.SYMLINK and member != old.member:
+                raise refused(member.path, "it is twice in one layer, as different links")
+            if path in self._hard:
+                raise refused(member.path, "it is twice in one layer, and a hard link leads to one of them")
         if old is not None and old.layer < self._layer and _sort(old.member) != _sort(member):
+            if self._has_own(old):
+                raise refused(member.path, "both a directory and a file in one layer")
             self._remove(path)
             old = None
         parent = self._parent(path.rpartition("/")[0])
@@ -176,11 +215,16 @@ class Tree:
         parent.children[path.rpartition("/")[2]] = node
 
     def _linked(self, member: Member) -> tuple[int, Member]:
-        node = None
+        node, path = None, ""
         with contextlib.suppress(LeadsOutError):
-            node = self.get(resolve(member.link, self.readlink, last=False))
+            path = resolve(member.link, self.readlink, last=False)
+            node = self.get(path)
+            if path != member.link:
+                self._check_walk(member.link, member)
         if node is None or node.member.kind not in (Kind.FILE, Kind.HARDLINK):
             raise refused(member.path, f"a hard link to {member.link[:200]}, which is no file of the rootfs")
+        self._hard.add(path)
+        self._need(path, member)
         return node.origin
 
     def _parent(self, directory: str) -> Node:

@@ -241,7 +241,8 @@ def test_a_hostile_layer_is_refused(store: Store, image: ClusterImage, make_laye
     """Every digest is right; what is in the layer is not."""
     other = Store(tmp_path / "other")
     hostile = make_layer("a -> /etc", "a/passwd=x")
-    with pytest.raises(ImageError, match=r"x\.tar: a layer is refused: a: a link that leads out of the rootfs"):
+    said = r"x\.tar: a layer is refused: a in sha256:[0-9a-f]{64}: a link that leads out of the rootfs"
+    with pytest.raises(ImageError, match=said):
         load(other, reassembled(store, image, tmp_path / "x.tar", hostile))
     assert other.list() == ()
     assert not list(other.blobs.iterdir())

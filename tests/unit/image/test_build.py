@@ -177,13 +177,19 @@ def test_a_program_that_loses_its_capabilities_is_named(
 
 
 def test_names_that_are_no_text(build_image: Build, context: Path) -> None:
-    (context / os.fsdecode(b"\xff")).write_text("x")
-    image = build_image("FROM scratch\nCOPY . d/\nRUN cp d/* copied && rm d/*")
-    assert files(image) == {"copied": "x"}
-    (context / os.fsdecode(b".wh.\xff")).write_text("x")
-    with pytest.raises(ImageError) as caught:
+    """What no host would take is no layer's, whether a file or what a link leads to is called so."""
+    for name in (b"\xff", b".wh.\xff"):
+        odd = context / os.fsdecode(name)
+        odd.write_text("x")
+        with pytest.raises(ImageError, match="cannot go into a layer") as caught:
+            build_image("FROM scratch\nCOPY . d/")
+        assert str(caught.value).encode()
+        odd.unlink()
+    (context / "link").symlink_to(os.fsdecode(b"\xff"))
+    with pytest.raises(ImageError, match="its link target is no UTF-8"):
         build_image("FROM scratch\nCOPY . d/")
-    assert str(caught.value).encode()
+    with pytest.raises(ImageError, match="its name is no UTF-8"):
+        build_image("FROM scratch\nRUN touch $(printf '\\377')")
 
 
 def test_directories_that_lie_too_deep(build_image: Build) -> None:
@@ -219,6 +225,26 @@ def test_add_unpacks_archives(build_image: Build, context: Path, compression: st
     image = build_image("FROM scratch\nADD x.tar plain d/\nCOPY x.tar kept")
     assert members(image)[0] == ["755 d/", "755 d/in/", "640 d/in/side=S", "644 d/plain=P"]
     assert RootfsFiles(image.first).read("kept") == (context / "x.tar").read_bytes()
+
+
+def test_add_unpacks_what_git_archive_writes(build_image: Build, context: Path) -> None:
+    """Its first header is a global one, with the commit."""
+    source = context / "source"
+    source.mkdir()
+    (source / "f").write_text("x")
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "a"]):
+        subprocess.run(["git", "-C", str(source), *command], check=True)
+    archive = context / "a.tar.gz"
+    subprocess.run(["git", "-C", str(source), "archive", "--prefix=p/", "-o", str(archive), "HEAD"], check=True)
+    assert members(build_image("FROM scratch\nADD a.tar.gz d/"))[0][-1].endswith("d/p/f=x")
+
+
+def test_add_unpacks_the_oldest_format(build_image: Build, context: Path) -> None:
+    """As `make dist` of automake writes it; nothing but its checksum says that it is a tar."""
+    (context / "f").write_text("x")
+    subprocess.run(["tar", "--format=v7", "-czf", "v7.tgz", "f"], cwd=context, check=True)
+    assert members(build_image("FROM scratch\nADD v7.tgz d/"))[0] == ["755 d/", "644 d/f=x"]
 
 
 def test_add_refuses_a_hostile_archive(build_image: Build, context: Path) -> None:

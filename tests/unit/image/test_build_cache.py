@@ -307,12 +307,12 @@ def test_a_file_that_changes_while_it_is_copied_is_recorded_as_it_was_copied(
 def test_a_copy_needs_no_layer_below(executed: Callable[..., str], store: Store, context: Path) -> None:
     """The names in the layers below are known, whether the layers were just made, found, or loaded with a base."""
     (context / "d" / "e").mkdir(parents=True)
-    (context / "d" / os.fsdecode(b"\xff")).write_text("x")
+    (context / "d" / "\u00e9").write_text("x")
     (context / "a").write_text("a")
     text = "FROM scratch\nCOPY d in/d\nRUN ln -s d in/l && rm -r in/d/e\n"
     assert executed(text + "COPY a in/l\nCOPY a in/d/e") == "xxxx"
     expected = RootfsFiles(store.find("app:v1").first).paths()
-    assert expected == ["in/d/a", "in/d/e", f"in/d/{os.fsdecode(bytes([255]))}"]
+    assert expected == ["in/d/a", "in/d/e", "in/d/\u00e9"]
     shutil.rmtree(store.root / "cache" / "members")
     assert executed(text + "COPY a in/l\nCOPY --chmod=600 a in/d/e") == "---x"
     assert RootfsFiles(store.find("app:v1").first).paths() == expected

@@ -115,6 +115,16 @@ HOSTILE: dict[str, list[list[str | tarfile.TarInfo]]] = {
     "a whiteout of nothing": [[".wh."]],
     "a whiteout of the parent": [["d/.wh..."]],
     "an absolute path in a pax header": [[info("a", headers={"path": "/etc/passwd"})]],
+    "below a whiteout": [[".wh.d/", ".wh.d/x"]],
+    "through a link of its own layer": [["t/", "s -> t", "s/x=1"]],
+    "a hard link through a link of its own layer": [["t/", "t/x=1", "s -> t", "h => s/x"]],
+    "through a link to nothing": [["s -> t"], ["s/x=1"]],
+    "through a link that it removes": [["t/", "s -> t"], ["s/x=1", ".wh.s"]],
+    "through a link that becomes a directory": [["t/", "s -> t"], ["s/x=1", "s/"]],
+    "below what becomes a file": [["d/"], ["d/x=1", "d=2"]],
+    "a hard link to what it removes": [["a=1"], ["h => a", ".wh.a"]],
+    "a link twice": [["s -> a", "s -> b"]],
+    "a linked file twice": [["a=1", "h => a", "a=2"]],
     "a NUL in a pax header": [[info("a", headers={"path": "x\0y"})]],
 }
 

@@ -19,7 +19,7 @@ from sealer.image.discovery.readers import Readers
 from sealer.image.gathering.layers import pieces, stage_layer, unpacked
 from sealer.image.model import ContainerImage, Layer
 from sealer.image.oci import CONFIG, DOCKER_CONFIG, LAYER, LAYERS, Descriptor, decode, items, platform_text, texts
-from sealer.image.oci_image import RootfsParts, stage_index, stage_rootfs
+from sealer.image.oci_image import MOST_LAYERS, RootfsParts, stage_index, stage_rootfs
 from sealer.image.registry.documents import Document, document_of
 from sealer.image.staging import Staging
 from sealer.image.tarstream import Content, Member
@@ -81,6 +81,9 @@ class _Adoption:
         """Look at it, and make what has to be made."""
         annotations = texts(decode(self._document.content, self._manifest.digest).get("annotations"))
         original = read_original(annotations, self._config, self._manifest.digest)
+        if len(self._layers) > MOST_LAYERS:
+            why = f"{len(self._layers)} of them"
+            raise ImageError("the image has too many layers", where=self._manifest.digest, why=why)
         for layer in self._layers:
             self._survey.add(self._path(layer))
         self._check_diff_ids(required=original is None)
@@ -88,7 +91,7 @@ class _Adoption:
             if path.startswith(f"{DIRECTORY}/"):
                 self._wanted.setdefault(node.origin, []).append(path)
         fits = all(layer.media_type in LAYERS for layer in self._layers) and all(self._survey.zipped)
-        if original is None and not self._wanted and not self._survey.links and fits:
+        if original is None and not self._wanted and not self._survey.changed and fits:
             return Adopted(self._manifest, stays=True)
         return self._made(original)
 
@@ -112,9 +115,9 @@ class _Adoption:
     def _layer(self, number: int) -> tuple[Descriptor, str]:
         """A layer as it goes into the rootfs, and its diff id."""
         layer, path = self._layers[number], self._path(self._layers[number])
-        changed = any(of == number for of, _ in (*self._survey.links, *self._wanted))
+        changed = any(of == number for of, _ in (*self._survey.changed, *self._wanted))
         if changed:
-            return rewritten(self._staging, path, number, self._survey.links, self._drop)
+            return rewritten(self._staging, path, number, self._survey.changed, self._drop)
         if not self._survey.zipped[number]:
             with unpacked(path) as stream:
                 made, diff_id = stage_layer(pieces(stream), self._staging)

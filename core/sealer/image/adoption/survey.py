@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from sealer.image.expansion import Amount
 from sealer.image.gathering.layers import is_gzipped, unpacked
 from sealer.image.layer import LayerWriter
 from sealer.image.links import LeadsOutError, resolve, stays_inside
@@ -22,6 +23,7 @@ from sealer.image.tree import Tree
 METADATA = "Metadata"  # of the original sealer's images: a JSON document
 _LARGEST_METADATA = 64 * 1024
 
+Changed = dict[tuple[int, Member], Member]
 Drop = Callable[[int, Member, Content], bool]
 
 
@@ -32,15 +34,18 @@ class Survey:
     :param tree: all of them laid over each other, with links that stay inside.
     :param diff_ids: of each.
     :param zipped: whether each is compressed with gzip, as every host can unpack it.
-    :param links: new targets of symlinks, by number of the layer and path of the member.
+    :param changed: members by what a rootfs has in their place, by number of the layer: symlinks with other targets,
+        and what lies behind links under the names that it really has.
     :param metadata: the content of the file `Metadata`, if there is one.
     """
 
     tree: Tree = field(default_factory=Tree)
     diff_ids: list[str] = field(default_factory=list)
     zipped: list[bool] = field(default_factory=list)
-    links: dict[tuple[int, str], str] = field(default_factory=dict)
+    changed: Changed = field(default_factory=dict)
     metadata: bytes = b""
+    _known: dict[Path, tuple[int, list[Member]]] = field(default_factory=dict)
+    _amount: Amount = field(default_factory=Amount)
 
     def add(self, path: Path) -> None:
         """Read one more layer to its end.
@@ -50,25 +55,43 @@ class Survey:
         number = len(self.diff_ids)
         self.zipped.append(is_gzipped(path))
         self.tree.begin()
+        if path in self._known:  # an image may name one layer many times
+            self._add_again(number, path)
+            return
+        found: list[Member] = []
+        self._amount.begin(path.stat().st_size)
         with unpacked(path) as tar:
             stream = Hashed(tar)
             for member, content in members(stream):
                 self.tree.add(self._contained(number, member))
+                self._amount.add(member.size)
+                found.append(member)
                 if member.path == METADATA and member.kind is Kind.FILE and member.size <= _LARGEST_METADATA:
                     self.metadata = b"".join(content.chunks())
             self.diff_ids.append(stream.digest)
         self.tree.end()
+        self._known[path] = (number, found)
+
+    def _add_again(self, number: int, path: Path) -> None:
+        before, found = self._known[path]
+        for member in found:
+            self.tree.add(self._contained(number, member))
+            self._amount.add(member.size)
+        self.diff_ids.append(self.diff_ids[before])
+        self.tree.end()
 
     def _contained(self, number: int, member: Member) -> Member:
-        if member.kind is not Kind.SYMLINK:
-            return member
+        found = member
         with suppress(LeadsOutError):
             path = resolve(member.path, self.tree.readlink, last=False)
-            link = contained(path, member.link)
-            if link != member.link:
-                self.links[number, member.path] = link
-                return replace(member, link=link)
-        return member
+            link = member.link
+            if member.kind is Kind.SYMLINK:
+                link = contained(path, link)
+            elif member.kind is Kind.HARDLINK:
+                link = resolve(link, self.tree.readlink, last=False)
+            if (path, link) != (member.path, member.link):
+                self.changed[number, member] = found = replace(member, path=path, link=link)
+        return found
 
 
 def contained(path: str, target: str) -> str:
@@ -91,16 +114,14 @@ def contained(path: str, target: str) -> str:
     return "/".join([".."] * (len(here) - same) + there[same:]) or "."
 
 
-def rewritten(
-    staging: Staging, path: Path, number: int, links: dict[tuple[int, str], str], drop: Drop
-) -> tuple[Descriptor, str]:
-    """Write a layer again with other links, and without some members; its descriptor and diff id are returned.
+def rewritten(staging: Staging, path: Path, number: int, changed: Changed, drop: Drop) -> tuple[Descriptor, str]:
+    """Write a layer again with some members changed, and without others; its descriptor and diff id are returned.
 
     :param drop: says of each member whether it is left out, and may take its content.
     """
     with unpacked(path) as stream, LayerWriter(staging) as layer:
         for member, content in members(stream):
-            if not member.path or drop(number, member, content):
-                continue
-            layer.add(replace(member, link=links.get((number, member.path), member.link)), content.chunks())
+            found = changed.get((number, member), member)
+            if found.path and not drop(number, found, content):
+                layer.add(found, content.chunks())
         return layer.finish()

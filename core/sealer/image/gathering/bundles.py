@@ -13,11 +13,10 @@ from sealer.errors import ImageError
 from sealer.image.compressed import LONGEST_MAGIC, is_compressed, opened
 from sealer.image.oci import LARGEST_DOCUMENT
 from sealer.image.storage import storage_errors
-from sealer.image.tarstream import BLOCK, CHUNK, Kind, Seekable, clean, members, refused
+from sealer.image.tarstream import BLOCK, CHUNK, Kind, Seekable, clean, is_header, members, refused
 
 MOST_MEMBERS = 200_000
 MOST_LINKS = 8  # on the way to one file
-_MAGIC = 257  # where a tar's first header says what it is
 
 
 class Bundle(Protocol):
@@ -169,7 +168,7 @@ def is_archive(file: Path) -> bool:
     """Whether a file is a tar, or compressed, by its first bytes."""
     with storage_errors("the archive cannot be read", file), file.open("rb") as stream:
         head = stream.read(BLOCK)
-    return is_compressed(head) or head[_MAGIC : _MAGIC + 5] == b"ustar"
+    return is_compressed(head) or is_header(head)
 
 
 def _decompress(source: Path, target: Path) -> None:

@@ -12,7 +12,7 @@ from sealer.image.expansion import Readable, require_sane
 from sealer.image.oci import DOCKER_LAYER, Descriptor
 from sealer.image.staging import BlobWriter, Staging
 from sealer.image.storage import storage_errors
-from sealer.image.tarstream import CHUNK, gunzip
+from sealer.image.tarstream import CHUNK, gunzip, named
 
 _FASTEST = 1
 _GZIP_WINDOW = 31  # zlib's window bits for a gzip container
@@ -64,10 +64,10 @@ def unpacked(layer: Path) -> Iterator[Readable]:
         with gunzip(layer) as stream:
             yield stream
     elif _head(layer).startswith(ZSTD):
-        with opened(layer, what="layer") as stream:
+        with named(layer), opened(layer, what="layer") as stream:
             yield stream
     else:
-        with storage_errors("a layer cannot be read", layer), layer.open("rb") as file:
+        with named(layer), storage_errors("a layer cannot be read", layer), layer.open("rb") as file:
             yield file
 
 

@@ -10,6 +10,7 @@ from sealer.events import EventStream
 from sealer.image.adoption.adopt import adopt, read_config, require_files
 from sealer.image.catalogue import tell_moved
 from sealer.image.downloads import Downloads
+from sealer.image.files import check_layers
 from sealer.image.model import ClusterImage
 from sealer.image.oci import CLUSTER_IMAGE, SOURCE, Descriptor, decode, platform_text
 from sealer.image.oci_image import read_cluster_image
@@ -90,7 +91,9 @@ def fetch_base(
         made = fetching.cluster_image(document, have, place) if _is_cluster_image(document) else None
         made = made or fetching.image(choose(parts, have))
         staged = StagedStore(store, staging)
-        read_cluster_image(staged, str(place), made)
+        image = read_cluster_image(staged, str(place), made)
+        if _is_cluster_image(document):  # else all layers were read when it was made one
+            check_layers(image)
         left = staged.drop_others(made)
         made = replace(made, annotations={SOURCE: f"{place.name}@{document.descriptor.digest}"})
         moved = store.commit_all(staging, [(made, [reference.tagged] if reference.tag else [])])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from sealer.errors import ImageError, InputError
 from sealer.events import EventStream
 from sealer.image.catalogue import tell_moved
+from sealer.image.files import check_layers
 from sealer.image.oci import (
     CLUSTER_IMAGE,
     CONTAINER_PLATFORM,
@@ -87,7 +88,7 @@ def pull(store: Store, registries: Registries, events: EventStream, name: str, p
         pool.map(intake.blob, missing)
         noted = {SOURCE: f"{place.name}@{document.descriptor.digest}"}
         entry = replace(index.descriptor, artifact_type=CLUSTER_IMAGE, annotations=noted)
-        read_cluster_image(StagedStore(store, staging), str(place), entry)
+        check_layers(read_cluster_image(StagedStore(store, staging), str(place), entry))
         before = store.catalogue().is_named(stored, entry.digest)
         moved = store.commit_all(staging, [(entry, [stored] if stored else [])])
         tell_moved([(stored, entry.digest)], moved, events.warn)
