@@ -14,6 +14,7 @@ from sealer.cli import contributed
 from sealer.cli.app import App
 from sealer.cli.go_flags import without_values
 from sealer.cli.options import GLOBAL_OPTIONS, accept_global_options, version_option
+from sealer.suggestions import close_matches
 
 # Name, its module in sealer.cli.commands, and its line in `sealer --help`; the order is that of the help page.
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -97,12 +98,10 @@ class Root(click.Group):
         return contributed.names(app.settings) if app else {}
 
     def _unknown(self, ctx: click.Context, name: str) -> NoReturn:
-        import difflib  # noqa: PLC0415  # only who mistypes a command waits for it
-
         app = ctx.find_object(App)
         if app and name in contributed.names(dataclasses.replace(app.settings, disabled_plugins=frozenset())):
             raise click.UsageError(f"the command '{name}' is disabled by {app.settings.disabled_by}", ctx=ctx)
-        close = difflib.get_close_matches(name, self.list_commands(ctx), n=1, cutoff=0.5)
+        close = close_matches(name, self.list_commands(ctx), n=1, cutoff=0.5)
         mend = f" Did you mean '{close[0]}'?" if close else ""
         raise click.UsageError(f"there is no command '{name}'.{mend}", ctx=ctx)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from sealer.errors import InputError, Position, Problem
+from sealer.suggestions import close_matches
 
 LONGEST_QUOTE = 60
 
@@ -84,7 +84,7 @@ def nearest(word: str, words: Iterable[str]) -> str:
     by_lower = {known.lower(): known for known in words}
     if len(word) > LONGEST_QUOTE:
         return ""
-    found = difflib.get_close_matches(word.strip().lower(), by_lower, n=1, cutoff=0.6)
+    found = close_matches(word.strip().lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[found[0]] if found else ""
 
 

@@ -8,12 +8,12 @@ The keywords are `type`, `properties`, `required`, `additionalProperties` (true,
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from sealer.errors import Position, Problem
 from sealer.events import Json
+from sealer.suggestions import close_matches
 
 _FOR_READERS = frozenset({"description", "title", "default", "examples"})
 _OF_NUMBERS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"})
@@ -61,7 +61,7 @@ def defects(schema: object, path: str = "its schema") -> list[str]:
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
     """A clause that names the nearest of `known`, or all of them where none is near; empty for no names."""
-    near = difflib.get_close_matches(name.lower(), [one.lower() for one in known], n=1, cutoff=0.6)
+    near = close_matches(name.lower(), [one.lower() for one in known], n=1, cutoff=0.6)
     if near:
         return f"; did you mean '{next(one for one in known if one.lower() == near[0])}'?"
     return f"; known are {', '.join(known)}" if known else ""

@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from sealer.documents import load_json
 from sealer.errors import BuildError, ImageError
 from sealer.events import Json
 
@@ -73,8 +74,8 @@ class Applications:
         :raises ImageError: the labels cannot be understood.
         """
         try:
-            apps = [_decoded(item) for item in json.loads(labels.get(APPS_LABEL, "[]"))]
-            names = json.loads(labels.get(LAUNCH_LABEL, "[]"))
+            apps = [_decoded(item) for item in load_json(labels.get(APPS_LABEL, "[]"))]
+            names = load_json(labels.get(LAUNCH_LABEL, "[]"))
             found = cls({app.name: app for app in apps}, tuple(map(str, names)))
             found.commands(found.launch)
         except (ValueError, TypeError, KeyError, AttributeError):

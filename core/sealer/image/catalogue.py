@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from sealer.errors import ImageNotFoundError, InputError
 from sealer.image.oci import REF_NAME, Descriptor
 from sealer.image.reference import SHORT_ID, Reference
+from sealer.suggestions import close_matches
 
 
 @dataclass(frozen=True)
@@ -137,13 +138,11 @@ class Catalogue:
         names = [_name(entry) for entry in self.sorted() if _name(entry)]
         if not names:
             return "the store is empty: `sealer build`, `sealer load` or `sealer pull` an image first"
-        import difflib  # noqa: PLC0415  # only who mistypes a name waits for it
-
         repository = reference.rpartition("/")[2].partition("@")[0].partition(":")[0]
         same = [name for name in names if name.rpartition("/")[2].partition(":")[0] == repository]
         untagged = {name.rpartition("/")[2].partition(":")[0]: name for name in reversed(names)}
-        alike = difflib.get_close_matches(reference, names, n=3, cutoff=0.6)
-        alike += [untagged[name] for name in difflib.get_close_matches(repository, untagged, n=2, cutoff=0.6)]
+        alike = close_matches(reference, names, n=3, cutoff=0.6)
+        alike += [untagged[name] for name in close_matches(repository, untagged, n=2, cutoff=0.6)]
         near = list(dict.fromkeys([*same, *alike]))[:5]
         return f"did you mean {' or '.join(near)}?" if near else "`sealer images` lists what there is"
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sealer.documents import load_json
 from sealer.errors import ImageError, InputError
 from sealer.events import Json
 from sealer.image.discovery.model import Place
@@ -97,7 +98,7 @@ def _read(part: Descriptor, pinned: PinnedIndexes, where: str) -> ContainerImage
 
 def _places(part: Descriptor, where: str) -> tuple[Place, ...]:
     try:
-        places = json.loads(part.annotations.get(CONTAINER_FOUND, "[]"))
+        places = load_json(part.annotations.get(CONTAINER_FOUND, "[]"))
         return tuple(Place(str(file), int(line), str(rule)) for file, line, rule in places)
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError):
         raise ImageError(f"the annotation {CONTAINER_FOUND} is no list of places", where=where) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import stat
@@ -21,6 +20,7 @@ from sealer.image.storage import storage_errors
 from sealer.image.tarstream import BLOCK, Kind, is_header, named
 from sealer.image.tree import Tree
 from sealer.image.unpack import Unpacked
+from sealer.suggestions import close_matches
 
 # Where `COPY file plugin` means "into the directory plugin", also where the base has no such directory yet.
 DIRECTORIES = frozenset(
@@ -109,7 +109,7 @@ class Context:
         if ignored:
             return "an ignore file leaves it out"
         directory, _, name = relative.rpartition("/")
-        near = difflib.get_close_matches(name, _names(self.directory / directory), n=1)
+        near = close_matches(name, _names(self.directory / directory), n=1)
         return f"did you mean '{os.path.join(directory, near[0])}'?" if near else f"the context is {self.directory}"  # noqa: PTH118
 
     def walk(self, directory: Path, path: str) -> Iterator[tuple[Path, str]]:

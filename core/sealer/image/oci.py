@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from sealer.documents import load_json
 from sealer.errors import ImageError
 from sealer.events import Json
 
@@ -112,8 +113,8 @@ def decode(content: bytes, where: str) -> dict[str, Json]:
     :raises ImageError: it is none.
     """
     try:
-        value = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        value = load_json(content)
+    except ValueError as error:
         raise ImageError("not a JSON document", where=where, why=str(error)) from error
     if not isinstance(value, dict):
         raise ImageError("not a JSON object", where=where)

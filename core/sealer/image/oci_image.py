@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from sealer.documents import load_json
 from sealer.errors import ImageError
 from sealer.events import Json
 from sealer.image.applications import Applications
@@ -189,7 +189,7 @@ def _layer(store: Store, layer: Descriptor, diff_id: str) -> Layer:
 
 def _cmds(labels: Mapping[str, str], where: str) -> tuple[str, ...]:
     try:
-        cmds = json.loads(labels.get(CMDS_LABEL, "[]"))
+        cmds = load_json(labels.get(CMDS_LABEL, "[]"))
     except ValueError:
         cmds = None
     if not isinstance(cmds, list) or not all(isinstance(cmd, str) for cmd in cmds):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from sealer.errors import Problem
 from sealer.kubefile.model import App, AppCmds, AppEnv, Cmd, Cmds, Instruction, KubeVersion, Launch, Word
+from sealer.suggestions import close_matches
 
 T = TypeVar("T", bound=Instruction)
 
@@ -40,7 +40,7 @@ def unknown_names(body: Sequence[Instruction], inherited: Iterable[str]) -> Iter
     known = {app.name.text for app in _of(App, body)} | set(inherited)
     for name in _named(body):
         if name.text not in known:
-            near = difflib.get_close_matches(name.text, sorted(known), n=1)
+            near = close_matches(name.text, sorted(known), n=1)
             more = f"; did you mean '{near[0]}'?" if near else ""
             message = f"there is no application '{name.text}', neither in this Kubefile nor in the base{more}"
             yield Problem(name.position, "", message)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from sealer.kubefile.instructions import OF_DOCKERFILES, READERS
 from sealer.kubefile.lines import LogicalLine, split
 from sealer.kubefile.model import Arg, From, Instruction, Kubefile, Word
 from sealer.kubefile.reader import InstructionError, Reader
+from sealer.suggestions import close_matches
 
 LARGEST = 4 * 1024 * 1024
 SCRATCH = "scratch"
@@ -142,5 +142,5 @@ def _unknown(written: str, name: str) -> str:
     shown = ascii(written[:60])
     if name in OF_DOCKERFILES:
         return f"{name} has no meaning in a cluster image: {OF_DOCKERFILES[name]}"
-    near = difflib.get_close_matches(name[:60], READERS, n=1, cutoff=0.6)
+    near = close_matches(name[:60], READERS, n=1, cutoff=0.6)
     return f"unknown instruction {shown}; did you mean {near[0]}?" if near else f"unknown instruction {shown}"

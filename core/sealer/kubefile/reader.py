@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sealer.documents import load_json
 from sealer.errors import Position
 from sealer.kubefile.expansion import ExpansionError, check
 from sealer.kubefile.lines import LogicalLine
@@ -115,8 +115,8 @@ class Reader:
         if not text.startswith("["):
             return None
         try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
+            value = load_json(text)
+        except ValueError:
             value = None
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             if not all(map(_is_text, value)):

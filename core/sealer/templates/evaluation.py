@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sealer.templates.functions import FUNCTIONS, LONGEST, ArgumentError
+from sealer.suggestions import close_matches
+from sealer.templates.functions import FUNCTIONS, LONGEST, MOST_ITEMS, ArgumentError
 from sealer.templates.lexer import TemplateError
 from sealer.templates.syntax import (
     Assignment,
@@ -167,7 +168,11 @@ class Evaluation:
 
     def _elements(self, value: Value, offset: int) -> list[tuple[Value, Value]]:
         if isinstance(value, str):
-            return list(enumerate(value.split()))
+            words = value.split(None, MOST_ITEMS)
+            if len(words) > MOST_ITEMS:
+                self._note(f"'range' goes over a text of more than {MOST_ITEMS} words", offset)
+                raise _Told
+            return list(enumerate(words))
         if isinstance(value, tuple):
             return list(enumerate(value))
         if isinstance(value, Dotted):
@@ -221,8 +226,10 @@ class Evaluation:
         except ArgumentError as fault:
             self._note(f"{call.function}: {fault}", call.offset)
             raise _Told from None
+        if isinstance(result, tuple):
+            self._count(len(result))  # lists are held, and may be many
         if isinstance(result, str):
-            self._count(len(result) // 1000)
+            self._count(len(result) // 100)
             if len(result) > LONGEST:
                 raise TooMuchError(f"'{call.function}' makes a text of more than {LONGEST} characters")
         return Undefined(result.name, call.offset) if isinstance(result, Undefined) and result.offset < 0 else result
@@ -244,8 +251,6 @@ class Evaluation:
 
 
 def _undefined(missing: Undefined, root: Dotted) -> str:
-    import difflib  # noqa: PLC0415  # needed for a mistake alone
-
-    near = difflib.get_close_matches(sanitised(missing.name), root.names, n=1)
+    near = close_matches(sanitised(missing.name), root.names, n=1)
     hint = f"did you mean '{near[0]}'?" if near else "give it in env, or write '| default \"...\"'"
     return f"the variable '{missing.name}' is not defined; {hint}"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-
+from sealer.suggestions import close_matches
 from sealer.templates.functions import FUNCTIONS
 from sealer.templates.lexer import Action, TemplateError, Token
 from sealer.templates.syntax import Call, Dot, Expression, Field, Literal, Operand, Variable
@@ -163,7 +162,7 @@ def _variable(words: Words) -> Expression:
 
 def _function(token: Token) -> Call:
     if token.text not in FUNCTIONS:
-        near = difflib.get_close_matches(token.text, FUNCTIONS, n=1, cutoff=0.75)
+        near = close_matches(token.text, FUNCTIONS, n=1, cutoff=0.75)
         hint = f"; did you mean '{near[0]}'?" if near else f"; write '.{token.text}' for a variable"
         raise TemplateError(f"there is no function '{token.text}'{hint}", token.offset)
     return Call(token.text, (), token.offset)

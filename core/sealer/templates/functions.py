@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sealer.templates.literals import LARGEST, quoted
 from sealer.templates.values import Dotted, Undefined, Value, described, is_true, written
 
 LONGEST = 16 * 1024 * 1024  # characters of one value
+MOST_ITEMS = 100_000  # of one list
 WIDEST = 1000  # blanks of one indentation
 
 
@@ -53,12 +54,22 @@ def _ternary(yes: Value, no: Value, test: Value) -> Value:
     return yes if is_true(test) else no
 
 
+def _texts(values: Sequence[Value]) -> list[str]:
+    """The texts of some values, which together are not too long."""
+    texts, length = [], 0
+    for value in values:
+        texts.append(_text(value))
+        length += len(texts[-1])
+        _fits(length)
+    return texts
+
+
 def _quote(*values: Value) -> str:
-    return " ".join(quoted(_text(value)) for value in values)
+    return " ".join(map(quoted, _texts(values)))
 
 
 def _squote(*values: Value) -> str:
-    return " ".join(f"'{_text(value)}'" for value in values)
+    return " ".join(f"'{text}'" for text in _texts(values))
 
 
 def _b64enc(value: Value) -> str:
@@ -114,6 +125,8 @@ def _replace(old: Value, new: Value, value: Value) -> str:
 
 def _split(separator: Value, value: Value) -> tuple[str, ...]:
     between, text = _text(separator), _text(value)
+    if (text.count(between) if between else len(text)) >= MOST_ITEMS:
+        raise ArgumentError(f"the list would have more than {MOST_ITEMS} elements")
     return tuple(text.split(between)) if between else tuple(text)
 
 
@@ -178,6 +191,7 @@ _VERB = re.compile(r"%([-0]?)([0-9]{0,3})([a-zA-Z%])")
 
 def _printf(form: Value, *values: Value) -> str:
     left = list(values)
+    _fits(sum(len(value) for value in values if isinstance(value, str)))
 
     def one(match: re.Match[str]) -> str:
         flag, width, verb = match.groups()
@@ -210,7 +224,7 @@ def _formatted(verb: str, value: Value) -> str:
 
 
 def _print(*values: Value) -> str:
-    return "".join(_text(value) for value in values)
+    return "".join(_texts(values))
 
 
 FUNCTIONS: dict[str, Function] = {

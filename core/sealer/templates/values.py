@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Dotted:
         """A variable's text, or None."""
         return self._named.get(name)
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """Every name that `.name` can be."""
         return sorted(name for name in self._named if name == sanitised(name))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -257,7 +259,25 @@ def test_a_value_has_a_bound() -> None:
     doubling = "{{ $x := .Big }}" + "{{ $x = print $x $x }}" * 10
     with pytest.raises(InputError) as caught:
         render(doubling, {"Big": "b" * 1_000_000}, "f")
-    assert "makes a text of more than" in caught.value.problems[0].message
+    assert "would have more than" in caught.value.problems[0].message
+
+
+LISTS = {
+    "one list": '{{ $x := split "" .Big }}',
+    "many lists": "".join('{{ $x%d := split " " .Words }}' % number for number in range(100)),  # noqa: UP031  # braces
+    "words of a range": "{{ range .Many }}{{ end }}",
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_lists_have_a_bound(name: str) -> None:
+    values = {"Big": "b" * 4_000_000, "Words": "w " * 40_000, "Many": "w " * 2_000_000}
+    tracemalloc.start()
+    with pytest.raises(InputError, match="cannot be rendered"):
+        render(LISTS[name], values, "f")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100 * 1024 * 1024
 
 
 PIECES = st.sampled_from(

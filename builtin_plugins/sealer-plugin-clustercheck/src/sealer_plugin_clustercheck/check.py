@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import yaml
-
 from sealer.clusterfile.model import PluginDocument
+from sealer.documents import DocumentError, load_json, load_yaml
 from sealer.errors import CommandError, InputError, StepTimeoutError
 from sealer.extension import FIRST_MASTER, Effect, Operation, PluginType, Step, StepContext
 from sealer.phases import LABEL_PHASES, Phase
@@ -63,20 +61,20 @@ class ClusterCheck(PluginType[Patience]):
         data = document.data
         if isinstance(data, str):
             try:
-                data = yaml.safe_load(data)
-            except yaml.YAMLError:
-                data = document.data
+                data = load_yaml(data)
+            except DocumentError as error:
+                raise _wrong(document, f"its data cannot be read: {error}") from None
         if data in (None, ""):
             return Patience()
         if not isinstance(data, dict) or not set(data) <= set(_FIELDS):
-            unknown = sorted(set(map(str, data)) - set(_FIELDS)) if isinstance(data, dict) else []
+            unknown = sorted({str(field)[:40] for field in data} - set(_FIELDS)) if isinstance(data, dict) else []
             what = f"'{unknown[0]}' is no field of it: " if unknown else ""
             raise _wrong(document, f"{what}it takes no data, or 'stable' and 'timeout' as in 'timeout: 15m'")
         spans = {}
         for field, value in data.items():
             match = _SPAN.fullmatch(str(value).strip())
             if isinstance(value, bool) or not match:
-                raise _wrong(document, f"{field}: '{value}' is no time; write 90, 90s, 15m or 1h")
+                raise _wrong(document, f"{field}: '{str(value)[:40]}' is no time; write 90, 90s, 15m or 1h")
             spans[str(field)] = float(match[1]) * _UNITS[match[2] or ""]
         found = Patience(**spans)
         if found.timeout <= found.stable:
@@ -191,7 +189,7 @@ class _Watch:
 
     def _get(self, *what: str) -> Document:
         printed = self.context.kubectl("get", *what, "-n", NAMESPACE, "-o", "json").stdout
-        found: Document = json.loads(printed) if printed.strip() else {}
+        found: Document = load_json(printed) if printed.strip() else {}
         return found
 
 
@@ -200,7 +198,7 @@ def _components(configuration: Document) -> Sequence[str]:
     if not configuration:
         return ()
     text = configuration.get("data", {}).get("ClusterConfiguration", "")
-    cluster = yaml.safe_load(text) or {}
+    cluster = load_yaml(text) or {}
     external = "external" in (cluster.get("etcd") or {})
     return COMPONENTS if external else (*COMPONENTS, "etcd")
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sealer.documents import load_json
 from sealer.errors import HostError
 from sealer.extension import ADDED, FIRST_MASTER, OPERATOR, Effect, Fact, Operation, Step, StepContext
 from sealer_plugin_kubeadm.constraints import refuse_unfit, wanted_by
@@ -121,4 +121,4 @@ def _version(context: StepContext) -> str:
     printed = context.query(
         f"[ -e {kubectl} ] || exit 0; KUBECONFIG=/etc/kubernetes/admin.conf {kubectl} get --raw /version"
     ).stdout
-    return str(json.loads(printed)["gitVersion"]) if printed else ""
+    return str(load_json(printed)["gitVersion"]) if printed else ""

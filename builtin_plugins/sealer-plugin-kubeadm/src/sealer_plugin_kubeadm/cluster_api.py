@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from sealer.documents import load_json
 from sealer.errors import CommandError, HostError
 from sealer.extension import Node, Result, StepContext
 from sealer_plugin_kubeadm.places import ADMIN, program, server
@@ -64,7 +64,7 @@ def node_objects(context: StepContext, ask: Asking = kubectl) -> list[Mapping[st
     """All nodes, as the API has them."""
     printed = ask(context, "get", "nodes", "--output", "json").stdout
     try:
-        items: list[Mapping[str, Any]] = json.loads(printed)["items"]
+        items: list[Mapping[str, Any]] = load_json(printed)["items"]
     except (ValueError, KeyError, TypeError) as error:
         raise HostError("kubectl printed no list of nodes", where=context.host.id, why=str(error)) from error
     return items

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from sealer.documents import load_json, load_yaml
 from sealer.errors import CommandError
 from sealer.events import Json
 from sealer.extension import FIRST_MASTER, REMOVED, Effect, Operation, Step, StepContext
@@ -110,8 +111,8 @@ def _forget_endpoints(context: StepContext, names: Sequence[str]) -> None:
     found = kubectl(context, "-n", "kube-system", "get", "configmap", "kubeadm-config", "-o", "json", check=False)
     if not found.ok:
         return
-    data = json.loads(found.stdout).get("data", {})
-    status = yaml.safe_load(data.get(_STATUS, "")) or {}
+    data = load_json(found.stdout).get("data", {})
+    status = load_yaml(data.get(_STATUS, "")) or {}
     endpoints = status.get("apiEndpoints", {})
     left = {name: value for name, value in endpoints.items() if name not in names}
     if left == endpoints:

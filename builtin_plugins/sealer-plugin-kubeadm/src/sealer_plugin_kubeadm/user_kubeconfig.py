@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from sealer.cluster.files import write_atomically
+from sealer.documents import DocumentError, load_yaml
 from sealer.errors import SealerError
 
 _LISTS = ("clusters", "users", "contexts")
@@ -100,8 +101,8 @@ def _read(path: Path) -> dict[str, Any] | None:
     except (OSError, UnicodeDecodeError) as error:
         raise _wrong(path, str(error)) from error
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        content = load_yaml(text)
+    except DocumentError as error:
         raise _wrong(path, f"it is no YAML: {getattr(error, 'problem', '')}") from error
     if content is None:
         return None

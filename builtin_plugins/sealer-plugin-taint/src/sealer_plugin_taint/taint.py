@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 from sealer.clusterfile.host_lines import host_lines
 from sealer.clusterfile.model import PluginDocument
+from sealer.documents import load_json
 from sealer.events import Json
 from sealer.extension import (
     FIRST_MASTER,
@@ -72,7 +72,7 @@ def taint(context: StepContext, wanted: Taints, *, leaving: bool = False) -> Non
     nodes = find(context, wanted)
     if not nodes:
         return
-    found = json.loads(context.kubectl("get", "nodes", "-o", "json").stdout)
+    found = load_json(context.kubectl("get", "nodes", "-o", "json").stdout)
     have = {entry["metadata"]["name"]: _taints(entry) for entry in found["items"]}
     for address, node in nodes.items():
         if asked := changes(wanted[address], have.get(node.name, ())):

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from sealer.documents import load_json
 from sealer.errors import ImageError, InputError
 from sealer.events import Json
 from sealer.image.applications import Application, Applications, recognise
@@ -56,8 +57,8 @@ def read_original(annotations: Mapping[str, str], config: Mapping[str, Json], wh
 def version_label(metadata: bytes) -> dict[str, str]:
     """The version of Kubernetes that the file `Metadata` tells, as a label; nothing where it tells none."""
     try:
-        version = texts(json.loads(metadata or b"{}")).get("version", "")
-    except (ValueError, RecursionError):
+        version = texts(load_json(metadata or b"{}")).get("version", "")
+    except ValueError:
         version = ""
     return {KUBERNETES_VERSION_LABEL: version} if _VERSION.fullmatch(version) else {}
 
@@ -122,8 +123,8 @@ def _texts(value: Json | None) -> list[str]:
 
 def _decoded(annotations: Mapping[str, str], name: str, where: str) -> Json:
     try:
-        value: Json = json.loads(annotations.get(name) or "null")
-    except (ValueError, RecursionError):
+        value: Json = load_json(annotations.get(name) or "null")
+    except ValueError:
         raise _unreadable(name, where) from None
     return value
 

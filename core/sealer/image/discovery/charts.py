@@ -20,6 +20,7 @@ IN_VALUES, IN_TEMPLATE, IN_CHART = "helm-values", "helm-template", "helm-chart"
 LARGEST_CHART = 64 * 1024 * 1024  # bytes of all its files
 MOST_FILES = 20_000
 DEEPEST = 5  # charts within charts
+MOST_CHARTS = 500  # within one, at all depths
 _OWN_FILES = frozenset({CHART, "Chart.lock", VALUES, "values.schema.json", "requirements.yaml", "requirements.lock"})
 _OWN_DIRECTORIES = ("templates", "charts", "crds", "ci")
 _MORE_VALUES = re.compile(r"[\w.-]*values[\w.-]*\.ya?ml")
@@ -63,6 +64,25 @@ class Charts:
             if path[: at + 1] in self._known:
                 yield path[: at + 1]
             at = path.find("/", at + 1)
+
+
+class Room:
+    """What all charts within one may take together: a packed chart may hold packed charts that hold more.
+
+    :ivar used_up: there was more than that.
+    """
+
+    def __init__(self) -> None:
+        self.used_up = False
+        self._charts = MOST_CHARTS
+        self._bytes = LARGEST_CHART
+
+    def take(self, size: int) -> bool:
+        """Whether there is room for one more of that many bytes."""
+        self._charts -= 1
+        self._bytes -= size
+        self.used_up = self.used_up or min(self._charts, self._bytes) < 0
+        return not self.used_up
 
 
 def is_chart(content: bytes) -> bool:

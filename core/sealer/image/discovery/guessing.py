@@ -8,7 +8,17 @@ from pathlib import Path
 
 from sealer.errors import InputError
 from sealer.image.discovery.actions import Actions, Plain, overlaid, plain
-from sealer.image.discovery.charts import CHART, DEEPEST, RELEASE, VALUES, first_document, unpacked
+from sealer.image.discovery.charts import (
+    CHART,
+    DEEPEST,
+    LARGEST_CHART,
+    MOST_CHARTS,
+    RELEASE,
+    VALUES,
+    Room,
+    first_document,
+    unpacked,
+)
 from sealer.image.discovery.documents import Document, documents
 from sealer.image.discovery.files import GZIP
 from sealer.image.discovery.manifests import read_manifest
@@ -53,31 +63,44 @@ class Chart:
         """The version of the application in it."""
         return self.about.word("appVersion")
 
-    def inner(self) -> Iterator[Chart]:
-        """The charts within it, in directories and packed."""
+    def inner(self, room: Room) -> Iterator[Chart]:
+        """The charts within it, in directories and packed, as long as there is room."""
         tops = sorted({path.split("/")[1] for path in self.files if path.startswith("charts/") and path.count("/") > 1})
         for top in tops:
             prefix = f"charts/{top}/"
             files = {path[len(prefix) :]: content for path, content in self.files.items() if path.startswith(prefix)}
-            if CHART in files:
+            if CHART in files and room.take(sum(map(len, files.values()))):
                 yield Chart(files, f"{self.place}{prefix}")
         for path, content in sorted(self.files.items()):
             if path.startswith("charts/") and path.count("/") == 1 and content.startswith(GZIP):
+                if room.used_up:
+                    return
                 packed = unpacked(content)
-                if packed is not None:
+                if packed is not None and room.take(sum(map(len, packed.values()))):
                     yield Chart(packed, f"{self.place}{path}/")
 
-    def mentions(self, depth: int = 0) -> list[Mention]:
-        """What it would run, guessed from its values and from the lines of its templates."""
+    def mentions(self, depth: int = 0, room: Room | None = None) -> list[Mention]:
+        """What it would run, guessed from its values and from the lines of its templates.
+
+        :param depth: of how many charts it is a part.
+        :param room: what the charts within the outermost may still take.
+        """
+        outermost = room is None
+        room = room or Room()
         found = self._in_templates()
         known = {_name(one.image) for one in found if isinstance(one, ImageReference)}
         found += [one for one in self._in_values() if _name(_text(one)) not in known or not lacks_tag(one)]
         found += self._in_about()
         if depth < DEEPEST:
-            for inner in self.inner():
+            for inner in self.inner(room):
                 if self._wanted(inner):
                     inner.values = self._values_for(inner)
-                    found += inner.mentions(depth + 1)
+                    found += inner.mentions(depth + 1, room)
+        if outermost and room.used_up:
+            why = (
+                f"it has more than {MOST_CHARTS} charts, or {LARGEST_CHART} bytes, within it; the others were not read"
+            )
+            found.append(UnresolvedReference(self.name or CHART, why, 1, IN_CHART, f"{self.place}{CHART}"))
         return [with_tag(one, self.version) for one in found]
 
     def _in_values(self) -> list[Mention]:

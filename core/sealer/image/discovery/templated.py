@@ -12,7 +12,7 @@ from dataclasses import dataclass
 OPEN, CLOSE = "\ue000", "\ue001"  # for private use: no manifest has them
 _SIGN = re.compile(f"{OPEN}([0-9]+){CLOSE}")
 _CONTROL = re.compile(r"-?\s*(?:(?:if|else|end|with|range|define|block|template|break|continue)\b|/\*|\$\w*\s*:?=)")
-_STATEMENT = re.compile(r"\{%[^\n]{0,500}?%\}")  # of Jinja, whose expressions look like Go's
+_STATEMENT = re.compile(r"\{%(?:(?!\{%)[^\n]){0,500}?%\}")  # of Jinja, whose expressions look like Go's
 _ALONE = re.compile(rf"(?m)^[ \t]*{OPEN}[0-9]+{CLOSE}(?:[ \t]*{OPEN}[0-9]+{CLOSE})*[ \t]*$")
 
 

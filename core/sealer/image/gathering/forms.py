@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from sealer.documents import load_json
 from sealer.errors import ImageError, InputError
 from sealer.events import Json
 from sealer.image.discovery.names import normalised
@@ -275,8 +275,8 @@ class DockerForm:
 
 def _docker_entries(content: bytes) -> list[dict[str, Json]]:
     try:
-        value = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        value = load_json(content)
+    except ValueError as error:
         raise ImageError("not a JSON document", where="manifest.json", why=str(error)) from error
     if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
         raise ImageError("not an image archive", where="manifest.json", why="it is no list of images")

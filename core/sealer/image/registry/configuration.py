@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sealer.documents import DocumentError, load_yaml
 from sealer.errors import InputError
 from sealer.events import Json
 from sealer.image.reference import Reference
 from sealer.image.registry.names import DEFAULT_REPOSITORY, DOCKER_HUB
+from sealer.suggestions import close_matches
 
 FILE = "registries.yaml"
 _LARGEST = 1024 * 1024
@@ -59,16 +61,13 @@ def read_configuration(home: Path) -> Configuration:
         return Configuration()
     except OSError as error:
         raise InputError("the file cannot be read", where=str(path), why=error.strerror or "") from error
-    import yaml  # noqa: PLC0415  # 30 ms that only those pay who have such a file
-
     if len(text) > _LARGEST:
         raise InputError("the file is too large", where=str(path), why=f"{len(text)} bytes")
     try:
-        document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  # both are safe
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        raise InputError("not YAML", where=place, why=str(getattr(error, "problem", "") or error)) from error
+        document = load_yaml(text)
+    except DocumentError as error:
+        place = f"{path}:{error.line}:{error.column}" if error.line else str(path)
+        raise InputError("not YAML", where=place, why=error.why) from error
     return _Reader(path).configuration(document)
 
 
@@ -109,9 +108,7 @@ class _Reader:
             if not isinstance(key, str):
                 raise self._wrong(where, f"the key {key!r} is no text")
             if known is not None and key not in known:
-                import difflib  # noqa: PLC0415  # only who mistypes a key waits for it
-
-                near = difflib.get_close_matches(key, known, n=1)
+                near = close_matches(key, known, n=1)
                 raise self._wrong(
                     f"{where}.{key}".lstrip("."), "unknown field" + (f"; did you mean '{near[0]}'?" if near else "")
                 )

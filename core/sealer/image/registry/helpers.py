@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 
+from sealer.documents import load_json
 from sealer.errors import RegistryError
 from sealer.redaction import Secret, redactor
 
@@ -25,7 +26,7 @@ def get(helper: str, server: str) -> tuple[str, Secret] | None:
     if said is None:
         return None
     try:
-        answer = json.loads(said)
+        answer = load_json(said)
         username, secret = answer["Username"], answer["Secret"]
         if not isinstance(username, str) or not isinstance(secret, str):
             raise TypeError

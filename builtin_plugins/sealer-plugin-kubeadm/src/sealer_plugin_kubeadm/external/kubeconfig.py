@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from sealer.documents import DocumentError, load_yaml
 from sealer.errors import InputError
 
 # Fields that name a file, and those that hold its content in its place.
@@ -68,7 +69,7 @@ def read(path: Path) -> Kubeconfig:
 
 def _parsed(path: Path) -> Mapping[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
+        content = load_yaml(path.read_text("utf-8"))
     except FileNotFoundError as error:
         remedy = "Name the file where it is now with --kubeconfig."
         raise InputError("there is no such kubeconfig", where=str(path), remedy=remedy) from error
@@ -76,7 +77,7 @@ def _parsed(path: Path) -> Mapping[str, Any]:
         raise _wrong(path, error.strerror or str(error)) from error
     except UnicodeDecodeError as error:
         raise _wrong(path, "it is no text") from error
-    except yaml.YAMLError as error:  # its own message would show lines of the file
+    except DocumentError as error:  # its own message would show lines of the file
         raise _wrong(path, "it is no YAML") from error
     if not isinstance(content, dict) or content.get("kind", "Config") != "Config" or "clusters" not in content:
         raise _wrong(path, "it is no mapping of kind Config with clusters, users and contexts")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sealer.documents import load_json
 from sealer.errors import HostError, RefusedError
 from sealer.extension import FIRST_MASTER, Effect, Operation, Step, StepContext
 from sealer.image.files import RootfsFiles
@@ -107,7 +107,7 @@ def _uid(encoded: str) -> str:
 
 def _json(encoded: str) -> dict[str, object]:
     try:
-        content = json.loads(base64.b64decode(encoded)) if encoded else {}
+        content = load_json(base64.b64decode(encoded)) if encoded else {}
     except ValueError:
         return {}
     return content if isinstance(content, dict) else {}
