@@ -17,6 +17,7 @@ LARGEST_SIZE = 2**62
 _LARGEST_OWNER = 2**32 - 2
 _LARGEST_TIME = 2**47  # seconds
 _OCTAL = re.compile(rb" *([0-7]+)[ \0]*")
+_TIDY = re.compile(rb"([0-7]{7})\0[0-7]{7}\0[0-7]{7}\0([0-7]{11})[\0 ][0-7]{11}[\0 ]")  # as nearly all are written
 _LENGTH = re.compile(rb"([1-9][0-9]{0,6}) ")
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 _TIME = re.compile(r"-?[0-9]{1,14}(?:\.[0-9]*)?", re.ASCII)
@@ -50,6 +51,20 @@ def size(field: bytes) -> int:
     if not LARGEST_OCTAL < value < LARGEST_SIZE:
         raise FieldError(f"its size is {field!r}, which programs read differently")
     return value
+
+
+def mode_and_size(header: bytes) -> tuple[int, int]:
+    """The mode and the size in a header, whose other numbers are checked.
+
+    :raises FieldError: a number has a form that programs read differently.
+    """
+    if tidy := _TIDY.fullmatch(header, 100, 148):
+        return int(tidy[1], 8), int(tidy[2], 8)
+    mode = number(header[100:108], "mode")
+    check_owner(header[108:116], "user")
+    check_owner(header[116:124], "group")
+    check_time(header[136:148])
+    return mode, size(header[124:136])
 
 
 def check_owner(field: bytes, what: str) -> None:

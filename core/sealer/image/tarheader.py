@@ -122,11 +122,11 @@ def read_member(header: bytes, kind: bytes, extended: Extended) -> Member:
     if kind not in _KINDS:
         raise refused(name, f"a member of the unknown type {kind!r}")
     fields.check_format(header)
-    mode = fields.number(header[100:108], "mode")
-    fields.check_owner(header[108:116], "user")
-    fields.check_owner(header[116:124], "group")
-    fields.check_time(header[136:148])
-    size = _size(header, extended.size)
+    mode, size = fields.mode_and_size(header)
+    if extended.size is not None:
+        if size not in (0, extended.size, fields.LARGEST_OCTAL):
+            raise FieldError(f"its size is {size} in one header and {extended.size} in another")
+        size = extended.size
     what = _KINDS[kind]
     if what is Kind.FILE and name.endswith("/"):
         if kind == b"7":
@@ -148,15 +148,6 @@ def _name(header: bytes, extended: str) -> str:
     if not found:
         raise FieldError("its name is empty")
     return found
-
-
-def _size(header: bytes, extended: int | None) -> int:
-    own = fields.size(header[124:136])
-    if extended is None:
-        return own
-    if own not in (0, extended, fields.LARGEST_OCTAL):
-        raise FieldError(f"its size is {own} in one header and {extended} in another")
-    return extended
 
 
 def _link(header: bytes, kind: Kind, name: str, extended: str) -> str:
@@ -189,15 +180,18 @@ def clean(path: str, name: str) -> str:
     if path.startswith("/"):
         raise refused(name, "an absolute path")
     parts = [part for part in path.split("/") if part not in ("", ".")]
-    bytes_of = path.encode("utf-8", "surrogateescape")
-    long = len(bytes_of) > LONGEST_NAME and any(len(part) > LONGEST_NAME for part in bytes_of.split(b"/"))
-    if "\0" in path or len(bytes_of) >= LONGEST_PATH or long:
+    if "\0" in path or (len(path) * 4 > LONGEST_NAME and _too_long(path)):
         raise refused(name, "a path that no file system takes")
     if ".." in parts:
         raise refused(name, "a path with '..'")
     if len(parts) > DEEPEST:
         raise refused(name, f"a path of more than {DEEPEST} names")
     return "/".join(parts)
+
+
+def _too_long(path: str) -> bool:
+    encoded = path.encode("utf-8", "surrogateescape")
+    return len(encoded) >= LONGEST_PATH or any(len(part) > LONGEST_NAME for part in encoded.split(b"/"))
 
 
 def refused(name: str, why: str) -> ImageError:
