@@ -17,7 +17,7 @@ MERGED = "a0: &a0 {k0: x, l0: y}\n" + "".join(
     f"a{n}: &a{n}\n  k{n}: [*a{n - 1}, *a{n - 1}]\n  <<: *a{n - 1}\n" for n in range(1, 40)
 )
 
-HOSTILE: dict[str, tuple[Callable[[Any], Any], str]] = {
+HOSTILE: dict[str, tuple[Callable[[Any], Any], str | bytes]] = {
     "aliases of aliases": (load_yaml, BOMB),
     "merged aliases": (load_yaml, MERGED),
     "an alias in what it stands for": (load_yaml, "&a [*a]"),
