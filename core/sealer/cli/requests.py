@@ -163,6 +163,28 @@ def picked_hosts(recorded: Recorded, roles: str, hosts: str, ssh: Ssh) -> tuple[
     return tuple(found)
 
 
+def leaving_hosts(recorded: Recorded, masters: str, nodes: str) -> list[str]:
+    """The hosts that are to leave a cluster.
+
+    :param masters, nodes: addresses, ranges and names; each under the role that it has.
+    :raises InputError: a host is named under the other role.
+    """
+    is_master = {
+        name: entry.host.is_master for entry in recorded.hosts for name in (entry.host.address, entry.host.placeholder)
+    }
+    found = {"-m": host_names(masters), "-n": host_names(nodes)}
+    for flag, other, wanted in (("-m", "-n", True), ("-n", "-m", False)):
+        wrong = [name for name in found[flag] if is_master.get(name, wanted) != wanted]
+        if wrong:
+            raise InputError(
+                f"{flag} {','.join(wrong)}",
+                why=f"in the cluster '{recorded.name}' {'these are' if len(wrong) > 1 else 'this is a'} "
+                f"{'node' if wanted else 'master'}{'s' if len(wrong) > 1 else ''}",
+                remedy=f"Name {'them' if len(wrong) > 1 else 'it'} with {other}.",
+            )
+    return [*found["-m"], *found["-n"]]
+
+
 def host_names(text: str) -> list[str]:
     """Addresses, ranges and names of hosts that are in a cluster.
 

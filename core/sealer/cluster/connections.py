@@ -66,6 +66,14 @@ class Connections:
             self._slot(host).lost = True
             raise
 
+    def drop(self, host: Host) -> None:
+        """End the one to `host`."""
+        slot = self._slot(host)
+        with slot.lock:
+            if slot.connection is not None:
+                slot.connection.close()
+            slot.connection = None
+
     def _slot(self, host: Host) -> _Slot:
         with self._lock:
             return self._slots.setdefault(host.address, _Slot())

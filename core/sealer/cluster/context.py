@@ -14,7 +14,7 @@ from sealer.cluster.connections import Connections
 from sealer.cluster.facts import Facts
 from sealer.cluster.output import Lines, last_lines
 from sealer.cluster.plan import PlannedStep
-from sealer.cluster.receipts import NOT_BEGUN, Receipt, Script, end_command, launch_command
+from sealer.cluster.receipts import NOT_BEGUN, Receipt, Script, end_command, launch_command, spare
 from sealer.errors import (
     CommandError,
     HostError,
@@ -133,7 +133,7 @@ class HostContext:
         answer = bytearray()
         try:
             exit_ = self._execute(
-                launch_command(path, once=once),
+                launch_command(path, once=once, spared=self.host in self.operation.removed),
                 script.archive(),
                 _at_most(RECEIPT_LIMIT, answer),
                 lines.feed,
@@ -186,7 +186,7 @@ class HostContext:
             )
         if not again:
             return Receipt("done", 0, 0, 0, b"")
-        self.query(f"rm -rf {shlex.quote(path)}")
+        self.query(f"rm -rf {shlex.quote(path)} {shlex.quote(spare(path))}")
         return self._launch(script, path, again=True)
 
     def _end_script(self, path: str) -> None:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from sealer.clusterfile.driver_choices import option_of
 from sealer.clusterfile.model import Cluster, Clusterfile, DriverChoice, HostGroup
-from sealer.clusterfile.secrets import is_secret
+from sealer.clusterfile.secrets import is_key_itself, is_secret
 from sealer.errors import InputError, Position
 from sealer.events import Json
 from sealer.extension.operation import Recorded
@@ -146,6 +146,46 @@ def recorded_ssh(host: Host, recorded: Recorded | None) -> Host:
         if other.host.address and other.host.address == host.address:
             return replace(host, ssh=host.ssh.filled_from(other.host.ssh))
     return host
+
+
+def corrected(host: Host, given: Ssh, before: Ssh) -> Host:
+    """A host that a provider made, with the login that is given now.
+
+    :param given: the cluster's login; secrets are over what is recorded, as they never are.
+    :param before: the one given when the host was recorded: what differs from it was corrected since, and what does
+        not, the provider may have said better.
+    """
+    key = given.private_key
+    unclear = is_key_itself(key) and not before.private_key  # it may be the same: keys are not recorded
+    changed = Ssh(
+        user=given.user if given.user != before.user else "",
+        password=given.password,
+        private_key=key if key != before.private_key and not unclear else "",
+        private_key_password=given.private_key_password,
+        port=given.port if given.port != before.port else 0,
+    )
+    return replace(host, ssh=changed.filled_from(host.ssh).filled_from(given))
+
+
+def without_logins(clusterfile: Clusterfile) -> Clusterfile:
+    """A Clusterfile without the ways to log in: they may be corrected, and what is to be done stays the same."""
+    cluster = clusterfile.cluster
+    if cluster is None:
+        return clusterfile
+    hosts = tuple(replace(host, ssh=Ssh()) for host in cluster.hosts)
+    return replace(clusterfile, cluster=replace(cluster, ssh=Ssh(), hosts=hosts))
+
+
+def with_logins(clusterfile: Clusterfile, given: Clusterfile) -> Clusterfile:
+    """A Clusterfile with the logins of another, where that has any for the same hosts."""
+    cluster, other = clusterfile.cluster, given.cluster
+    if cluster is None or other is None:
+        return clusterfile
+    logins = {host.address: host.ssh for host in other.hosts}
+    hosts = tuple(
+        replace(host, ssh=logins.get(host.address, other.ssh).filled_from(host.ssh)) for host in cluster.hosts
+    )
+    return replace(clusterfile, cluster=replace(cluster, ssh=other.ssh.filled_from(cluster.ssh), hosts=hosts))
 
 
 def _with_counts(cluster: Cluster, flags: Flags) -> Cluster:

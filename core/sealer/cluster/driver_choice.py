@@ -116,6 +116,9 @@ def choose_drivers(request: DriverRequest, settings: Settings, events: EventStre
         raise _all_of(missing)
     for driver in (runtime, provider, *transports, *([registry] if registry else [])):
         driver.credentials = request.credentials
+    known = request.recorded.hosts if request.recorded else ()
+    for transport in transports:
+        transport.host_keys = {entry.host.address: entry.host_key for entry in known if entry.host_key}
     told = tuple(f"{error.what}; {error.remedy}" for error in missing)
     return Drivers(runtime, provider, transports, transport_of, registry, names.runtime, names.registry, told)
 

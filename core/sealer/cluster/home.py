@@ -11,6 +11,8 @@ from pathlib import Path
 from sealer.cluster.files import make_private_directory, sync_directory, write_atomically, writing
 from sealer.errors import InputError
 
+_FILES = frozenset({"journal.jsonl", "Clusterfile", "Clusterfile.pending", "cluster-id"})
+_WRITTEN = tuple(f".{name}." for name in ("state.json", *sorted(_FILES)))  # what a kill leaves of a file being written
 _FINGERPRINT_KEY = "fingerprint.key"
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?\Z")
 
@@ -107,6 +109,22 @@ class ClusterHome:
         with writing(aside):
             self.credentials.rename(aside)
         return aside
+
+    def discard(self) -> None:
+        """Forget a cluster of which nothing came; what its runs said stays, and so do keys that hosts may know.
+
+        The state goes first: without it the rest is only litter.
+        """
+        if not self.directory.is_dir():
+            return
+        with writing(self.directory):
+            self.state.unlink(missing_ok=True)
+            sync_directory(self.directory)
+            for path in self.directory.iterdir():
+                if path.name.startswith(_WRITTEN) or path.name in _FILES:
+                    path.unlink()
+            if self.credentials.is_dir() and {path.name for path in self.credentials.iterdir()} <= {_FINGERPRINT_KEY}:
+                shutil.rmtree(self.credentials)
 
     def remove(self) -> None:
         """Forget the cluster. The state goes first: without it the rest is only litter."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from typing import Any
 
 from sealer.cluster.ownership import cluster_line, clusters_script
-from sealer.errors import AuthenticationError, ConnectionLostError, HostUnreachableError
+from sealer.errors import HostError
 from sealer.extension.context import StepContext
 from sealer.extension.operation import HostPaths
 from sealer.extension.steps import Effect, Fact, Retry, Step
@@ -28,20 +29,19 @@ ARCHITECTURES = {
 TOOLS = ("tar", "gzip", "sha256sum", "head", "stat", "setsid", "mktemp")
 
 
-def read_facts(paths: HostPaths, hosts: frozenset[str], spared: frozenset[str], revoked: frozenset[str]) -> Step:
+def read_facts(paths: HostPaths, hosts: frozenset[str], may_pass: Callable[[str, HostError], bool]) -> Step:
     """The step that asks.
 
     :param hosts: ids of those asked.
-    :param spared: those of them that may be out of reach: their fact is then `{"unreachable": why}`.
-    :param revoked: those of them that may let us in no more, as all else was done there before.
+    :param may_pass: whether one of them may be passed over for an error: its fact is then `{"unreachable": why}`.
     """
     script = facts_script(paths)
 
     def ask(context: StepContext) -> None:
         try:
             facts = parse_facts(context.query(script).stdout)
-        except (HostUnreachableError, ConnectionLostError, AuthenticationError) as error:
-            if context.host.id not in (revoked if isinstance(error, AuthenticationError) else spared):
+        except HostError as error:
+            if not may_pass(context.host.id, error):
                 raise
             context.warn(f"passed over: {error}")
             facts = {"unreachable": str(error)}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sealer.cluster.connections import Connections
 from sealer.cluster.lock import describe, holder
-from sealer.cluster.receipts import host_script
+from sealer.cluster.receipts import host_script, prune_spare, spare
 from sealer.errors import LockHeldError, SealerError
 from sealer.events import EventStream
 from sealer.extension.context import StepContext
@@ -62,6 +62,11 @@ class HostLocks:
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
+    @property
+    def _places(self) -> str:
+        """Where the lock may lie on a host, as words for a shell."""
+        return f"{shlex.quote(self._path)} {shlex.quote(spare(self._path))}"
+
     def step(self, on: Targets) -> Step:
         """Take the lock on every host."""
         return Step("lock", "Lock the hosts", on, self._take, effect=Effect.QUERY, unreachable="skip", timeout=60)
@@ -94,11 +99,12 @@ class HostLocks:
         self._thread.start()
 
     def _renew(self) -> None:
-        path = shlex.quote(self._path)
-        mine = f'[ "$(head -n 1 {path})" = {self._identity} ]'
+        mine = f'[ "$(head -n 1 "$lock")" = {self._identity} ]'
+        # A delete removes the lock together with all else.
+        command = (
+            f'for lock in {self._places}; do [ ! -e "$lock" ] || {{ {mine} && touch -c "$lock"; }} || exit {HELD}; done'
+        )
         while not self._over.wait(RENEW):
-            # A delete removes the lock together with all else.
-            command = f"[ ! -e {path} ] || {{ {mine} && touch -c {path}; }} || exit {HELD}"
             for host in self._on_each(command, "its lock could not be renewed"):
                 self._events.warn("another sealer has taken the lock of this host: stopping", host=host.id)
                 self._lost()
@@ -108,11 +114,13 @@ class HostLocks:
         self._over.set()
         if self._thread:
             self._thread.join(RENEW)
-        path = shlex.quote(self._path)
         # A host on which nothing was done but this is left without a trace.
         directories = " ".join(shlex.quote(place) for place in (self._data, f"{self._root}/data", self._root))
-        mine = f'[ "$(head -n 1 {path} 2>/dev/null)" != {self._identity} ]'
-        command = f"{mine} || {{ rm -f {path}; rmdir {directories} 2>/dev/null; true; }}"
+        mine = f'[ "$(head -n 1 "$lock" 2>/dev/null)" != {self._identity} ]'
+        command = (
+            f'for lock in {self._places}; do {mine} || {{ rm -f "$lock"; rmdir {directories} 2>/dev/null; }}; done; '
+            f"rmdir {shlex.quote(spare(self._data))} 2>/dev/null; {prune_spare(self._data)}"
+        )
         self._on_each(command, "its lock is left to go stale")
 
     def _on_each(self, command: str, failure: str) -> list[Host]:

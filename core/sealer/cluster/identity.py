@@ -57,7 +57,8 @@ def other_machine(host: str, said: Mapping[str, Any], recorded: str) -> SealerEr
         "This is not the machine it was",
         where=host,
         why=f"its machine-id is {machine}, recorded is {recorded}",
-        remedy="If the host was replaced, remove it from the cluster (`sealer delete --force`) and add it again.",
+        remedy="If the host was replaced, `sealer delete --force` with this host forgets it and leaves the new machine "
+        "alone; `sealer scale-up` adds it again.",
     )
 
 

@@ -18,7 +18,7 @@ def users_of_images(clusters: Path) -> Mapping[str, Sequence[str]]:
     users: dict[str, list[str]] = {}
     homes = sorted(clusters.iterdir()) if clusters.is_dir() else []
     for directory in homes:
-        recorded = state.load(ClusterHome(directory))
+        recorded = state.load_state(ClusterHome(directory))
         if recorded is None:
             continue
         needed = {recorded.image_digest, recorded.pending_image, *recorded.applications.values()}

@@ -102,26 +102,38 @@ class Journal:
         if keep is not None:
             os.truncate(path, keep)
 
+    @property
+    def _remedy(self) -> str:
+        name = self.path.parent.name
+        return f"Restore the file, or run `sealer delete --all --force --name {name}` and begin again."
+
     def _read(self) -> int | None:
         """Take all records in; returns the length of the file that is whole, or None when there is no file."""
         try:
             content = self.path.read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise SealerError(
+                "The journal cannot be read",
+                where=str(self.path),
+                why=error.strerror or str(error),
+                remedy=self._remedy,
+            ) from error
         whole = 0
         for number, line in enumerate(content.splitlines(keepends=True), 1):
             try:
                 if not line.endswith(b"\n"):
                     break
                 self.state.apply(json.loads(line))
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 if whole + len(line) == len(content):
                     break  # torn in a way that ends in a line feed: the crash came between two sectors
                 raise SealerError(
                     "The journal is damaged",
                     where=f"{self.path}:{number}",
                     why=str(error) or type(error).__name__,
-                    remedy="Restore the file, or run `sealer delete --all --force` and begin again.",
+                    remedy=self._remedy,
                 ) from error
             whole += len(line)
         return whole

@@ -18,7 +18,7 @@ from sealer.cluster.checkup import Checkup
 from sealer.cluster.choices import Choices
 from sealer.cluster.connections import Connections
 from sealer.cluster.content import ImageContent
-from sealer.cluster.desired import placeholders, recorded_ssh
+from sealer.cluster.desired import corrected, placeholders, recorded_ssh, with_logins
 from sealer.cluster.documents import (
     DocumentsPlugin,
     Parsed,
@@ -39,9 +39,10 @@ from sealer.cluster.lost import Lost, find, wrong_id
 from sealer.cluster.operate import Intention, Run, exists
 from sealer.cluster.ownership import Identity
 from sealer.cluster.plan import Plan
+from sealer.cluster.salvage import known, store
 from sealer.cluster.scripts import launched
 from sealer.cluster.stages import Drivers
-from sealer.clusterfile.model import Cluster, Clusterfile, HostGroup
+from sealer.clusterfile.model import Cluster, Clusterfile, DriverChoice, HostGroup, RegistrySpec
 from sealer.errors import ImageError, ImageNotFoundError, InputError, MissingDriverError, PluginError, RefusedError
 from sealer.events import EventStream
 from sealer.extension.drivers import Provider, Runtime
@@ -201,18 +202,23 @@ class Lifecycle:
         with self._locked(home):
             return self._apply(home, desired)
 
-    def scale_up(self, name: str, hosts: Sequence[Host], counts: tuple[int, int] = (0, 0)) -> Outcome:
+    def scale_up(
+        self, name: str, hosts: Sequence[Host], counts: tuple[int, int] = (0, 0), ssh: Ssh = NO_LOGIN
+    ) -> Outcome:
         """Add hosts to a cluster.
 
         :param counts: further masters and nodes, with a provider that makes hosts.
+        :param ssh: how to log in to such hosts, over what is recorded.
         """
         self.recorded(name)
         home = self._home(name)
         with self._locked(home):
-            return self._apply(home, self._with_hosts(self.recorded(name), hosts, counts))
+            return self._apply(home, self._with_hosts(self.recorded(name), hosts, counts, ssh))
 
-    def _with_hosts(self, recorded: Recorded, hosts: Sequence[Host], counts: tuple[int, int]) -> Clusterfile:
+    def _with_hosts(self, recorded: Recorded, hosts: Sequence[Host], counts: tuple[int, int], ssh: Ssh) -> Clusterfile:
         cluster = _recorded_cluster(recorded)
+        if any(counts):
+            cluster = replace(cluster, ssh=ssh.filled_from(cluster.ssh))
         members = {entry.host.address for entry in recorded.hosts if entry.member}
         for host in hosts:
             if host.address in members:
@@ -253,7 +259,8 @@ class Lifecycle:
                 groups = _with_more(groups, host.roles[0], -1)
         stay = tuple(host for host in cluster.hosts if host.address not in leaving)
         desired = replace(recorded.clusterfile, cluster=replace(cluster, hosts=stay, groups=tuple(groups)))
-        kept = tuple(entry.host for entry in recorded.hosts if entry.host.id not in leaving and entry.member)
+        staying = (entry.host for entry in recorded.hosts if entry.host.id not in leaving and entry.member)
+        kept = tuple(_filled(host, ssh) for host in staying)
         return self._scale(home, recorded, desired, Changes(removed=tuple(gone), kept=kept))
 
     def delete(self, name: str, ssh: Ssh = NO_LOGIN) -> Outcome:
@@ -262,9 +269,10 @@ class Lifecycle:
         :param ssh: over what is recorded, where the cluster's own key does not open the hosts.
         """
         home = self._home(name)
-        self.recorded(name)
+        if not self._choices.force or known(home, self.settings, self._store, self.events) is None:
+            self.recorded(name)
         with self._locked(home, force=self._choices.force):
-            recorded = state.load(home)
+            recorded = self._to_delete(home)
             if recorded is None:  # nothing of it had been begun on a host, so that it was just forgotten
                 home.remove()
                 return Outcome(name, "delete")
@@ -275,7 +283,48 @@ class Lifecycle:
             desired = recorded.clusterfile
             image = self._image_if_whole(recorded)
             intention = Intention("delete", desired, image, wanted=(), removed=hosts)
-            return self._carried_out(self._prepared_for_removal(home, recorded, intention))
+            if not self._choices.force:
+                return self._carried_out(self._prepared_for_removal(home, recorded, intention))
+            return self._carried_out(self._prepared_as_far_as_possible(home, recorded, intention))
+
+    def _prepared_as_far_as_possible(self, home: ClusterHome, recorded: Recorded, intention: Intention) -> Run:
+        """The same without what cannot be loaded any more: a plugin that was uninstalled, say."""
+        cluster = _recorded_cluster(recorded)
+        nothing = DriverChoice()
+        bare = replace(cluster, runtime=nothing, registry=RegistrySpec())
+        left_out: list[tuple[Cluster, Recorded, str]] = [
+            (cluster, recorded, "the image's files and the Plugin documents"),
+            (bare, replace(recorded, runtime="", registry=""), "the runtime and the registry"),
+            (replace(bare, provider=nothing), replace(recorded, runtime="", registry=""), "the provider"),
+        ]
+        for less, record, what in left_out:
+            try:
+                return self._prepared_for_removal(home, recorded, intention)
+            except (InputError, PluginError, ImageError) as error:
+                self.events.warn(f"{what} cannot take part, and what they brought may stay: {error}")
+            recorded = record
+            intention = replace(intention, image=None, desired=Clusterfile(cluster=less))
+        return self._prepared_for_removal(home, recorded, intention)
+
+    def _to_delete(self, home: ClusterHome) -> Recorded | None:
+        """What is recorded; where that is damaged and a delete is forced, what is known all the same, recorded anew."""
+        try:
+            if (recorded := state.load(home)) is not None or not self._choices.force:
+                return recorded
+        except state.DamagedRecordError:
+            if not self._choices.force:
+                raise
+        found = known(home, self.settings, self._store, self.events)
+        if found is None:
+            return None
+        self.events.warn(
+            f"The record of the cluster '{home.name}' is damaged ({'; '.join(found.lost)}). Going on with what is "
+            f"known: {', '.join(entry.host.id for entry in found.recorded.hosts) or 'no host'}; what else there may be "
+            "of it on other hosts stays"
+        )
+        if not self._choices.dry_run:
+            store(home, found.recorded)
+        return found.recorded
 
     def lost(self, identifier: str, hosts: Sequence[Host], base: Cluster, *, force: bool) -> Lost:
         """The cluster with an id, by what its hosts know of it; nothing is recorded, no lock is taken.
@@ -288,13 +337,18 @@ class Lifecycle:
         """
         if error := wrong_id(identifier):
             raise error
-        for known in map(self.recorded, self.names()):
-            if known.id == identifier and known.status == "deleting":
-                return Lost(Identity(identifier, known.name), begun=True)
-            if known.id == identifier:
+        for home in map(self._home, self.names()):
+            try:
+                recorded = state.load_state(home)
+                same, force_it = recorded is not None and recorded.id == identifier, ""
+            except state.DamagedRecordError:  # which is no matter of the others
+                recorded, same, force_it = None, state.kept_id(home) == identifier, " --force"
+            if same and recorded is not None and recorded.status == "deleting":
+                return Lost(Identity(identifier, home.name), begun=True)
+            if same:
                 raise RefusedError(
-                    f"The cluster with the id {identifier} is recorded here: '{known.name}'",
-                    remedy=f"`sealer delete --all --name {known.name}` deletes it.",
+                    f"The cluster with the id {identifier} is recorded here: '{home.name}'",
+                    remedy=f"`sealer delete --all{force_it} --name {home.name}` deletes it.",
                 )
         cluster = replace(base, hosts=tuple(hosts))
         intention = Intention("scale", Clusterfile(cluster=cluster), None, wanted=cluster.hosts)
@@ -397,7 +451,7 @@ class Lifecycle:
         if recorded is None and not self._choices.dry_run and (aside := home.set_credentials_aside()):
             self.events.warn(f"keys that no recorded cluster has are not used; they were moved to {aside}")
         wanted = self._wanted(cluster, recorded)
-        removed = _left_over(recorded, wanted)
+        removed = _left_over(recorded, wanted, cluster.ssh)
         intention = Intention("create", desired, image, wanted=wanted, added=wanted, removed=removed)
         return self._run(home, recorded, intention)
 
@@ -460,6 +514,7 @@ class Lifecycle:
                 "install-time plugins run at install only; those of later phases run when their phase comes"
             )
         if found.none and recorded.status == "running":
+            self._record_logins(home, recorded, desired, found.kept)
             return Outcome(home.name, "nothing", changes=found, recorded=recorded)
         masters = [host for host in (*found.kept, *found.added) if host.is_master]
         if not masters:
@@ -474,7 +529,7 @@ class Lifecycle:
             wanted=(*found.kept, *found.added),
             added=found.added,
             kept=found.kept,
-            removed=tuple(recorded_ssh(host, recorded) for host in found.removed),
+            removed=tuple(_filled(recorded_ssh(host, recorded), _cluster(desired).ssh) for host in found.removed),
         )
         if needed and intention.image is None:
             raise ImageNotFoundError(
@@ -490,6 +545,19 @@ class Lifecycle:
         if ask and not self._choices.confirm(_question(home.name, found.removed)):
             raise RefusedError("Nothing was changed", remedy="Add --yes to remove hosts without being asked.")
         return replace(self._carried_out(run), changes=found)
+
+    def _record_logins(self, home: ClusterHome, recorded: Recorded, desired: Clusterfile, kept: Sequence[Host]) -> None:
+        """Logins that were corrected count from now on, also where nothing else is to be done."""
+        logins = {host.id: host.ssh for host in kept}
+        clusterfile = with_logins(recorded.clusterfile, desired)
+        corrected_hosts = state.change_hosts(
+            recorded, lambda entry: replace(entry, host=_with_ssh(entry.host, logins.get(entry.host.id, NO_LOGIN)))
+        )
+        if self._choices.dry_run or state.same_logins(recorded, corrected_hosts):
+            return
+        state.save(home, replace(corrected_hosts, clusterfile=clusterfile))
+        state.save_settled(home, clusterfile)
+        self.events.info("the changed logins are recorded")
 
     def _application(
         self, home: ClusterHome, recorded: Recorded | None, image: ClusterImage, desired: Clusterfile
@@ -602,7 +670,8 @@ class Lifecycle:
 
     def _wanted(self, cluster: Cluster, recorded: Recorded | None) -> tuple[Host, ...]:
         """The desired hosts: those named, and those a provider makes or made, by their placeholders."""
-        made = [recorded_ssh(entry.host, recorded) for entry in recorded.hosts] if recorded else []
+        before = _recorded_cluster(recorded).ssh if recorded else NO_LOGIN
+        made = [corrected(entry.host, cluster.ssh, before) for entry in recorded.hosts] if recorded else []
         by_count = placeholders(cluster.groups, [host for host in made if host.placeholder], cluster.ssh)
         named = tuple(recorded_ssh(host, recorded) for host in cluster.hosts)
         return tuple(sorted((*named, *by_count), key=lambda host: not host.is_master))
@@ -612,13 +681,7 @@ class Lifecycle:
         pending = state.load_pending(home)
         if pending is None or pending.cluster is None:
             return desired
-        given = _cluster(desired)
-        by_address = {host.address: host.ssh for host in given.hosts}
-        hosts = tuple(
-            replace(host, ssh=host.ssh.filled_from(by_address.get(host.address, given.ssh)))
-            for host in pending.cluster.hosts
-        )
-        return replace(pending, cluster=replace(pending.cluster, hosts=hosts))
+        return with_logins(pending, desired)
 
     def _image(self, reference: str) -> ClusterImage:
         if not reference:
@@ -684,10 +747,18 @@ def _recorded_cluster(recorded: Recorded) -> Cluster:
     return recorded.clusterfile.cluster or Cluster(name=recorded.name)
 
 
-def _left_over(recorded: Recorded | None, wanted: Sequence[Host]) -> tuple[Host, ...]:
-    """Hosts that an abandoned operation has touched and that are no longer wanted."""
+def _left_over(recorded: Recorded | None, wanted: Sequence[Host], ssh: Ssh) -> tuple[Host, ...]:
+    """Hosts that an abandoned operation has touched and that are no longer wanted.
+
+    :param ssh: fills what is not recorded of how to log in.
+    """
     ids = {host.id for host in wanted}
-    return tuple(entry.host for entry in recorded.hosts if entry.host.id not in ids) if recorded else ()
+    known = tuple(entry.host for entry in recorded.hosts if entry.host.id not in ids) if recorded else ()
+    return tuple(_filled(host, ssh) for host in known)
+
+
+def _filled(host: Host, ssh: Ssh) -> Host:
+    return replace(host, ssh=host.ssh.filled_from(ssh))
 
 
 def _with_more(groups: Sequence[HostGroup], role: str, more: int) -> list[HostGroup]:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from sealer.cluster.files import writing
-from sealer.errors import LockHeldError
+from sealer.cluster.home import ClusterHome
+from sealer.errors import LockHeldError, SealerError
 from sealer.events import EventStream
 from sealer.image.storage import make_directories
 
@@ -91,6 +92,8 @@ def cluster_lock(path: Path, command: str, events: EventStream) -> Iterator[None
         # Where a delete removed the directory, the next sealer may have made it anew and hold a lock of its own there.
         if _is_at(path, descriptor) and not (path.parent / "state.json").exists():
             # Nothing came of it: the directory is not left for a cluster that there is not.
+            with contextlib.suppress(SealerError):
+                ClusterHome(path.parent).discard()
             path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 path.parent.rmdir()

@@ -17,6 +17,7 @@ from sealer.cluster.changes import Changes, refuse_uncovered
 from sealer.cluster.choices import Choices
 from sealer.cluster.connections import Connections
 from sealer.cluster.content import ImageContent
+from sealer.cluster.desired import without_logins
 from sealer.cluster.documents import DocumentsPlugin, Parsed
 from sealer.cluster.environment import environment
 from sealer.cluster.executor import Executor, Surroundings
@@ -25,30 +26,34 @@ from sealer.cluster.home import ClusterHome
 from sealer.cluster.hostfacts import HOST_FACTS, read_facts
 from sealer.cluster.hostlock import HostLocks
 from sealer.cluster.hosts_of import groups, resolve
-from sealer.cluster.identity import check_hosts
+from sealer.cluster.identity import check_hosts, other_machine
 from sealer.cluster.journal import Journal
 from sealer.cluster.leftovers import before, undo_nothing
 from sealer.cluster.leftovers import key as _key
 from sealer.cluster.ownership import Ownership, new_id
 from sealer.cluster.plan import Plan, PlannedStep, Stage, StageBuilder
-from sealer.cluster.stages import CLEANING, KERNEL, REVOKE, Composer, Drivers, driver_name
+from sealer.cluster.stages import CLEANING, ENDING, KERNEL, LEAVING, REVOKE, Composer, Drivers, driver_name
 from sealer.clusterfile.model import Clusterfile
 from sealer.clusterfile.writing import write
 from sealer.errors import (
+    AuthenticationError,
     CommandError,
+    ConnectionLostError,
+    HostError,
+    HostUnreachableError,
     InterruptedRunError,
     OperationFailedError,
     PluginError,
     RefusedError,
     SealerError,
 )
-from sealer.events import EventStream, State
+from sealer.events import EventStream, Json, State
 from sealer.extension.drivers import HOSTS_MADE
 from sealer.extension.guarding import steps_of
 from sealer.extension.manager import PluginManager
 from sealer.extension.operation import Operation, OperationKind, Recorded, RecordedHost
 from sealer.extension.steps import Effect, Step
-from sealer.extension.targets import FIRST_MASTER
+from sealer.extension.targets import FIRST_MASTER, REMOVED
 from sealer.hosts import Host, Ssh
 from sealer.image.model import ClusterImage
 from sealer.redaction import Secret
@@ -77,12 +82,22 @@ class Intention:
     record: Clusterfile | None = None
 
     def fingerprint(self, key: bytes) -> str:
-        """The same for the same command on the same input: then an unfinished operation is resumed."""
+        """The same for the same command on the same input: then an unfinished operation is resumed.
+
+        Logins are no part of it: whoever corrects one goes on.
+        """
+        return self._fingerprint(key, without_logins(self.desired))
+
+    def fingerprints(self, key: bytes) -> frozenset[str]:
+        """What the operation may be recorded by: up to version 0.1.0 with logins."""
+        return frozenset({self.fingerprint(key), self._fingerprint(key, self.desired)})
+
+    def _fingerprint(self, key: bytes, desired: Clusterfile) -> str:
         content = [
             self.kind,
             self.image.digest if self.image else "",
             self.application,
-            write(self.desired),
+            write(desired),
             sorted(_key(host) for host in self.wanted),
         ]
         return hmac.new(key, json.dumps(content).encode(), hashlib.sha256).hexdigest()[:32]
@@ -116,6 +131,7 @@ class Run:
     parsed: tuple[Parsed, ...]
     facts: Facts = field(default_factory=Facts)
     _current: Recorded | None = None  # as this run has recorded it so far
+    _resumed: bool = False  # an earlier run began the operation
 
     def __post_init__(self) -> None:
         self._journal = Journal(self.home.directory / "dry-run")
@@ -234,7 +250,7 @@ class Run:
                 self._release(locks)
                 if not journal.state.attempts:
                     journal.release()
-            undo_nothing(self.home, journal)
+            self._undo_nothing(journal)
             self._tell(state_, str(error), time.monotonic() - started)
             raise self._advised(error) from error.__cause__
         finally:
@@ -245,16 +261,23 @@ class Run:
         """Resume the unfinished operation when it is this one; otherwise record a new one before a host is touched."""
         fingerprint = self.intention.fingerprint(self._key)
         unfinished = journal.state.unfinished
-        if unfinished and unfinished["fingerprint"] != fingerprint:
+        if unfinished and unfinished["fingerprint"] not in self.intention.fingerprints(self._key):
             self._judge_unfinished(journal, unfinished)
             unfinished = None
         if unfinished:
             self.operation = replace(self.operation, id=unfinished["id"])
             self.events.info(f"continuing the {self.operation.kind} that was not finished")
+            self._resumed = True
+            self._record_logins()
             return
-        then = before(state.load(self.home))  # a foreign cluster's first record is not on disk yet
+        then = before(self.home)  # None also for a foreign cluster: its first record is not on disk yet
         if self.recorded is None:  # a cluster that has begun can be deleted by its name
             self._record_intention()
+        self._write_begin(journal, fingerprint, then)
+        if self.recorded is not None:  # what is recorded after the journal's word, it can take back
+            self._record_intention()
+
+    def _write_begin(self, journal: Journal, fingerprint: str, then: Json) -> None:
         journal.begin(
             {
                 "id": self.operation.id,
@@ -266,8 +289,15 @@ class Run:
                 "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             }
         )
-        if self.recorded is not None:  # what is recorded after the journal's word, it can take back
-            self._record_intention()
+
+    def _undo_nothing(self, journal: Journal) -> None:
+        """Leave no trace of an operation that did nothing; where that cannot be written, the next command does it."""
+        try:
+            if self.recorded is None and journal.state.operation is None:
+                self.home.discard()
+            undo_nothing(self.home, journal)
+        except SealerError as error:
+            self.events.warn(f"what was recorded at the beginning could not be taken back: {error}")
 
     def _judge_unfinished(self, journal: Journal, unfinished: Mapping[str, Any]) -> None:
         if journal.state.settling and self.recorded and self.recorded.status == "running":
@@ -296,7 +326,7 @@ class Run:
         for host in self.operation.added:
             entry = known.get(_key(host))
             known[_key(host)] = replace(entry, host=host) if entry else RecordedHost(host)
-        base = self.recorded or Recorded(self.home.name, "creating", (), Clusterfile())
+        base = self.recorded or Recorded(self.home.name, "creating", (), self.intention.desired)
         status = _STATUS.get(self.operation.kind, "changing")
         image = self.intention.image
         create = self.operation.kind == "create"
@@ -327,6 +357,23 @@ class Run:
         ownership = Ownership.of(self.home.name, self.recorded, self.settings.clusters)
         return replace(ownership, id=self.operation.cluster_id)
 
+    def _record_logins(self) -> None:
+        """Logins that were corrected since the operation began: what the run may yet do needs them when it is over."""
+        current = state.load(self.home)
+        if current is None or self.operation.kind not in ("create", "scale"):
+            return
+        wanted = {_key(host): host for host in self.intention.wanted}
+
+        def corrected(entry: RecordedHost) -> RecordedHost:
+            host = wanted.get(_key(entry.host))
+            return replace(entry, host=replace(entry.host, ssh=host.ssh.filled_from(entry.host.ssh))) if host else entry
+
+        changed = state.change_hosts(current, corrected)
+        if not state.same_logins(current, changed):
+            if self.home.pending_clusterfile.exists():
+                state.save_pending(self.home, self.intention.desired)
+            self._save(changed)
+
     def _save(self, recorded: Recorded) -> None:
         state.save(self.home, recorded)
         self._current = recorded
@@ -335,6 +382,8 @@ class Run:
         """Bring the recorded state up to date; may be done again after a crash in the middle of it."""
         unfinished = journal.state.unfinished or {}
         stay = set(unfinished["hosts"])
+        if self.choices.force:
+            self._forget_those_passed_over()
         if self.operation.kind == "delete":
             journal.close()  # without an end: whoever is killed here removes the rest by the same command
             self.home.remove()
@@ -355,6 +404,18 @@ class Run:
         self._save(replace(recorded, status="running", hosts=hosts, applications=applications, pending_image=""))
         journal.end("completed")
 
+    def _forget_those_passed_over(self) -> None:
+        """Tell what was not done on hosts that left all the same, and let other machines have their addresses."""
+        for host in self.operation.removed:
+            facts = self._facts_of(host)
+            if not host.address or "unreachable" not in facts:
+                continue
+            self.events.warn(f"forgotten, not cleaned: {facts['unreachable']}; what was installed on it stays there")
+            try:
+                self.drivers.transport_of(host).forget(host)
+            except SealerError as error:
+                self.events.warn(str(error), host=host.id)
+
     # -- stages --------------------------------------------------------------------------------------------------
 
     def _composer(self) -> Composer:
@@ -369,7 +430,11 @@ class Run:
             known_facts=self.facts.names,
             ownership=self._ownership(),
             keep_layers=self.choices.keep_layers,
+            do_without=self._do_without if self.choices.force and self.operation.kind == "delete" else None,
         )
+
+    def _do_without(self, error: SealerError) -> None:
+        self.events.warn(f"left out: {error}")
 
     def _stage(self, journal: Journal, stage: Stage) -> None:
         for planned in stage.steps:
@@ -397,28 +462,33 @@ class Run:
             passed_over=self._passed_over,
             environment_of=self._environment,
             settle=lambda planned, host: self.choices.settle(planned.id, planned.step.title, host.id),
-            tolerate=lambda planned: self.choices.force and planned.phase in CLEANING,
+            tolerate=self._tolerated,
             runtime=self.drivers.runtime,
         )
 
     def _read_facts(self, journal: Journal | None = None) -> None:
         """Reach every host that has an address, and see that each is fit and who it was."""
         hosts = self._addressed(reached=True)
-        spared = self._may_be_out_of_reach()
         attempts = journal.state.attempts if journal else ()
         revoked = frozenset(host for step, host in attempts if step.startswith(f"{REVOKE}/"))
-        step = read_facts(self.operation.paths, frozenset(host.id for host in hosts), spared, revoked)
+
+        def may_pass(host: str, error: HostError) -> bool:
+            return self._may_pass_over(host, error, revoked)
+
+        step = read_facts(self.operation.paths, frozenset(host.id for host in hosts), may_pass)
         builder = StageBuilder("facts")
         builder.add("Reach", KERNEL, [step] if hosts else [])
         stage = builder.build()
         if stage.steps:
             # Queries write no record: a dry run's journal is a file that is never made.
             self._stage(journal or self._journal, stage)
+        current = self._current or self.recorded
+        machines = {entry.host.id: entry.machine_id for entry in (current.hosts if current else ())}
+        if self.choices.force:
+            self._leave_strangers_alone(hosts, machines)
         found = {host.id: self.facts.per_host(HOST_FACTS)[host.id] for host in hosts}
         silent = frozenset(host for host, facts in found.items() if "unreachable" in facts)
         self.operation = replace(self.operation, unreachable=silent)
-        current = self._current or self.recorded
-        machines = {entry.host.id: entry.machine_id for entry in (current.hosts if current else ())}
         size = sum(layer.size for layer in self.intention.image.first.layers) if self.intention.image else 0
         # Hosts that no create has looked at are new to sealer, too.
         new = self.operation.hosts if self.intention.record else self.operation.added
@@ -431,19 +501,41 @@ class Run:
         everyone = groups(self.operation)["any"]
         return [host for host in everyone if host.address and self.drivers.reaches(host) is reached]
 
-    def _may_be_out_of_reach(self) -> frozenset[str]:
-        kept = frozenset(host.id for host in self.operation.kept if self.operation.kind == "scale")
-        if self.choices.force or self.drivers.provider.makes_hosts:
-            return kept | frozenset(host.id for host in self.operation.removed)
-        return kept
+    def _may_pass_over(self, host: str, error: HostError, revoked: frozenset[str]) -> bool:
+        """Whether the operation goes on without a host that cannot be worked on.
+
+        :param revoked: hosts that may let us in no more, as all else was done there before.
+        """
+        refused = isinstance(error, AuthenticationError)
+        silent = isinstance(error, HostUnreachableError | ConnectionLostError)
+        if refused and host in revoked:
+            return True
+        if host in {it.id for it in self.operation.kept}:
+            return self.operation.kind == "scale" and (refused or silent or self.choices.force)
+        if host in {it.id for it in self.operation.removed}:
+            return self.choices.force or (silent and self.drivers.provider.makes_hosts)
+        return False
+
+    def _leave_strangers_alone(self, hosts: Sequence[Host], machines: Mapping[str, str]) -> None:
+        """Pass over hosts that are other machines than were recorded: what stands there now is none of ours."""
+        leaving = {host.id for host in (*self.operation.removed, *self.operation.kept)}
+        for host in hosts:
+            said = self._facts_of(host)
+            error = None if "unreachable" in said else other_machine(host.id, said, machines.get(host.id, ""))
+            if error is not None and host.id in leaving:
+                self._connections.drop(host)
+                self.events.warn(f"passed over: {error}", host=host.id)
+                self.facts.put(HOST_FACTS, host.id, {"unreachable": str(error)})
 
     def _remember(self, current: Recorded, found: Mapping[str, Mapping[str, Any]]) -> None:
         def learned(entry: RecordedHost) -> RecordedHost:
             facts = found.get(entry.host.id, {})
-            if entry.machine_id or not facts.get("machine_id"):
+            machine = str(facts.get("machine_id", ""))
+            if not machine or entry.machine_id not in ("", machine):
                 return entry
+            # A key that differs was let pass by the transport: somebody vouched for it.
             key = self._connections.to(entry.host).host_key
-            return replace(entry, machine_id=str(facts["machine_id"]), host_key=key)
+            return replace(entry, machine_id=machine, host_key=key or entry.host_key)
 
         changed = state.change_hosts(current, learned)
         if changed != current:
@@ -451,14 +543,16 @@ class Run:
 
     def _adopt_made_hosts(self) -> None:
         """The provider's hosts have addresses now: record them, and go on with hosts like any others."""
-        if all(host.address for host in self.operation.added):
+        if not any(host.placeholder for host in self.operation.added):
             return
-        made: dict[str, Any] = self.facts.get(HOSTS_MADE, "") if HOSTS_MADE.name in self.facts.names else {}
+        given = HOSTS_MADE.name in self.facts.names
+        made: dict[str, Any] = self.facts.get(HOSTS_MADE, "") if given else self._made_before()
 
         def addressed(host: Host) -> Host:
-            if host.address:
-                return host
             facts = made.get(host.placeholder)
+            if host.address:  # an earlier run recorded it, but for secrets
+                password = facts.get("password") if isinstance(facts, dict) else None
+                return replace(host, ssh=host.ssh.filled_from(Ssh(password=Secret(password) if password else None)))
             if not isinstance(facts, dict) or not facts.get("address"):
                 raise PluginError(
                     f"The provider did not make {host.placeholder}", remedy="Report this to the provider's authors."
@@ -470,6 +564,8 @@ class Run:
                 private_key=facts.get("private_key", ""),
                 port=facts.get("port", 0),
             )
+            if self._resumed and host.ssh.password:  # it may have been corrected; nothing else is known to be right
+                ssh = replace(ssh, password=host.ssh.password)
             return replace(host, address=facts["address"], ssh=ssh.filled_from(host.ssh))
 
         added = tuple(addressed(host) for host in self.operation.added)
@@ -495,6 +591,14 @@ class Run:
             )
         )
 
+    def _made_before(self) -> dict[str, Any]:
+        """What the provider said in an earlier run of this operation."""
+        made: dict[str, Any] = {}
+        for attempt in self._journal.state.attempts.values():
+            facts = attempt.facts.get(HOSTS_MADE.name)
+            made |= facts if isinstance(facts, dict) else {}
+        return made
+
     # -- what steps ask ------------------------------------------------------------------------------------------
 
     def _facts_of(self, host: Host) -> Mapping[str, Any]:
@@ -514,10 +618,17 @@ class Run:
         if not host.address and host.roles:
             return "it was never made"
         if "unreachable" in facts and (planned.step.unreachable == "skip" or self.choices.force):
-            return "it is out of reach"
+            return f"it is passed over: {facts['unreachable']}"
         if planned.phase in CLEANING and host.roles and not facts.get("rootfs"):
             return "nothing was installed on it"
         return ""
+
+    def _tolerated(self, planned: PlannedStep) -> bool:
+        """Whether a failure of the step keeps nobody from going on: with force, what takes away what is to be gone."""
+        if not self.choices.force:
+            return False
+        leaving = self.operation.kind == "delete" or planned.step.on == REMOVED or planned.phase in ENDING
+        return planned.phase in CLEANING or (leaving and planned.phase in LEAVING)
 
     def _perhaps_labelled(self, key: str, value: str | None) -> frozenset[str]:
         return frozenset(host.address for host in groups(self.operation)["any"])
@@ -575,11 +686,11 @@ class Run:
             if isinstance(error, InterruptedRunError):
                 error.remedy = f"Run the same command again: it continues where it stopped.{delete}"
             elif isinstance(error, OperationFailedError):
-                error.remedy = (
-                    "Mend the cause and run the same command again: what is done is not done again." + delete
-                    if self.operation.kind != "delete"
-                    else "Mend the cause and run the same command again, or add --force to leave such hosts behind."
-                )
+                again = "Fix the cause, then run the same command again"
+                if self.choices.force or self.operation.kind not in ("delete", "scale") or not self.operation.removed:
+                    error.remedy = f"{again}: completed steps are skipped.{delete}"
+                else:
+                    error.remedy = f"{again}, or add --force to go on without hosts that cannot be cleaned."
         return error
 
 

@@ -110,12 +110,26 @@ KEPT = 64 << 10  # bytes of what a script printed that its receipt gives
 NOT_BEGUN = 73  # what launch.sh ends with when the script never began
 
 
-def launch_command(receipt: str, *, once: bool) -> str:
+def spare(path: str) -> str:
+    """Where a file of ours lies while the host's disk is full: in memory."""
+    return f"/run/sealer{path}"
+
+
+def prune_spare(path: str) -> str:
+    """Shell text that removes the empty directories above such a place."""
+    above = shlex.quote(spare(path).rpartition("/")[0])
+    return f"[ ! -d {above} ] || rmdir -p {above} 2>/dev/null || :"
+
+
+def launch_command(receipt: str, *, once: bool, spared: bool = False) -> str:
     """The command line that runs a script under `receipt`, or attaches to it; the script's archive comes by stdin.
 
     Nothing secret is on it, nor a digest of anything secret, which could be guessed from.
+
+    :param spared: whether the receipt may lie in memory where the disk is full.
     """
-    return shlex.join(["sh", "-c", host_script("launch.sh"), "sealer", receipt, "once" if once else ""])
+    words = ["once" if once else "", "spare" if spared and not once else ""]
+    return shlex.join(["sh", "-c", host_script("launch.sh"), "sealer", receipt, *words])
 
 
 def end_command(receipt: str) -> str:

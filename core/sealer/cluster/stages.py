@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import yaml
@@ -14,10 +15,12 @@ from sealer.cluster.distribution import distribute
 from sealer.cluster.hostlock import HostLocks
 from sealer.cluster.ownership import Identity, Ownership, identify
 from sealer.cluster.plan import Stage, StageBuilder
+from sealer.cluster.receipts import prune_spare, spare
 from sealer.cluster.rendering import render
 from sealer.cluster.scripts import commands, host_script, launched
 from sealer.cluster.stand_ins import NoTransport
 from sealer.clusterfile.model import ConfigDocument, PluginDocument
+from sealer.errors import SealerError
 from sealer.events import Json
 from sealer.extension.context import StepContext
 from sealer.extension.drivers import Provider, Registry, Runtime, Transport
@@ -31,6 +34,8 @@ from sealer.phases import Phase
 
 KERNEL = "kernel"
 REVOKE = "Revoke"
+ENDING = frozenset({"Remove", REVOKE, "Destroy"})
+LEAVING = ENDING | {"Leave"}  # phases in which what is to be gone is taken away
 # Phases in which a host without a rootfs has nothing to do: an earlier run never got that far with it.
 CLEANING = frozenset({Phase.PRE_CLEAN.value, Phase.POST_CLEAN.value, "Clean"})
 
@@ -66,6 +71,7 @@ class Composer:
     :param architecture_of: of a host, in OCI's words; empty while unknown.
     :param documents: the Plugin documents, which lie in the rootfs on the hosts too.
     :param ownership: what the hosts are to know of the cluster that they belong to.
+    :param do_without: told of what cannot be planned of a cleaning, which then goes on without; None: it fails.
     """
 
     operation: Operation
@@ -78,6 +84,7 @@ class Composer:
     known_facts: frozenset[str]
     ownership: Ownership
     keep_layers: bool = False
+    do_without: Callable[[SealerError], object] | None = None
 
     def provider_stage(self) -> Stage:
         """Make the hosts that have no address yet."""
@@ -204,7 +211,17 @@ class Composer:
         """Add what a driver's method wants done."""
         name = driver_name(method.__self__)  # type: ignore[attr-defined]  # the method of a driver
         about = operation or self.operation
-        builder.add(phase, name, steps_of(name, method.__name__, lambda: method(about)))
+        with self._doing_without(phase):
+            builder.add(phase, name, steps_of(name, method.__name__, lambda: method(about)))
+
+    @contextmanager
+    def _doing_without(self, phase: str) -> Iterator[None]:
+        try:
+            yield
+        except SealerError as error:
+            if self.do_without is None or phase not in CLEANING | LEAVING:
+                raise
+            self.do_without(error)
 
     def _checks(self, builder: StageBuilder) -> None:
         for name, steps in self.plugins.preflight_checks(self.operation):
@@ -216,8 +233,9 @@ class Composer:
         builder.add(phase, KERNEL, [identify(identity, self.ownership, on, joins=on == ADDED)])
 
     def _phase(self, builder: StageBuilder, phase: Phase) -> None:
-        for name, steps in self.plugins.lifecycle(phase, self.operation):
-            builder.add(phase.value, name, steps)
+        with self._doing_without(phase.value):
+            for name, steps in self.plugins.lifecycle(phase, self.operation):
+                builder.add(phase.value, name, steps)
 
     def _distribute(self, builder: StageBuilder, on: Targets, hosts: Sequence[Host]) -> None:
         if self.content is None:
@@ -268,8 +286,9 @@ class Composer:
         # The id goes last: a host that keeps anything of the cluster says whose it is.
         script = f"""{spared}[ ! -d {data} ] ||
     find {data} -mindepth 1 -maxdepth 1 ! -name identity -exec rm -rf {{}} + || exit 1
-rm -rf {data} || exit 1
+rm -rf {data} {shlex.quote(spare(paths.data))} || exit 1
 rmdir {root}/data 2>/dev/null
+{prune_spare(paths.data)}
 """
         if not self.keep_layers:
             # Other clusters on the host share the layers; the last one to go takes them along.

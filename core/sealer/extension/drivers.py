@@ -6,6 +6,7 @@ import abc
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from sealer.events import EventStream, Json
@@ -174,9 +175,12 @@ class Transport(Driver):
     """The only thing that opens a way to a host.
 
     :cvar cancelled: set when the run was asked to stop: whoever still connects should give up. Set by the kernel.
+    :cvar host_keys: by address, the :attr:`~sealer.extension.Connection.host_key` that is recorded of a cluster's host:
+        one that shows another is refused before the login, whatever else is known of it. Set by the kernel.
     """
 
     cancelled: threading.Event | None = None
+    host_keys: Mapping[str, str] = MappingProxyType({})
 
     @abc.abstractmethod
     def connect(self, host: Host) -> Connection:
@@ -187,6 +191,10 @@ class Transport(Driver):
         :raises HostKeyError: the host's identity changed; says where the old one is recorded.
         :raises InterruptedRunError: the run was asked to stop meanwhile.
         """
+
+    def forget(self, host: Host) -> None:
+        """Drop what is remembered of a host's identity: it was taken out by force, and another may get its address."""
+        del host
 
     def authorize(self, operation: Operation) -> Sequence[Step]:
         """Let the cluster's own key in on `operation.added`, so that no password needs keeping."""

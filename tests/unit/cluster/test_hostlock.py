@@ -100,11 +100,36 @@ def test_a_full_disk_is_no_other_sealer(shared: Bench, small_disk: Path) -> None
     )
     (small_disk / "root/data/bench").mkdir(parents=True)
     subprocess.run(f"head -c 1M /dev/zero > {small_disk}/full", shell=True, stderr=subprocess.DEVNULL, check=False)
-    with pytest.raises(SealerError, match="cannot be locked") as error:
-        Operator(shared, "anne").take()
-    assert "No space left" in error.value.why
+    memory = Path(f"/run/sealer{small_disk}")
+    anne = Operator(shared, "anne")
+    anne.take()  # in memory, where others look too
+    with pytest.raises(LockHeldError):
+        Operator(shared, "carl").take()
     (small_disk / "full").unlink()
-    Operator(shared, "bert").take()
+    with pytest.raises(LockHeldError, match="Another sealer"):
+        Operator(shared, "dora").take()
+    anne.locks.release()
+    assert not memory.exists()
+    bert = Operator(shared, "bert")
+    bert.take()
+    bert.locks.release()
+
+
+def test_a_host_that_nothing_can_be_written_on_is_no_other_sealer(shared: Bench, small_disk: Path) -> None:
+    (small_disk / "root").write_text("")  # no directory can be made there
+    shared.operation = replace(
+        shared.operation, desired=replace(shared.operation.desired, cluster=Cluster(data_root=str(small_disk / "root")))
+    )
+    memory = Path(f"/run/sealer{small_disk}/root")
+    memory.parent.mkdir(parents=True)
+    memory.write_text("")
+    try:
+        with pytest.raises(SealerError, match="cannot be locked") as error:
+            Operator(shared, "anne").take()
+        assert "Not a directory" in error.value.why or "File exists" in error.value.why
+    finally:
+        memory.unlink()
+        os.removedirs(memory.parent)
 
 
 def test_of_many_that_find_a_stale_lock_one_takes_it(shared: Bench) -> None:

@@ -113,7 +113,7 @@ def test_a_create_that_did_not_end_has_what_it_is_about(home: ClusterHome) -> No
 )
 def test_a_damaged_file_is_an_error_that_names_it(home: ClusterHome, damage: str) -> None:
     saved(home).state.write_bytes(damage.encode("latin-1"))
-    with pytest.raises(SealerError, match="state is damaged") as error:
+    with pytest.raises(SealerError, match="record of the cluster 'here' is damaged") as error:
         state.load(home)
     assert error.value.where == str(home.state)
     assert error.value.remedy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
@@ -20,7 +21,7 @@ from sealer_plugin_ssh import limits
 from sealer_plugin_ssh.authentication import Login, credentials
 from sealer_plugin_ssh.connection import SshConnection
 from sealer_plugin_ssh.dial import DroppedError, dial
-from sealer_plugin_ssh.known_hosts import SYSTEM_FILE, HostKey, KnownHosts
+from sealer_plugin_ssh.known_hosts import SYSTEM_FILE, USABLE, HostKey, KnownHosts, RecordedKeyError
 from sealer_plugin_ssh.multiplexer import Multiplexer
 from sealer_plugin_ssh.sudo import find_privileges
 from sealer_plugin_ssh.watch import TICK, Watch
@@ -37,6 +38,7 @@ class Options:
     """What the driver's fields say.
 
     :param cancelled: set when nobody wants a connection any more.
+    :param host_key: fingerprint that is recorded of the host; empty: none is.
     """
 
     known_hosts: KnownHosts
@@ -44,6 +46,7 @@ class Options:
     connect_timeout: float = 10.0
     cluster_key: Path | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
+    host_key: str = ""
 
     @classmethod
     def from_driver(
@@ -94,6 +97,19 @@ class Connector:
         return connection
 
     def _log_in(self, host: Host, login: Login) -> tuple[Multiplexer, HostKey]:
+        """Log in, where the host shows a key that is known, or is new.
+
+        Where several kinds of key could be shown, and no file says which one it was, the recorded one is looked for.
+        """
+        try:
+            return self._log_in_with(host, login, self._options.known_hosts.types(host.address, host.ssh.port))
+        except RecordedKeyError as error:
+            for kind in USABLE:
+                with contextlib.suppress(RecordedKeyError):
+                    return self._log_in_with(host, login, [kind])
+            raise error
+
+    def _log_in_with(self, host: Host, login: Login, types: list[str]) -> tuple[Multiplexer, HostKey]:
         address, port = host.address, host.ssh.port
         known = self._options.known_hosts
         check = Watch(address, None, self._options.cancelled).check
@@ -101,10 +117,10 @@ class Connector:
             check()
             socket = dial(address, port, self._options.connect_timeout, check)
             with limits.HANDSHAKES:
-                transport = Multiplexer(socket, known.types(address, port))
+                transport = Multiplexer(socket, types)
                 try:
                     key = _handshake(transport, host, check)
-                    known.check(address, port, key)
+                    known.check(address, port, key, self._options.host_key)
                     login.attempt(transport)
                 except BaseException:
                     transport.close()

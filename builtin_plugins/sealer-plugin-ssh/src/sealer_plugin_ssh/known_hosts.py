@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import fcntl
 import fnmatch
 import hashlib
 import hmac
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sealer.errors import HostKeyError
+from sealer.errors import HostKeyError, SealerError
 
 SYSTEM_FILE = Path("/etc/ssh/ssh_known_hosts")
 STANDARD_PORT = 22
 # The types of key that can be asked for; entries of other types say nothing about these.
 USABLE = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
+
+
+class RecordedKeyError(HostKeyError):
+    """The host shows another key than the one recorded of it, and no file that this one is right."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,15 @@ class Entry:
     marker: str
     patterns: tuple[str, ...]
     key: HostKey
+
+    def named(self, names: Iterable[str]) -> set[str]:
+        """Those of `names` that the line names as they are, or hashed; patterns speak of others too."""
+        return {
+            name
+            for name in names
+            for pattern in self.patterns
+            if pattern == name or (pattern.startswith("|1|") and _matches(pattern, name))
+        }
 
     def matches(self, name: str) -> bool:
         """Whether it speaks of the host called `name`; a `!pattern` that matches decides against it."""
@@ -82,17 +97,68 @@ class KnownHosts:
         """The key types by which the server is known: the ones to ask it for."""
         return [entry.key.type for entry in self._about(address, port) if not entry.marker]
 
-    def check(self, address: str, port: int, key: HostKey) -> None:
+    def check(self, address: str, port: int, key: HostKey, recorded: str = "") -> None:
         """Believe the key, and remember a new one, or refuse it.
 
+        :param recorded: fingerprint of the key that is recorded of the host elsewhere; empty: none is. Only the file
+            that is written tells of a newer one.
         :raises HostKeyError: another key is known, or this one is revoked, or a new host is not to be believed: there
             is an authority for it, or none is.
         """
-        self._own.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with Path(f"{self._own}.lock").open("w") as lock:  # two connections to one new host must not both be the first
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with self._locked():
+            if recorded and key.fingerprint != recorded and not self._vouched(address, port, key):
+                raise RecordedKeyError(
+                    "the host's key is not the one recorded of it",
+                    where=address,
+                    why=f"it shows {key.type} {key.fingerprint}, recorded is {recorded}: another machine may have "
+                    "taken its place",
+                    remedy="if the machine was replaced, `sealer delete --force` with this host forgets it and leaves "
+                    "the new machine alone; if its keys were renewed, compare them with its own, then add them: "
+                    f"ssh-keyscan -p {port} {address} >> {self._own}",
+                )
             if not self._known(address, port, key):
                 self._add(host_name(address, port), key)
+
+    def forget(self, address: str, port: int) -> None:
+        """Take every line that names the host out of the file that is written, as `ssh-keygen -R` does."""
+        names = {host_name(address, port), address}
+        with self._locked():
+            gone = {entry.line for entry in read(self._own) if not entry.marker and entry.named(names)}
+            if not gone:
+                return
+            lines = self._own.read_text(errors="surrogateescape").splitlines(keepends=True)
+            left = "".join(line for number, line in enumerate(lines, 1) if number not in gone)
+            temporary = self._own.with_name(f".{self._own.name}.new")
+            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(handle, "w", errors="surrogateescape") as stream:
+                stream.write(left)
+                stream.flush()
+                os.fsync(handle)
+            temporary.replace(self._own)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Two connections to one new host must not both be the first.
+
+        :raises SealerError: nothing can be written here.
+        """
+        try:
+            self._own.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with Path(f"{self._own}.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+        except OSError as error:
+            raise SealerError(
+                "the keys of hosts cannot be recorded",
+                where=str(self._own),
+                why=error.strerror or str(error),
+                remedy="see that this user may write there and that there is room, then run the same command again",
+            ) from error
+
+    def _vouched(self, address: str, port: int, key: HostKey) -> bool:
+        """Whether somebody put this very key into the file that is written."""
+        name = host_name(address, port)
+        return any(entry.key == key and not entry.marker and entry.matches(name) for entry in read(self._own))
 
     def _known(self, address: str, port: int, key: HostKey) -> bool:
         name = host_name(address, port)
@@ -139,7 +205,9 @@ class KnownHosts:
             size = os.fstat(handle).st_size
             if size and os.pread(handle, 1, size - 1) != b"\n":  # somebody's last line, or a crash in the middle of one
                 line = b"\n" + line
-            os.write(handle, line)
+            if os.write(handle, line) != len(line):
+                os.ftruncate(handle, size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             os.close(handle)
 

@@ -6,6 +6,7 @@ Only this module is imported when the driver is looked up; paramiko comes in wit
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from sealer.events import Json
@@ -51,7 +52,14 @@ class SshTransport(Transport):
         from sealer_plugin_ssh.connecting import Connector, Options  # noqa: PLC0415
 
         key = self.credentials / access.KEY_FILE if self.credentials else None
-        return Connector(Options.from_driver(self.options, self.settings, key, self.cancelled)).connect(host)
+        options = Options.from_driver(self.options, self.settings, key, self.cancelled)
+        return Connector(replace(options, host_key=self.host_keys.get(host.address, ""))).connect(host)
+
+    def forget(self, host: Host) -> None:
+        """Take the host's lines out of sealer's own known_hosts."""
+        from sealer_plugin_ssh.connecting import Options  # noqa: PLC0415
+
+        Options.from_driver(self.options, self.settings).known_hosts.forget(host.address, host.ssh.port or 22)
 
     def authorize(self, operation: Operation) -> Sequence[Step]:
         """Make the cluster's key, and let it in on the hosts that are added."""

@@ -29,7 +29,7 @@ from sealer.cli.typed import as_text
 @options.run_options
 @fetch_options
 @click.option("-y", "--yes", is_flag=True, help="Ask nothing: remove hosts, use this machine.")
-@click.option("--force", is_flag=True, help="Go on past removed hosts that are out of reach or cannot be cleaned.")
+@click.option("--force", is_flag=True, help="Go on past removed hosts that cannot be reached, logged in to or cleaned.")
 @pass_app
 def command(  # noqa: PLR0917  # click passes them by name
     app: App,

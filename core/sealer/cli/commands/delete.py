@@ -22,7 +22,7 @@ from sealer.cli.app import App, pass_app
     help="Delete the cluster with this id, whose record is lost, from -m and -n.",
 )
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option("--force", is_flag=True, help="Go on past hosts that are out of reach or cannot be cleaned.")
+@click.option("--force", is_flag=True, help="Go on past hosts that cannot be reached, logged in to or cleaned.")
 @click.option("--keep-layers", is_flag=True, help="Leave the verified layers on the hosts, for the next run.")
 @options.provider_option
 @options.login_options
@@ -46,11 +46,14 @@ def command(  # noqa: PLR0917  # click passes them by name
 
     Asks before it does. Hosts are addresses and ranges, or names like node-0 of hosts that a provider made.
 
+    With --force, a host that is out of reach, refuses the login, or is another machine than was recorded is forgotten:
+    nothing is done on it. What was passed over is listed. A damaged record of the cluster is no obstacle either.
+
     Where the record of a cluster is lost, --all --cluster-id ID deletes it from the hosts of -m and -n: all of them
     must have that id. The refusal to use such a host names the id.
     """
     from sealer.cli.operations import operation, show_outcome  # noqa: PLC0415  # 100 ms
-    from sealer.cli.requests import chosen_cluster, existing, host_names, lost_cluster, named_by_file  # noqa: PLC0415
+    from sealer.cli.requests import chosen_cluster, existing, leaving_hosts, lost_cluster, named_by_file  # noqa: PLC0415
     from sealer.cluster.desired import Flags  # noqa: PLC0415
 
     if cluster_id:
@@ -63,8 +66,7 @@ def command(  # noqa: PLR0917  # click passes them by name
             outcome = lifecycle.delete_lost(lost, flags.ssh)
         show_outcome(app, outcome)
         return
-    leaving = options.joined((*masters, *nodes))
-    if everything == bool(leaving):
+    if everything == bool(masters or nodes):
         raise click.UsageError("say which hosts with -m and -n, or --all for the whole cluster")
     login, run = options.split(more)
     ssh = options.ssh(app, login)
@@ -76,5 +78,6 @@ def command(  # noqa: PLR0917  # click passes them by name
         if everything:
             outcome = lifecycle.delete(cluster, ssh)
         else:
-            outcome = lifecycle.scale_down(cluster, host_names(leaving), ssh)
+            leaving = leaving_hosts(lifecycle.recorded(cluster), options.joined(masters), options.joined(nodes))
+            outcome = lifecycle.scale_down(cluster, leaving, ssh)
     show_outcome(app, outcome)

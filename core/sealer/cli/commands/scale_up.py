@@ -31,5 +31,5 @@ def command(app: App, /, masters: tuple[str, ...], nodes: tuple[str, ...], name:
     cluster = chosen_cluster(existing(app), name)
     with operation(app, cluster, run, provider_options=options.provider_fields(app, more)) as lifecycle:
         hosts, counts = further_hosts(lifecycle, cluster, flags)
-        outcome = lifecycle.scale_up(cluster, hosts, counts)
+        outcome = lifecycle.scale_up(cluster, hosts, counts, flags.ssh)
     show_outcome(app, outcome)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from sealer.cli import cluster_options as options
 from sealer.cli.app import App, pass_app
 from sealer.cli.tables import some, table
+from sealer.errors import SealerError
 
 if TYPE_CHECKING:
     from sealer.cluster.cancellation import Cancellation
@@ -42,14 +43,36 @@ def command(app: App, name: str, only_recorded: bool) -> None:
         health = None if only_recorded else _asked(app, lifecycle, cancellation, name)
         app.show(_with_health(cluster_record(recorded), recorded, health), lambda: _one(recorded, health))
         return
-    clusters = [lifecycle.recorded(known) for known in lifecycle.names()]
-    app.show({"clusters": [cluster_record(recorded) for recorded in clusters]}, lambda: _all(clusters))
+    clusters: list[Recorded | Damaged] = [_recorded(lifecycle, known) for known in lifecycle.names()]
+    records: list[Json] = [_damaged_record(it) if isinstance(it, Damaged) else cluster_record(it) for it in clusters]
+    app.show({"clusters": records}, lambda: _all(clusters))
+
+
+class Damaged(NamedTuple):
+    """A cluster whose record cannot be read, and why."""
+
+    name: str
+    error: SealerError
+
+
+def _recorded(lifecycle: Lifecycle, name: str) -> Recorded | Damaged:
+    """What is recorded of a cluster; what is wrong with one record is no reason to keep the others back."""
+    try:
+        return lifecycle.recorded(name)
+    except SealerError as error:
+        return Damaged(name, error)
+
+
+def _damaged_record(cluster: Damaged) -> dict[str, Json]:
+    from sealer.cli.failures import error_record  # noqa: PLC0415
+
+    return {"name": cluster.name, "status": "damaged", "error": error_record(cluster.error)}
 
 
 def _asked(app: App, lifecycle: Lifecycle, cancellation: Cancellation, name: str) -> Health | None:
     """How the cluster is; None: nobody can be asked, and what is recorded is shown all the same."""
     from sealer.cli.interrupts import interrupts  # noqa: PLC0415
-    from sealer.errors import InterruptedRunError, SealerError  # noqa: PLC0415
+    from sealer.errors import InterruptedRunError  # noqa: PLC0415
 
     try:
         with interrupts(cancellation.request, app.events):
@@ -79,11 +102,13 @@ def _with_health(record: dict[str, Json], recorded: Recorded, health: Health | N
     return record
 
 
-def _all(clusters: list[Recorded]) -> str:
+def _all(clusters: list[Recorded | Damaged]) -> str:
     if not clusters:
         return "There is no cluster. 'sealer run IMAGE' makes one."
     rows = [
-        (
+        (recorded.name, "damaged", "-", "-", "-", "-")
+        if isinstance(recorded, Damaged)
+        else (
             recorded.name,
             recorded.status,
             "-" if recorded.foreign else str(sum(entry.host.is_master for entry in recorded.hosts)),
@@ -93,7 +118,11 @@ def _all(clusters: list[Recorded]) -> str:
         )
         for recorded in clusters
     ]
-    return table(("name", "status", "masters", "nodes", "image", "applications"), rows)
+    lines = [table(("name", "status", "masters", "nodes", "image", "applications"), rows)]
+    for cluster in clusters:
+        if isinstance(cluster, Damaged):
+            lines += ["", str(cluster.error), f"what to do: {cluster.error.remedy}"]
+    return "\n".join(lines)
 
 
 def _one(recorded: Recorded, health: Health | None) -> str:

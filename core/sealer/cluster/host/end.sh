@@ -3,6 +3,7 @@
 # What it ended it tells with the word "ended": a script that ran no more may have come to its end.
 umask 077
 r=$1
+[ -d "$r" ] || [ ! -d "/run/sealer$r" ] || r=/run/sealer$r # where the disk was full
 
 started() {
     line=$(cat "/proc/$1/stat" 2>/dev/null) || return 1

@@ -1,6 +1,7 @@
 # Run a script so that it survives the connection, or attach to the one an earlier call left, or tell how it ended.
-#   sh launch.sh RECEIPT DURABLE     a tar of {run, script, supervise, stdin?, digest} comes in by stdin
+#   sh launch.sh RECEIPT DURABLE SPARE    a tar of {run, script, supervise, stdin?, digest} comes in by stdin
 # RECEIPT is a directory of this script alone. DURABLE is "once" when a power cut must not hide that it began.
+# With SPARE "spare", and a disk that is full, the receipt lies in memory: below /run/sealer, and its own path.
 # What the script prints comes live on stderr, at most 64 KiB at a time; where more was printed, from the next line on,
 # as half of a secret could not be recognised. At its end stdout has one line
 #   sealer STATE STATUS SIZE SEEN
@@ -9,10 +10,15 @@
 # Status 73 and no such line: the script never began.
 umask 077
 r=$1 durable=$2
+[ -d "$r" ] || [ ! -d "/run/sealer$r" ] || r=/run/sealer$r
 
 refuse() {
     echo "cannot keep a receipt in $r" >&2
     exit 73
+}
+
+room() {
+    mkdir -p "$1" 2>/dev/null && [ "$(df -Pk "$1" | tail -n 1 | tr -s ' ' | cut -d ' ' -f 4)" -ge 64 ]
 }
 
 started() {
@@ -50,6 +56,10 @@ else
     # Never begun, or a power cut took it before anything was forced to the disk.
     if [ -d "$r" ] && [ ! -s "$r/pid" ] && [ ! -s "$r/digest" ]; then rm -rf "$r"; fi
     new=$r.$$
+    if [ "$3" = spare ] && ! room "$new"; then
+        rm -rf "$new"
+        r=/run/sealer$r new=/run/sealer$new
+    fi
     if ! { mkdir -p "$new" && tar -xf - -C "$new" && digest=$(cat "$new/digest"); }; then
         rm -rf "$new"
         refuse
