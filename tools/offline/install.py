@@ -20,6 +20,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -29,6 +30,8 @@ HERE = Path(__file__).resolve().parent
 STATE = "installed.json"
 TOOLS = ("install.py", "uninstall.sh")
 NEEDED_MODULES = ("ctypes", "ssl", "zlib")
+PR_SET_PDEATHSIG = 1  # of prctl(2)
+LOCK_PATIENCE = 2.0  # seconds; what a killed installer had started ends a moment after it
 SIZE_FACTOR = 6  # of wheels to what is installed, with compiled modules
 
 
@@ -88,6 +91,13 @@ def say(line: str, *, error: bool = False) -> None:
     print(f"install.sh: {line}" if error else line, file=sys.stderr if error else sys.stdout, flush=True)
 
 
+def end_with_parent() -> None:
+    """Let the kernel kill this process when its parent ends."""
+    import ctypes  # noqa: PLC0415  # only now is it known to be there
+
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def interrupt(_number: int, _frame: FrameType | None) -> None:
     """End as Ctrl-C does."""
     raise KeyboardInterrupt
@@ -114,7 +124,7 @@ def install(prefix: Path, binaries: Path) -> None:
     state["directories"] = sorted({*state["directories"], *map(str, missing)})
     state["links"] = sorted({*state["links"], str(link)})
     prefix.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with locked(prefix):
+    with locked(prefix) as lock:
         first = not (prefix / "current").is_symlink()
         target = None
         try:
@@ -125,7 +135,7 @@ def install(prefix: Path, binaries: Path) -> None:
             sweep(prefix)
             target = Path(tempfile.mkdtemp(prefix=f"{about['version']}-", dir=prefix / "versions"))
             target.chmod(0o755)
-            make_environment(target, about)
+            make_environment(target, about, lock)
             for name in TOOLS:
                 write(prefix / name, (HERE / name).read_text(), 0o755 if name.endswith(".sh") else 0o644)
             binaries.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -196,8 +206,11 @@ def requirements() -> Path:
     return HERE / "requirements" / f"{sys.version_info.major}.{sys.version_info.minor}.txt"
 
 
-def make_environment(target: Path, about: dict[str, Any]) -> None:
-    """An environment as venv makes one, with all wheels in it; started once."""
+def make_environment(target: Path, about: dict[str, Any], lock: int) -> None:
+    """An environment as venv makes one, with all wheels in it; started once.
+
+    :param lock: held by the programs that work in it.
+    """
     executable = Path(getattr(sys, "_base_executable", sys.executable))
     (target / "bin").mkdir()
     for name in ("python", "python3", f"python3.{sys.version_info.minor}"):
@@ -218,15 +231,22 @@ def make_environment(target: Path, about: dict[str, Any]) -> None:
     pip = next(HERE / "wheels" / name for name in about["wheels"] if name.startswith("pip-"))
     options = ["--quiet", "--no-input", "--no-cache-dir", "--disable-pip-version-check", "--no-index", "--no-deps"]
     exact = ["--find-links", HERE / "wheels", "--only-binary=:all:", "--require-hashes", "-r", requirements()]
-    run([python, "-I", pip / "pip", "install", *options, *exact], environment, "pip cannot install the wheels")
-    run([target / "bin/sealer", "version"], environment, "the installed sealer does not start")
+    run([python, "-I", pip / "pip", "install", *options, *exact], environment, lock, "pip cannot install the wheels")
+    run([target / "bin/sealer", "version"], environment, lock, "the installed sealer does not start")
     shutil.rmtree(scratch)
 
 
-def run(command: list[Any], environment: dict[str, str], failed: str) -> None:
-    """Run a program; it must succeed."""
+def run(command: list[Any], environment: dict[str, str], lock: int, failed: str) -> None:
+    """Run a program; it must succeed. It ends when this one is killed, and until then nobody else gets the lock."""
     done = subprocess.run(
-        list(map(str, command)), env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        list(map(str, command)),
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        pass_fds=(lock,),
+        preexec_fn=end_with_parent,
     )
     if done.returncode:
         lines = (done.stdout + done.stderr).strip().splitlines()[-10:]
@@ -280,7 +300,7 @@ def known(prefix: Path) -> dict[str, list[str]]:
     try:
         found = json.loads((prefix / STATE).read_text())
         return {"links": list(found["links"]), "directories": list(found["directories"])}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         pass
     except (ValueError, KeyError, TypeError):
         raise RefusedError(f"{prefix / STATE} is damaged: remove {prefix} by hand, then install again") from None
@@ -310,14 +330,19 @@ def check_space(directory: Path, size: int) -> None:
 
 
 @contextlib.contextmanager
-def locked(prefix: Path) -> Iterator[None]:
-    """One installer at a time."""
+def locked(prefix: Path) -> Iterator[int]:
+    """One installer at a time; gives the descriptor of the lock."""
+    deadline = time.monotonic() + LOCK_PATIENCE
     with (prefix / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RefusedError(f"another installer works in {prefix}: wait until it has ended") from None
-        yield
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise RefusedError(f"another installer works in {prefix}: wait until it has ended") from None
+                time.sleep(0.05)
+        yield lock.fileno()
 
 
 def sweep(prefix: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -22,15 +23,25 @@ def keyboard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[TextIO
         yield typed
 
 
-def test_what_happens_meanwhile_is_shown_after_the_answer(keyboard: TextIO, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_happens_meanwhile_is_shown_after_the_answer(
+    keyboard: TextIO, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stderr = tmp_path / "stderr"  # reading what pytest captured would lose what another thread writes at that moment
+    with stderr.open("w", buffering=1) as file:
+        monkeypatch.setattr("sys.stderr", file)
+        meanwhile(keyboard, capsys, stderr)
+
+
+def meanwhile(keyboard: TextIO, capsys: pytest.CaptureFixture[str], stderr: Path) -> None:
     app = App()
     answers: list[str] = []
     with app.watch():
         asking = threading.Thread(target=lambda: answers.append(app.choose("Well?", ("no", "yes"), threading.Event())))
         asking.start()
-        shown = ""
-        while "Well?: " not in shown:
-            shown += capsys.readouterr().err
+        deadline = time.monotonic() + 60
+        while "Well?: " not in stderr.read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         app.events.info("in between")
         assert "in between" not in capsys.readouterr().out
         keyboard.write("yes\n")
