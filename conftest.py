@@ -8,12 +8,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from sealer.redaction import redactor
 
 pytest_plugins = ["sealer.testing.pytest_plugin"]
 
@@ -147,6 +149,14 @@ def _home_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
     for name in [name for name in os.environ if name.startswith("SEALER_") and name not in (REQUIRE_LAB, PAYLOAD)]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("SEALER_HOME", str(tmp_path_factory.mktemp("sealer-home")))
+
+
+@pytest.fixture(autouse=True)
+def _secrets_of_its_own() -> Iterator[None]:
+    """No test hides words in the output of another one because they were a password there."""
+    texts, longest = redactor._texts, redactor.longest
+    yield
+    redactor._texts, redactor.longest = texts, longest
 
 
 @pytest.fixture(autouse=True, scope="session")

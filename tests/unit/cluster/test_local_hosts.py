@@ -46,7 +46,7 @@ def is_local(host: Host, recorded: RecordedHost | None, home: Path) -> bool:
         (HERE, Ssh(user="root"), False),
         (HERE, PASSWORD, False),
         (HERE, Ssh(private_key="/key"), False),
-        (HERE, Ssh(private_key_password=Secret("word")), False),
+        (HERE, Ssh(private_key_password=Secret("of-the-key-1")), False),
         (FAR, Ssh(), False),
         ("", Ssh(), False),
     ],

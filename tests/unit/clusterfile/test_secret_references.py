@@ -21,7 +21,7 @@ spec:
   runtime: {name: big, joinToken: "safe:join"}
   registry:
     driver: {name: keeper, accessKey: "safe:keeper"}
-    localRegistry: {username: "safe:name", password: "safe:local"}
+    localRegistry: {username: "safe-name", password: "safe:local"}
     externalRegistry: {domain: r.example.com, username: u, password: "safe:external"}
   hosts:
   - {ips: [192.0.2.1], roles: [master], ssh: {passwd: "safe:host"}}
@@ -47,7 +47,7 @@ def test_every_field_that_may_be_a_secret_is_resolved_once_and_never_written() -
     assert sorted(asked) == sorted(f"safe:{name}" for name in SECRETS)
     cluster = found.cluster
     assert cluster
-    assert (cluster.ssh.user, cluster.registry.local.username) == ("admin", "safe:name")
+    assert (cluster.ssh.user, cluster.registry.local.username) == ("admin", "safe-name")
     first, second = cluster.hosts
     assert first.ssh.password == Secret("<what host hides>")
     assert second.ssh.password == Secret("<what ssh hides>")

@@ -46,7 +46,7 @@ def find_privileges(connection: SshConnection, host: Host) -> Privileges:
 def _try(connection: SshConnection, command: str, *stdin: bytes) -> tuple[int, str]:
     said = Tail()
     end = connection.execute(command, stdin=stdin or None, stdout=said.feed, stderr=said.feed, timeout=PROBE_TIMEOUT)
-    return end.status, redactor(said.text)
+    return end.status, said.text
 
 
 def _explained(host: Host, said: str) -> HostError:
@@ -72,10 +72,11 @@ def _explained(host: Host, said: str) -> HostError:
 
 
 def _refused(host: Host, why: str, remedy: str, said: str = "") -> HostError:
+    # Here and not before: with a password that is a word of sudo's own, what it says would not be understood.
     return HostError(
         f"user {host.ssh.user} cannot become root",
         where=host.address,
         why=why,
         remedy=remedy,
-        output=said.splitlines()[-5:],
+        output=redactor.lines(said.splitlines()[-5:]),
     )
