@@ -127,7 +127,9 @@ def wheels_of_sdists(built_sdists: dict[str, Path], tmp_path_factory: pytest.Tem
     scratch = tmp_path_factory.mktemp("again")
     for path in built_sdists.values():
         with tarfile.open(path) as sdist:
-            sdist.extractall(scratch, filter="data")
+            if hasattr(tarfile, "data_filter"):  # Python 3.11.2 has none, later ones warn without
+                sdist.extraction_filter = tarfile.data_filter
+            sdist.extractall(scratch)
     sources = [scratch / path.name.removesuffix(".tar.gz") for path in built_sdists.values()]
     return dict(zip(NAMES, wheels.build_all("wheel", sources, scratch / "out"), strict=True))
 
