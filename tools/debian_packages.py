@@ -26,6 +26,7 @@ TESTS = DEMO | {
     "containerd": "containerd",
     "docker-registry": "docker-registry",
     "fish": "fish",
+    "/usr/lib/podman/netavark": "netavark",  # what buildah of Debian 13 wants, and only recommends
     "nft": "nftables",
     "qemu-aarch64-static": "qemu-user-static",
     "runc": "runc",
