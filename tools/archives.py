@@ -43,7 +43,9 @@ def rewrite(archive: Path, moment: int) -> None:
 def unpack(archive: Path, target: Path) -> None:
     """Unpack a tar that git made."""
     with tarfile.open(archive) as tar:
-        tar.extractall(target, filter="tar")
+        if hasattr(tarfile, "tar_filter"):  # Python 3.11.2 of Debian 12 has none
+            tar.extraction_filter = tarfile.tar_filter
+        tar.extractall(target)
 
 
 def _entry(name: str, size: int, mode: int, moment: int) -> tarfile.TarInfo:
