@@ -34,6 +34,7 @@ TESTS = DEMO | {
     "skopeo": "skopeo",
     "sshd": "openssh-server",
     "sudo": "sudo",
+    "tcsh": "tcsh",
     "zsh": "zsh",
 }
 POLICY = Path("/usr/sbin/policy-rc.d")

@@ -25,8 +25,9 @@ def check_home(home: Path) -> None:
         except OSError:
             continue  # whoever uses it says what is wrong
         if why := _unsafe(status):
-            remedy = f"`chown {os.geteuid()} {path}; chmod go-w {path}`, if what it holds is yours; or set SEALER_HOME"
-            raise InputError(f"{path} cannot be used", why=why, remedy=f"{remedy} to another directory")
+            own = "" if status.st_uid == os.geteuid() else f"chown {os.geteuid()} {path}; "
+            remedy = f"run `{own}chmod go-w {path}` if what it holds is yours, or set SEALER_HOME to another directory"
+            raise InputError(f"{path} cannot be used", why=why, remedy=remedy)
 
 
 def _unsafe(status: os.stat_result) -> str:

@@ -24,7 +24,7 @@ def small_disk(place: Path, size: int) -> Iterator[Path]:
     """
     _remove_stale()
     place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", f"{NAME}{os.getpid()}", place], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", f"{NAME}{os.getpid()}", place], check=True)
     try:
         yield place
     finally:
