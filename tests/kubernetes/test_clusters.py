@@ -82,7 +82,7 @@ def test_no_secret_lies_about(site: Kubernetes) -> None:
     registry = f"/var/lib/sealer/data/{site.name}/registry/tls.key"
     for number in range(4):
         assert site.on(number, "ls /etc/kubernetes/sealer") == "\n".join(
-            ["balancer.cfg", "joined"] if number == 3 else ["apiserver", "joined"]
+            ["balancer.cfg", "cluster", "joined"] if number == 3 else ["apiserver", "cluster", "joined"]
         )
         assert secrets_on(site.hosts[number]) == ([registry] if number == 0 else [])
         keys = rf"find /etc/kubernetes {registry} \( -name '*.key' -o -name '*.conf' \) -perm /077 2>/dev/null || true"

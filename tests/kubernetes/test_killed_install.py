@@ -137,13 +137,16 @@ class Killed(Kubernetes):
         assert {path.name for path in authorities} == {"ca.crt", "etcd-ca.crt", "front-proxy-ca.crt"}
         known = [x509.load_pem_x509_certificate(text.encode()) for text in authorities.values()]
         by_subject = {it.subject: it for it in known}
-        found = "find /etc/kubernetes/pki -name '*.crt' -exec cat {} +"
+        found = "find /etc/kubernetes/pki /var/lib/kubelet/pki -name '*.crt' -exec cat {} +"
+        renewed = "cat /var/lib/kubelet/pki/kubelet-client-current.pem"  # by the kubelet, each year
         embedded = "sed -n 's/.*client-certificate-data: *//p' /etc/kubernetes/*.conf"
         for number, least in ((0, 12), (1, 2)):
             text = self.on(number, found)
             text += "\n".join(base64.b64decode(line).decode() for line in self.on(number, embedded).splitlines())
             certificates = x509.load_pem_x509_certificates(text.encode())
             assert len(certificates) >= least
+            (client,) = x509.load_pem_x509_certificates(self.on(number, renewed).encode())
+            client.verify_directly_issued_by(by_subject[client.issuer])
             for certificate in certificates:
                 certificate.verify_directly_issued_by(by_subject[certificate.issuer])
                 assert years_of(certificate) >= 99

@@ -76,7 +76,8 @@ def revoke(operation: Operation, credentials: Path) -> Sequence[Step]:
             context.query(f"how=-F\n{_file_of(context.host, path)}{_REVOKE}")
         elif operation.cluster_id:  # the key is lost with the record: it is known by its comment
             name = operation.cluster.replace(".", "\\.")
-            key = shlex.quote(f"ssh-ed25519 [^ ]* sealer-{name}")
+            # Versions before 0.2 put it there without restrictions.
+            key = shlex.quote(rf"\({_RESTRICTIONS} \)\{{0,1\}}ssh-ed25519 [^ ]* sealer-{name}")
             user = shlex.quote(context.host.ssh.user or "root")
             context.query(f"how=-x\n{_FILE.format(user=user, key=key)}{_REVOKE}")
 
