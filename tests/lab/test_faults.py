@@ -398,7 +398,6 @@ def test_a_sealer_of_another_home_is_refused_by_the_hosts(
     (other / "images").symlink_to(site.home / "images")
     output = site.apply(status=3, SEALER_HOME=str(other))
     assert "belongs to another cluster" in output
-    assert f"process {process.pid}" in output
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
     assert done_once(site)
