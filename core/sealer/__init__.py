@@ -1,3 +1,3 @@
 """sealer: Docker for whole clusters. This package is the kernel; everything else is a plugin."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
