@@ -12,7 +12,7 @@ import pytest
 
 from sealer.cluster.driver_choice import DriverNames, DriverRequest, choose_drivers
 from sealer.cluster.home import ClusterHome
-from sealer.cluster.state import load, save
+from sealer.cluster.state import load, save, save_pending
 from sealer.clusterfile.model import Cluster, Clusterfile
 from sealer.events import EventStream
 from sealer.extension.operation import Recorded, RecordedHost
@@ -75,6 +75,7 @@ def test_that_there_was_a_login_is_recorded_where_all_of_it_is_secret(ssh: Ssh, 
     """A run that was killed before it saw the host must not leave one that is deleted from this machine."""
     home = ClusterHome.of(tmp_path, "a")
     home.directory.mkdir()
+    save_pending(home, Clusterfile(cluster=Cluster(name="a", image="a:1", hosts=(Host(HERE, (MASTER,)),))))
     save(home, Recorded("a", "creating", (RecordedHost(Host(HERE, (MASTER,), ssh)),), Clusterfile()))
     found = load(home)
     assert found
