@@ -52,7 +52,7 @@ from sealer_plugin_registry.trusting import Login, Server, bracketed
 
 PUBLISH_TIMEOUT = 4 * 3600.0  # seconds: images of gigabytes over a slow line
 AT_ONCE = Limits(attempts=1, connect_timeout=5, silence=10)  # of one that runs, and is only asked how it is
-FILLING_PORTS = range(20000, 32768)  # below those that Linux gives to connections
+FILLING_PORTS = range(20000, 30000)  # below Kubernetes' node ports and those that Linux gives to connections
 GENERATED = "pull-password"  # of the login that is made where the Clusterfile names none
 GENERATED_USER = "sealer"
 PASSWORD_BYTES = 32
