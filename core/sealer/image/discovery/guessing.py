@@ -79,6 +79,14 @@ class Chart:
                 if packed is not None and room.take(sum(map(len, packed.values()))):
                     yield Chart(packed, f"{self.place}{path}/")
 
+    def too_large(self, room: Room | None = None) -> bool:
+        """Whether it holds more charts than are read, also among those that its values leave out.
+
+        :param room: what the charts within the outermost may still take.
+        """
+        room = room or Room()
+        return any(inner.too_large(room) for inner in self.inner(room)) or room.used_up
+
     def mentions(self, depth: int = 0, room: Room | None = None) -> list[Mention]:
         """What it would run, guessed from its values and from the lines of its templates.
 

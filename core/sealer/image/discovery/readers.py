@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sealer.errors import ImageError
 from sealer.image.discovery.actions import Actions
-from sealer.image.discovery.charts import CHART, Charts, files_of, first_document, unpacked
+from sealer.image.discovery.charts import CHART, LARGEST_CHART, MOST_CHARTS, Charts, files_of, first_document, unpacked
 from sealer.image.discovery.files import GZIP, NO_FILES, Files
 from sealer.image.discovery.guessing import IN_VALUES, Chart, overlaid_by, with_tag
 from sealer.image.discovery.installs import Install
@@ -90,6 +90,9 @@ class Readers:
         guessed = chart.mentions()
         if not self.helm:
             return guessed
+        if chart.too_large():  # helm itself has no bound: minutes, and all of the memory
+            why = f"helm is not run on a chart with more than {MOST_CHARTS} charts, or {LARGEST_CHART} bytes, within it"
+            return [UnresolvedReference(chart.name, why, 1, RENDERED, f"{chart.place}{CHART}"), *guessed]
         try:
             rendered = self.helm.render(chart.files, chart.place, values, install.settings)
         except HelmError as error:

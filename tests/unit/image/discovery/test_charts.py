@@ -250,6 +250,25 @@ def test_without_what_helm_renders_it_is_guessed(tmp_path: Path, body: str, why:
     ]
 
 
+@pytest.mark.parametrize("values", ["", "c: {enabled: false}"])
+def test_helm_is_not_run_on_charts_without_end(tmp_path: Path, values: str) -> None:
+    """helm reads every chart within a chart, also those that its values leave out: it would take all of the memory."""
+    program = tmp_path / "helm"
+    program.write_text(STAND_IN + f"touch {tmp_path}/ran\n")
+    program.chmod(0o755)
+    inner: dict[str, str | bytes] = {"c/Chart.yaml": ABOUT}
+    for _ in range(3):
+        inner |= {f"c/charts/{number}.tgz": packed(inner) for number in range(8)}
+    conditions = "dependencies: [{name: c, version: 1.0.0, condition: c.enabled}]\n"
+    outer: dict[str, str | bytes] = {"Chart.yaml": ABOUT + conditions, "values.yaml": values}
+    outer |= {path.removeprefix("c/"): content for path, content in inner.items() if path != "c/Chart.yaml"}
+    found = look_through(outer, Readers(Helm(program)))
+    assert [one.why for one in found.unresolved if one.place.rule == "helm"] == [
+        "helm is not run on a chart with more than 500 charts, or 67108864 bytes, within it"
+    ]
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_helm_that_is_named_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "helm").write_text(STAND_IN + "echo 'image: a/b:1'\n")
     (tmp_path / "helm").chmod(0o755)
