@@ -124,14 +124,18 @@ class HostGroups:
     def kill(self) -> None:
         """End every process, the host's first one before all others: like a power cut, nothing is flushed or told.
 
+        All are stopped before any is killed: none sees another one die, and acts on it.
+
         :raises SealerError: some do not end.
         """
         deadline = time.monotonic() + PATIENCE
         while remaining := self.processes():
             self._thaw()
-            for process in sorted(remaining, key=lambda number: not _is_init(number)):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(process, signal.SIGKILL)
+            ordered = sorted(remaining, key=lambda number: not _is_init(number))
+            for sent in (signal.SIGSTOP, signal.SIGKILL):
+                for process in ordered:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(process, sent)
             if not _await_end(remaining, deadline):
                 raise SealerError(
                     f"processes of {self.host} do not end", why=f"{sorted(self.processes())} ignore SIGKILL"
