@@ -63,13 +63,19 @@ def check(version: str, root: Path = ROOT) -> bool:
     if git("tag", "--list", f"v{version}", root=root):
         raise RefusedError(f"{version} was released: the tag v{version} exists")
     listed = f"\n## {version} (" in (root / CHANGELOG).read_text()
+    newer = sorted(path.name for path in (root / "changelog.d").glob("*.md"))
+    if listed and before == version and newer:
+        raise RefusedError(
+            f"changelog.d has fragments from after {version} was prepared: {', '.join(newer[:5])}; "
+            f"release the commit 'Release {version}', or a higher version"
+        )
     if listed and before == version:
         return True
     if listed:
         raise RefusedError(f"{version} was released: {CHANGELOG} has it, and the tree is at {before}")
     if wanted <= versions.order(before):
         raise RefusedError(f"{version} does not come after {before}, the version of the tree")
-    if not any(path.suffix == ".md" for path in (root / "changelog.d").iterdir()):
+    if not newer:
         raise RefusedError("changelog.d has no fragments: nothing that users notice has changed")
     if wrong := mistakes(root):
         raise RefusedError(f"the changelog cannot be made: {'; '.join(wrong)}")

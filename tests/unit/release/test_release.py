@@ -49,6 +49,8 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             copy = tree / path.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, copy)
+    changelog = (tree / "CHANGELOG.md").read_text()
+    (tree / "CHANGELOG.md").write_text(changelog.partition("\n## ")[0] + "\n")  # this tree may be prepared already
     (tree / "changelog.d").mkdir()
     (tree / "changelog.d/.gitkeep").touch()
     (tree / "changelog.d/+thing.feature.md").write_text(FRAGMENT)
@@ -123,6 +125,12 @@ def with_a_wrong_fragment(tree: Path) -> None:
     commit(tree)
 
 
+def prepared_and_gone_on(tree: Path) -> None:
+    assert run(tree, NEXT, "--prepare").returncode == 0
+    (tree / "changelog.d/+later.feature.md").write_text(FRAGMENT)
+    commit(tree)
+
+
 def in_disagreement(tree: Path) -> None:
     path = versions.files(tree)[-1]
     path.write_text(path.read_text().replace(f"version = {BEFORE}", "version = 7.7.7"))
@@ -142,6 +150,7 @@ def as_it_is(tree: Path) -> None:
         (listed, NEXT, "was released: CHANGELOG.md has it"),
         (without_fragments, NEXT, "no fragments"),
         (with_a_wrong_fragment, NEXT, "+thing.improvement.md: a fragment is called"),
+        (prepared_and_gone_on, NEXT, f"after {NEXT} was prepared: +later.feature.md"),
         (in_disagreement, NEXT, f"several versions: {BEFORE}, 7.7.7"),
         (as_it_is, BEFORE, f"does not come after {BEFORE}"),
         (as_it_is, "0.0.9", f"does not come after {BEFORE}"),
