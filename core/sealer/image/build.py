@@ -46,6 +46,7 @@ class BuildRequest:
     :param secrets: for the RUNs that mount them, by id.
     :param run_timeout: seconds for each RUN; None for no end.
     :param overlay: False to give every RUN a copy of the rootfs; None: only where it cannot be contained.
+    :param allow_uncontained_run: let RUN change this machine, as root, where it cannot be contained.
     :param pull: when a registry is asked for the base, and for the container images.
     :param registries: where a base is had from, for one transfer; None: from the store alone.
     :param images: how the container images are found that the rootfs mentions; None: they are not.
@@ -65,6 +66,7 @@ class BuildRequest:
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     run_timeout: float | None = None
     overlay: bool | None = None
+    allow_uncontained_run: bool = False
     pull: PullPolicy = PullPolicy.MISSING
     registries: Callable[[], Registries] | None = None
     images: ImageRequest | None = None

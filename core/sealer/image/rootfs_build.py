@@ -106,7 +106,13 @@ class RootfsBuild:
         self._layers = RootfsLayers(
             staging, cache, context=self._context, digests=self._digests, work=work, warn=events.warn
         )
-        self._runner = Runner(work, events.warn, request.overlay, private=(store.root, store.root.parent))
+        self._runner = Runner(
+            work,
+            events.warn,
+            request.overlay,
+            private=(store.root, store.root.parent),
+            allow_uncontained=request.allow_uncontained_run,
+        )
 
     def run(self) -> Descriptor:
         """Execute everything; the manifest is returned, staged."""

@@ -3,7 +3,8 @@
 On Linux as root it is contained (:mod:`sealer.image.containment`): the rootfs is the lower directory of an overlay, and
 so is the machine around it, so that what the command does to the machine is thrown away. Where the store's file system
 takes no overlay, as in many containers, the command works on a copy of the rootfs and both trees are compared, and what
-it does to the machine is kept in memory until then. Elsewhere it gets a copy, on the machine as it is.
+it does to the machine is kept in memory until then. Elsewhere it gets a copy, on the machine as it is; as root only
+where that was allowed, for nothing would protect the machine.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ LAST_LINES = 20
 LONGEST_LINE = 16 * 1024
 TOP = Path("/rootfs")  # where a contained command finds the rootfs
 _ENDING_SECONDS = 10
+_REMEDY = "build as root on a Linux machine, or in a container that may mount (CAP_SYS_ADMIN)"
 
 
 class _Way(enum.Enum):
@@ -76,10 +78,17 @@ class Runner:
     :param warn: gets what a user must know about the way the commands are run, once.
     :param overlay: False to work on a copy in any case; None to find out.
     :param private: directories that the commands must not see, beside those that are nobody else's business anyway.
+    :param allow_uncontained: root's commands may run uncontained, where nothing else can be done.
     """
 
     def __init__(
-        self, directory: Path, warn: Callable[[str], None], overlay: bool | None = None, private: Iterable[Path] = ()
+        self,
+        directory: Path,
+        warn: Callable[[str], None],
+        overlay: bool | None = None,
+        private: Iterable[Path] = (),
+        *,
+        allow_uncontained: bool = False,
     ) -> None:
         self._directory = directory
         self._warn = warn
@@ -87,6 +96,7 @@ class Runner:
         self._ways = [_Way.UNCONTAINED] if overlay is False else list(_WAYS)
         self._why_not = ""
         self._warned = overlay is False
+        self._may_be_uncontained = allow_uncontained or overlay is False or os.geteuid() != 0
         self._rootfs = directory / "rootfs"
         self._private = private_directories([*private, Path.home()])
 
@@ -171,7 +181,13 @@ class Runner:
     def _run_uncontained(self, command: Command, show: Callable[[str], None]) -> int:
         if command.secrets or not command.network:
             what = "get a secret" if command.secrets else "be kept from the network"
-            raise BuildError(f"the command cannot {what} on this machine", why=self._why_not, remedy="build as root")
+            raise BuildError(f"the command cannot {what} on this machine", why=self._why_not, remedy=_REMEDY)
+        if not self._may_be_uncontained:
+            raise BuildError(
+                "RUN cannot be contained on this machine",
+                why=f"{self._why_not}; uncontained, as root, it could change this machine's files, processes and network",
+                remedy=f"{_REMEDY}, or accept the risk with --allow-uncontained-run",
+            )
         if not self._warned:
             self._warned = True
             self._warn(

@@ -309,7 +309,7 @@ def test_a_failing_run_with_secrets_hides_them(site: Site) -> None:
 def test_where_nothing_can_be_contained_that_is_said_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the program that makes the world denied its namespaces, as in many containers."""
     monkeypatch.setattr("sealer.image.contained._PROGRAM", denied(site.directory))
-    found = site.files("RUN pwd > pwd\nRUN cat pwd > again")
+    found = site.files("RUN pwd > pwd\nRUN cat pwd > again", allow_uncontained_run=True)
     assert found["pwd"] == found["again"] != "/rootfs\n"
     (warning,) = site.messages(State.WARNING)
     assert "RUN is not contained (" in warning
@@ -317,8 +317,39 @@ def test_where_nothing_can_be_contained_that_is_said_once(site: Site, monkeypatc
     assert "sees and can change this machine's files, processes and network" in warning
     for flags, what in (("--network=none", "kept from the network"), ("--mount=type=secret,id=t", "get a secret")):
         with pytest.raises(BuildError, match=f"cannot .*{what}") as caught:
-            site.build(f"RUN {flags} true", secrets={"t": Secret("hush-hush")})
+            site.build(f"RUN {flags} true", secrets={"t": Secret("hush-hush")}, allow_uncontained_run=True)
         assert "Operation not permitted" in caught.value.why
+
+
+@pytest.mark.parametrize("denied_by", ["capability", "user namespace"])
+def test_root_that_cannot_mount_is_refused_and_changes_nothing(tmp_path: Path, denied_by: str) -> None:
+    """The command itself, as root of a container that may not mount, or of a user namespace."""
+    touched = tmp_path / "touched"
+    context = tmp_path / "context"
+    context.mkdir()
+    (context / "Kubefile").write_text(f"FROM scratch\nRUN touch {touched}\n")
+    without = {
+        "capability": ["setpriv", "--bounding-set=-sys_admin", "--"],
+        "user namespace": ["unshare", "--user", "--map-root-user", "--", "setpriv", "--bounding-set=-sys_admin", "--"],
+    }[denied_by]
+    home = tmp_path / "home"
+
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        command = [*without, sys.executable, "-m", "sealer", "build", "-t", "app", *options, str(context)]
+        environment = {**os.environ, "SEALER_HOME": str(home)}
+        return subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=60)
+
+    refused = run()
+    assert refused.returncode == 1
+    assert "RUN cannot be contained on this machine" in refused.stderr
+    assert "Operation not permitted" in refused.stderr
+    assert "--allow-uncontained-run" in refused.stderr
+    assert not touched.exists()
+    assert not list(home.glob("images/tmp/*/rootfs"))
+    allowed = run("--allow-uncontained-run")
+    assert allowed.returncode == 0, allowed.stderr
+    assert "RUN is not contained (" in allowed.stdout + allowed.stderr
+    assert touched.exists()
 
 
 def test_a_store_on_an_overlay_as_in_a_container(tmp_path: Path, site: Site) -> None:

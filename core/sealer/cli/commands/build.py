@@ -55,6 +55,9 @@ class _BuildCommand(click.Command):
 @click.option("--no-cache", is_flag=True, help="Execute every instruction, also where nothing changed.")
 @click.option("--network", type=click.Choice(["host", "none"]), default="host", help="Network of every RUN.")
 @click.option("--run-timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="End of every RUN.")
+@click.option(
+    "--allow-uncontained-run", is_flag=True, help="As root: let RUN change this machine where it cannot be contained."
+)
 @click.option("--secret", "secrets", multiple=True, metavar="id=NAME,src=FILE", help="For RUN --mount=type=secret.")
 @image_options
 @pass_app
@@ -75,6 +78,7 @@ def command(
     no_cache: bool,
     network: str,
     run_timeout: float | None,
+    allow_uncontained_run: bool,
     secrets: tuple[str, ...],
     **options: Unpack[ImageOptions],
 ) -> None:
@@ -111,6 +115,7 @@ def command(
         cache=not no_cache,
         network=network,
         run_timeout=run_timeout,
+        allow_uncontained_run=allow_uncontained_run,
         secrets=dict(map(_secret, secrets)),
         pull=WORDS[policy],
         registries=images.registries if images else lambda: registries(app, options),
