@@ -10,7 +10,10 @@ from typing import Literal
 
 from sealer.cluster.asked import Asked
 from sealer.cluster.executor import Executor
+from sealer.cluster.hostfacts import identity_script, parse_facts
+from sealer.cluster.identity import other_machine
 from sealer.cluster.output import Lines
+from sealer.cluster.ownership import Ownership
 from sealer.cluster.plan import StageBuilder
 from sealer.cluster.receipts import Script
 from sealer.errors import CommandError, InterruptedRunError, SealerError
@@ -52,15 +55,17 @@ class AdHocCommand:
     hear: Listener
 
     def run(self, hosts: Sequence[Host]) -> tuple[Answer, ...]:
-        """Run it on all of `hosts`, whatever becomes of it on some of them.
+        """Run it on all of `hosts`, whatever becomes of it on some of them; on none that is not the cluster's own.
 
         :raises InterruptedRunError: the run was cancelled.
         """
         answers: dict[str, Answer] = {}
         hearing = threading.Lock()
+        ownership = self.asked.ownership
 
         def ask(context: StepContext) -> None:
             try:
+                self._refuse_others(context, ownership)
                 answers[context.host.id] = self._ask(context.host, hearing)
             except InterruptedRunError:
                 raise
@@ -77,6 +82,20 @@ class AdHocCommand:
         finally:
             self.asked.connections.close()
         return tuple(answers[host.id] for host in hosts)
+
+    def _refuse_others(self, context: StepContext, ownership: Ownership) -> None:
+        """The record may be older than the host: it may be another machine by now, or of another cluster.
+
+        :raises SealerError: it is.
+        """
+        host, operation = context.host.id, context.operation
+        said = parse_facts(context.query(identity_script(operation.paths)).stdout)
+        entries = operation.recorded.hosts if operation.recorded else ()
+        machine = next((entry.machine_id for entry in entries if entry.host.id == host), "")
+        # Without the cluster's own files it is judged as a host that nobody vouches for yet.
+        gone = all(name != operation.cluster for name, _ in said["clusters"])
+        if error := other_machine(host, said, machine) or ownership.refusal(host, said, joins=gone):
+            raise error
 
     def _ask(self, host: Host, hearing: threading.Lock) -> Answer:
         command, sent = Script(self.command, self.asked.environment_of(host)).inline()

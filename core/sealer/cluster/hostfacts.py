@@ -61,8 +61,7 @@ def read_facts(paths: HostPaths, hosts: frozenset[str], may_pass: Callable[[str,
 
 def facts_script(paths: HostPaths) -> str:
     """What a host is asked; :func:`parse_facts` reads the answer."""
-    return f"""{clusters_script(shlex.quote(paths.data_root))}
-echo "machine_id=$(cat /etc/machine-id 2>/dev/null)"
+    return f"""{identity_script(paths)}
 echo "host_name=$(hostname 2>/dev/null || cat /proc/sys/kernel/hostname)"
 echo "machine=$(uname -m)"
 [ -e {shlex.quote(paths.rootfs)} ] && echo rootfs=yes
@@ -70,6 +69,13 @@ for tool in {" ".join(TOOLS)}; do command -v $tool > /dev/null || echo "missing=
 at={shlex.quote(paths.data_root)}
 while [ ! -e "$at" ]; do at=$(dirname "$at"); done
 echo "free=$(df -Pk "$at" | tail -n 1 | tr -s ' ' | cut -d ' ' -f 4)"
+"""
+
+
+def identity_script(paths: HostPaths) -> str:
+    """The part of it that says which machine the host is, and which clusters it belongs to."""
+    return f"""{clusters_script(shlex.quote(paths.data_root))}
+echo "machine_id=$(cat /etc/machine-id 2>/dev/null)"
 """
 
 

@@ -185,7 +185,7 @@ class Runner:
         if not self._may_be_uncontained:
             raise BuildError(
                 "RUN cannot be contained on this machine",
-                why=f"{self._why_not}; uncontained, as root, it could change this machine's files, processes and network",
+                why=f"{self._why_not}; uncontained, root's RUN could change this machine's files and processes",
                 remedy=f"{_REMEDY}, or accept the risk with --allow-uncontained-run",
             )
         if not self._warned:

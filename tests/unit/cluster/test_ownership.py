@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,36 @@ def test_nothing_goes_past_a_host_that_another_cluster_has_by_now(site: Site) ->
             with pytest.raises(OperationFailedError) as caught:
                 getattr(chosen, word)(*given)
             assert theirs in caught.value.failures[0].error.what
+    assert everything(site) == before
+
+
+@pytest.mark.parametrize("changed", ["id", "machine", "name"])
+def test_a_command_runs_on_no_host_that_is_not_the_clusters_own(site: Site, changed: str) -> None:
+    """Not even its start: what runs first only reads."""
+    site.build({"etc/site": "one"})
+    site.lifecycle().apply(site.desired(machines=(1, 2)))
+    if changed == "id":
+        identity(site, 2).write_text(Identity(new_id(), "here").text)
+    elif changed == "machine":
+        recorded = json.loads(site.home.state.read_text())
+        recorded["hosts"][1]["machineId"] = "0" * 32
+        site.home.state.write_text(json.dumps(recorded))
+    else:
+        theirs = Path(shutil.move(identity(site, 2).parent, identity(site, 2).parent.with_name("theirs")))
+        (theirs / HOST_ID).write_text(Identity(new_id(), "theirs").text)
+    hosts = [entry.host for entry in site.lifecycle().recorded("here").hosts]
+    before = everything(site)
+    lines: list[tuple[str, str]] = []
+    touch = f"touch {site.directory}/machines/ran-$HostIP; echo it ran"
+    answers = site.lifecycle().execute("here", touch, hosts, lambda host, stream, line: lines.append((host.id, line)))
+    assert lines == [("10.0.0.1", "it ran")]
+    assert [path.name for path in site.directory.glob("machines/ran-*")] == ["ran-10.0.0.1"]
+    assert [(answer.host.id, answer.status, bool(answer.error)) for answer in answers] == [
+        ("10.0.0.1", 0, False),
+        ("10.0.0.2", -1, True),
+    ]
+    assert ("another cluster" in str(answers[1].error)) == (changed != "machine")
+    (site.directory / "machines/ran-10.0.0.1").unlink()
     assert everything(site) == before
 
 

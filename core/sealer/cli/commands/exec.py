@@ -50,6 +50,8 @@ def command(  # noqa: PLR0917  # click passes them by name
 
     One word is a line for the shell: sealer exec 'df -h | grep /var'. Several are a program and its arguments, whose
     options stand behind --: sealer exec --roles master -- systemctl status --no-pager etcd.
+
+    A host that is another machine than recorded, or belongs to another cluster by now, is refused: nothing runs there.
     """
     from sealer.cli.interrupts import interrupts  # noqa: PLC0415  # 100 ms that `--help` need not wait for
     from sealer.cli.requests import chosen_cluster, existing, picked_hosts  # noqa: PLC0415
