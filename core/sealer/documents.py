@@ -61,11 +61,9 @@ def load_yaml(text: str | bytes) -> Any:
     """
     import yaml  # noqa: PLC0415  # 30 ms that not every command needs
 
-    _check_size(text)
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        _check_events(yaml.parse(text, Loader=loader))
-        return yaml.load(text, Loader=loader)  # noqa: S506  # both are safe
+        check_yaml(text)
+        return yaml.load(text, Loader=_loader())  # noqa: S506  # it is a safe one
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
@@ -74,6 +72,24 @@ def load_yaml(text: str | bytes) -> Any:
         raise
     except (yaml.YAMLError, ValueError, OverflowError, TypeError, RecursionError) as error:
         raise DocumentError((str(error).splitlines() or ["it cannot be read"])[0]) from None
+
+
+def check_yaml(text: str | bytes) -> None:
+    """Look whether a YAML text, of any number of documents, keeps to the bounds: for those who compose it themselves.
+
+    :raises DocumentError: it is too large, nested too deeply, or grows too much by its aliases.
+    :raises yaml.YAMLError: it is no YAML.
+    """
+    import yaml  # noqa: PLC0415  # 30 ms that not every command needs
+
+    _check_size(text)
+    _check_events(yaml.parse(text, Loader=_loader()))
+
+
+def _loader() -> Any:
+    import yaml  # noqa: PLC0415
+
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def _check_size(text: str | bytes) -> None:

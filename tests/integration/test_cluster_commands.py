@@ -197,7 +197,10 @@ def test_a_cluster_from_its_plan_to_its_end(site: Site) -> None:
 
     assert site.done("exec", "echo $HostIP $Answer") == "127.0.0.1 42\n"
     answer = site.json("exec", "--", "sh", "-c", "echo out; echo err >&2")
-    assert answer["hosts"] == [{"host": "127.0.0.1", "status": 0, "stdout": ["out"], "stderr": ["err"]}]
+    whole = {"stdout": 0, "stderr": 0}
+    assert answer["hosts"] == [
+        {"host": "127.0.0.1", "status": 0, "stdout": ["out"], "stderr": ["err"], "omitted": whole}
+    ]
 
     again = site.call("run", "demo:1", "-m", "127.0.0.1", "--name", "here")
     assert again.returncode == 3
@@ -255,6 +258,36 @@ def test_scripts_and_documents_of_the_image_run_in_their_order(site: Site) -> No
         *("PreInit", "PreGuest", "PostInstall"),
         *("PreClean", "PostClean", "clean.sh"),
     ]
+
+
+# The process that is measured begins with the memory of the one that forked it: a small one stands between.
+MEASURE = """import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+"""
+
+
+def test_what_a_host_prints_without_end_takes_little_memory_as_json(site: Site) -> None:
+    """The last of it is there, and how much is not."""
+    site.done("apply", "-q", "-f", str(site.clusterfile))
+    words = [sys.executable, "-m", "sealer", "exec", "--output", "json", "seq -f %012.0f 1 1000000; echo end >&2"]
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, *words],
+        env=site.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    (host,) = json.loads(done.stdout)["hosts"]
+    assert host["omitted"]["stdout"] + len(host["stdout"]) == 1_000_000
+    assert (host["stdout"][-1], host["stderr"], host["omitted"]["stderr"]) == ("000001000000", ["end"], 0)
+    assert len(host["stdout"]) > 100_000
+    *warnings, memory = done.stderr.splitlines()
+    assert f"the first {host['omitted']['stdout']} lines of stdout are left out" in warnings[-1]
+    assert int(memory) < 150 * 1024
+    site.done("delete", "--all", "--yes")
 
 
 @pytest.mark.parametrize(

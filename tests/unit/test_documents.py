@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,3 +62,50 @@ def test_what_people_write_is_read() -> None:
     assert load_json(b"[]") == []
     deep = "[" * DEEPEST + "]" * DEEPEST
     assert load_json(deep) == load_yaml(deep)
+
+
+ROOT = Path(__file__).resolve().parents[2]
+READERS = {
+    "json": {"load", "loads", "JSONDecoder"},
+    "yaml": {"load", "load_all", "safe_load", "safe_load_all", "full_load", "unsafe_load", "compose", "compose_all"},
+}
+# Files that read a text in another way, and why they may.
+OTHER_READERS = {
+    "core/sealer/documents.py": "the bounded readers themselves",
+    "core/sealer/image/containment.py": "has the standard library alone, and reads what sealer asks of it",
+    "core/sealer/image/contained.py": "reads what its own process reports",
+    "core/sealer/image/discovery/nodes.py": "counts levels itself, as it wants lines",
+    "core/sealer/templates/yamltree.py": "reads what it has just written",
+    "core/sealer/testing/expectations.py": "reads what it has just written",
+    "core/sealer/cluster/journal.py": "its own file, a line at a time; facts that were written must be read again",
+    "core/sealer/cluster/lock.py": "its own file, of which it reads 4096 bytes",
+    "builtin_plugins/sealer-plugin-kubeadm/src/sealer_plugin_kubeadm/configuration.py": "reads what it wrote",
+    "builtin_plugins/sealer-plugin-kubeadm/src/sealer_plugin_kubeadm/user_kubeconfig.py": "a kubeconfig it has made",
+    "builtin_plugins/sealer-plugin-kubeadm/src/sealer_plugin_kubeadm/base/versions.py": "a file of its own package",
+    "plugins/sealer-plugin-nspawn/src/sealer_plugin_nspawn/record.py": "its own file",
+    "plugins/sealer-plugin-nspawn/src/sealer_plugin_nspawn/exits.py": "what this machine's own programs print",
+    "plugins/sealer-plugin-nspawn/src/sealer_plugin_nspawn/network.py": "what this machine's own programs print",
+}
+
+
+def other_readers(path: Path) -> list[str]:
+    """Calls in a file that read YAML or JSON without bounds."""
+    return [
+        f"{node.value.id}.{node.attr}"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.attr in READERS.get(node.value.id, ())
+    ]
+
+
+def test_what_others_wrote_is_read_by_the_bounded_readers_alone() -> None:
+    """Of the kernel and every plugin that lies here."""
+    places = [ROOT / "core/sealer", *ROOT.glob("builtin_plugins/*/src"), *ROOT.glob("plugins/*/src")]
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for place in places
+        for path in place.rglob("*.py")
+        if "skeleton" not in path.parts and other_readers(path)
+    }
+    assert found == set(OTHER_READERS), "use sealer.documents, or say in OTHER_READERS why not"

@@ -12,6 +12,7 @@ from pathlib import Path
 from sealer.cluster.connections import Connections
 from sealer.cluster.lock import describe, holder
 from sealer.cluster.receipts import host_script, prune_spare, spare
+from sealer.documents import DocumentError, load_json
 from sealer.errors import LockHeldError, SealerError
 from sealer.events import EventStream
 from sealer.extension.context import StepContext
@@ -23,6 +24,7 @@ from sealer.hosts import Host
 STALE = 120  # seconds without a sign of life, by the host's clock
 RECEIPT_DAYS = 7  # how long a host keeps what scripts printed
 RENEW = 30.0  # seconds between signs of life
+MOST_WORDS = 400  # characters of what a host says about who holds its lock
 HELD = 75  # what the hosts' side ends with when the lock is another's
 
 
@@ -139,6 +141,7 @@ class HostLocks:
 
 def _in_words(content: str) -> str:
     try:
-        return describe(json.loads(content))
-    except ValueError:
-        return content
+        who = load_json(content)
+    except DocumentError:
+        who = None
+    return (describe(who) if isinstance(who, dict) else content)[:MOST_WORDS]

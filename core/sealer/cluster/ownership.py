@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import json
 import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sealer.cluster.receipts import host_script
+from sealer.documents import load_json
 from sealer.errors import HostError, RefusedError
 from sealer.events import Json
 from sealer.extension.context import StepContext
@@ -74,7 +74,7 @@ def neighbours(clusters: Path, besides: str) -> Mapping[str, Neighbour]:
         if path.parent.name == besides:
             continue
         try:
-            content = json.loads(path.read_text("utf-8"))
+            content = load_json(path.read_bytes())
             addresses = frozenset(str(host["address"]) for host in content["hosts"])
             found[path.parent.name] = Neighbour(str(content.get("id", "")), addresses)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, Literal
 
 from sealer.cluster.home import ClusterHome
 from sealer.cluster.lock import working
+from sealer.documents import DocumentError, load_json
 from sealer.errors import InputError
 
 LONGEST_LINE = 1 << 20  # bytes; what is longer is no event of ours
@@ -52,8 +52,8 @@ def events_of(path: Path) -> Iterator[dict[str, Any]]:
 
 def _event(line: bytes) -> dict[str, Any] | None:
     try:
-        event = json.loads(line)
-    except ValueError:
+        event = load_json(line)
+    except DocumentError:
         return None
     right = isinstance(event, dict) and isinstance(event.get("time"), int | float) and "state" in event
     return event if right and isinstance(event.get("data"), dict) else None

@@ -14,6 +14,7 @@ from sealer.cluster import state
 from sealer.cluster.files import make_private_directory, writing
 from sealer.cluster.home import ClusterHome
 from sealer.clusterfile.model import Cluster, Clusterfile, DriverChoice
+from sealer.documents import DocumentError, load_json
 from sealer.errors import SealerError
 from sealer.events import EventStream
 from sealer.extension.drivers import Provider
@@ -144,11 +145,11 @@ def store(home: ClusterHome, recorded: Recorded) -> None:
 def _state(home: ClusterHome, found: Salvage) -> Mapping[str, Any]:
     """The content of `state.json`, as much of it as is there."""
     try:
-        content = json.loads(home.state.read_bytes())
+        content = load_json(home.state.read_bytes())
     except FileNotFoundError:
         found.lost.append(f"{home.state} is missing")
         return {}
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, DocumentError) as error:
         found.lost.append(f"{home.state}: {error}")
         return {}
     if not isinstance(content, dict):
@@ -213,7 +214,7 @@ def _journal_hosts(home: ClusterHome) -> Iterator[str]:
     except OSError:
         return
     for line in lines:
-        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            for name in json.loads(line)["operation"]["hosts"]:
+        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+            for name in load_json(line)["operation"]["hosts"]:
                 with contextlib.suppress(ValueError):
                     yield str(ipaddress.ip_address(name))

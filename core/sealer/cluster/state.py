@@ -14,6 +14,7 @@ from sealer.clusterfile.model import Cluster, Clusterfile
 from sealer.clusterfile.reading import read
 from sealer.clusterfile.secrets import recordable, without_secrets
 from sealer.clusterfile.writing import write
+from sealer.documents import load_json
 from sealer.errors import InputError, SealerError
 from sealer.extension.operation import Recorded, RecordedHost
 from sealer.hosts import Host, Ssh
@@ -82,7 +83,7 @@ def load_state(home: ClusterHome) -> Recorded | None:
     :raises SealerError: the file is damaged, or of a later sealer.
     """
     try:
-        content = json.loads(home.state.read_bytes())
+        content = load_json(home.state.read_bytes())
         if content["format"] != FORMAT:
             raise SealerError(
                 "The cluster's state was written by another version of sealer",

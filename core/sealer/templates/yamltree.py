@@ -23,6 +23,7 @@ from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 from yaml.serializer import Serializer
 
+from sealer.documents import DocumentError, check_yaml
 from sealer.events import Json
 
 TEXT_TAG = "tag:yaml.org,2002:str"
@@ -85,18 +86,19 @@ _Representer.add_representer(str, _Representer.represent_text)
 def documents(text: str) -> list[Node]:
     """The root of each document that is not empty.
 
-    :raises YamlError: it is no YAML, or it is nested too deeply.
+    :raises YamlError: it is no YAML, nested too deeply, or grows too much by its aliases.
     """
     try:
         loader = _Loader(text)
         roots: list[Node] = []
         while loader.check_node() and (root := loader.get_node()) is not None:
             roots.append(root)
+        check_yaml(text)  # last: until here an alias is a node as any other, and the messages above are the better ones
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise YamlError(f"{place}{error.problem or error.context}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, DocumentError) as error:
         raise YamlError(str(error).splitlines()[0]) from None
     except RecursionError:
         raise YamlError(f"it is nested more than {DEEPEST} deep") from None

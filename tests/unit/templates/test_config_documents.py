@@ -15,6 +15,10 @@ from sealer.errors import InputError, Position
 from sealer.events import Json
 from sealer.templates import config
 
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 8)}]\n" for n in range(1, 12)
+)
+
 
 def document(data: Json, strategy: str = "overwrite", process: str = "", path: str = "etc/x.yaml") -> ConfigDocument:
     steps = tuple(step for step in process.split("|") if step)
@@ -150,7 +154,9 @@ def test_without_value_the_pipe_works_on_the_whole() -> None:
         (b"- a", document({"a": 1}, "merge"), ": etc/x.yaml: document 1 of the file is no mapping"),
         (b"\xff\xfe\x00", document({"a": 1}, "merge"), "spec.path: etc/x.yaml is no text"),
         (b"[" * 5_000, document({"a": 1}, "merge"), ": etc/x.yaml: it is nested more than 100 deep"),
-        (b"a: &a [*a]", document({"b": 1}, "merge", path="x.json"), ": x.json: it has something that JSON cannot say"),
+        (b"a: &a [*a]", document({"b": 1}, "merge", path="x.json"), ": x.json: line 1, column 8: an alias stands in"),
+        (BOMB.encode(), document({"b": 1}, "merge", path="x.json"), ": more than 200000 values, with what aliases"),
+        (None, document(BOMB, process="toJson"), ": more than 200000 values, with what aliases"),
     ],
 )
 def test_mistakes_stand_at_the_document(content: bytes | None, wrong: ConfigDocument, message: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from sealer.cluster.ad_hoc import Answer
     from sealer.cluster.cancellation import Cancellation
     from sealer.hosts import Host
+
+MOST_OF_STREAM = 16 << 20  # bytes of one stream of one host that are kept for JSON
+MOST_OF_ALL = 64 << 20  # of all of them
+LINE = 64  # bytes that a line takes in memory beside its characters
+STREAMS = ("stdout", "stderr")
 
 
 @click.command("exec")
@@ -70,17 +76,38 @@ def command(  # noqa: PLR0917  # click passes them by name
     heard = _Heard(app, len(chosen), cancellation)
     with interrupts(cancellation.request, app.events), heard.whoever_reads():
         answers = lifecycle.execute(cluster, line, chosen, heard)
-    _finish(app, cluster, line, answers, heard.lines)
+    _finish(app, cluster, line, answers, heard.kept)
+
+
+class _Kept:
+    """The last lines of a stream, and how many came before them.
+
+    :param most: bytes of memory that they may take, about.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.lines: deque[str] = deque()
+        self.omitted = 0
+        self._left = most
+
+    def add(self, line: str) -> None:
+        """One more line."""
+        self.lines.append(line)
+        self._left -= len(line) + LINE
+        while self._left < 0:
+            self._left += len(self.lines.popleft()) + LINE
+            self.omitted += 1
 
 
 class _Heard:
     """What hosts print: shown at once to a person, kept for a program.
 
-    :ivar lines: for a program, by host and stream.
+    :ivar kept: for a program, by host and stream.
     """
 
     def __init__(self, app: App, hosts: int, cancellation: Cancellation) -> None:
-        self.lines: dict[tuple[str, str], list[str]] = {}
+        self._most = min(MOST_OF_STREAM, MOST_OF_ALL // (2 * hosts))
+        self.kept: defaultdict[tuple[str, str], _Kept] = defaultdict(lambda: _Kept(self._most))
         self._app = app
         self._several = hosts > 1
         self._cancellation = cancellation
@@ -89,7 +116,7 @@ class _Heard:
     def __call__(self, host: Host, stream: Literal["stdout", "stderr"], line: str) -> None:
         """Take a line."""
         if self._app.output == "json":
-            self.lines.setdefault((host.id, stream), []).append(line)
+            self.kept[host.id, stream].add(line)
         elif self._unread is None:
             try:
                 place = unguarded(sys.stdout if stream == "stdout" else sys.stderr)
@@ -117,12 +144,18 @@ class _Heard:
 
 
 def _finish(
-    app: App, cluster: str, line: str, answers: tuple[Answer, ...], heard: dict[tuple[str, str], list[str]]
+    app: App, cluster: str, line: str, answers: tuple[Answer, ...], heard: defaultdict[tuple[str, str], _Kept]
 ) -> None:
     from sealer.cluster.ad_hoc import TITLE  # noqa: PLC0415
     from sealer.errors import OperationFailedError, StepFailure  # noqa: PLC0415
 
     failed = [answer for answer in answers if answer.error]
+    for (host, stream), kept in heard.items():
+        if kept.omitted:
+            app.events.warn(
+                f"{host}: the first {kept.omitted} lines of {stream} are left out, JSON has only the last; write the "
+                "output to a file on the host, or run the command without --output json, which shows all of it"
+            )
     app.show(
         {
             "cluster": cluster,
@@ -131,8 +164,8 @@ def _finish(
                 {
                     "host": answer.host.id,
                     "status": answer.status,
-                    "stdout": list(heard.get((answer.host.id, "stdout"), [])),
-                    "stderr": list(heard.get((answer.host.id, "stderr"), [])),
+                    **{stream: list(heard[answer.host.id, stream].lines) for stream in STREAMS},
+                    "omitted": {stream: heard[answer.host.id, stream].omitted for stream in STREAMS},
                 }
                 for answer in answers
             ],

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import threading
 from collections.abc import Callable, Collection, Mapping
 from urllib.parse import urlsplit, urlunsplit
 
+from sealer.documents import DocumentError, load_json
 from sealer.errors import ImageNotFoundError, RegistryError
 from sealer.image.registry import challenges
 from sealer.image.registry.credentials import Credential
@@ -190,8 +190,8 @@ class Client:
 def message_of(answer: Answer) -> str:
     """What an answer says about an error: by the specification JSON, else nothing worth showing."""
     try:
-        document = json.loads(answer.read(LARGEST_MESSAGE))
-    except (AgainError, ValueError, RecursionError):
+        document = load_json(answer.read(LARGEST_MESSAGE))
+    except (AgainError, DocumentError):
         return ""
     errors = document.get("errors") if isinstance(document, dict) else None
     texts = []

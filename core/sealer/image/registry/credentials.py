@@ -6,13 +6,13 @@ https://docs.docker.com/reference/cli/docker/login/ and containers-auth.json(5)
 from __future__ import annotations
 
 import base64
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from sealer.documents import DocumentError, load_json
 from sealer.errors import InputError
 from sealer.events import Json
 from sealer.image.registry import helpers
@@ -61,8 +61,8 @@ class AuthFile:
         except OSError as error:
             raise InputError("the file cannot be read", where=str(self.path), why=error.strerror or "") from error
         try:
-            document = json.loads(content or b"{}") if len(content) <= _LARGEST else None
-        except (ValueError, RecursionError):
+            document = load_json(content or b"{}") if len(content) <= _LARGEST else None
+        except DocumentError:
             document = None
         if not isinstance(document, dict):
             raise InputError("the file with credentials is no JSON object", where=str(self.path))

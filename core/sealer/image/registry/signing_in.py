@@ -7,7 +7,6 @@ https://distribution.github.io/distribution/spec/auth/token/
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import urlencode, urlsplit
 
+from sealer.documents import DocumentError, load_json
 from sealer.errors import RegistryError
 from sealer.image.registry.challenges import Challenge
 from sealer.image.registry.credentials import Credential
@@ -161,8 +161,8 @@ class SignIn:
                 raise self._refused(f"its token server answers {answer.status}: {known} not accepted")
             content = answer.read(LARGEST_ANSWER)
         try:
-            document = json.loads(content)
-        except (ValueError, RecursionError):
+            document = load_json(content)
+        except DocumentError:
             document = None
         if not isinstance(document, dict):
             raise self._refused("what its token server answers is no JSON object")

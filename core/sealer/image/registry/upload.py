@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sealer.documents import DocumentError, load_json
 from sealer.errors import ImageError, ImageNotFoundError, RegistryError
 from sealer.image.oci import Descriptor
 from sealer.image.registry.limits import AgainError
@@ -159,8 +160,8 @@ class _Kept:
 
     def read(self) -> Session | None:
         try:
-            location = json.loads(self._path.read_bytes())
-        except (OSError, ValueError):
+            location = load_json(self._path.read_bytes())
+        except (OSError, DocumentError):
             return None
         return Session(location) if isinstance(location, str) else None
 
