@@ -66,6 +66,7 @@ class SealerError(Exception):
     :param why: the reason, as far as it is known.
     :param remedy: what the user can do next.
     :param output: the last lines that a host or a program printed.
+    :ivar diagnosis: what the host's own logs say of the failure, line by line.
     """
 
     exit_status = 1
@@ -79,6 +80,7 @@ class SealerError(Exception):
         self.why = why
         self.remedy = remedy
         self.output = tuple(output)
+        self.diagnosis: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what

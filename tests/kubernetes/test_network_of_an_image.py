@@ -6,9 +6,11 @@ The tests of this file are one life of one host, in their order.
 from __future__ import annotations
 
 import ipaddress
+import json
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -66,6 +68,11 @@ class FirstForm(Kubernetes):
         (context / "Kubefile").write_text(KUBEFILE)
         self.sealer("build", "-t", "networked:1", str(context))
 
+    def events(self) -> list[dict[str, Any]]:
+        """The events of the last run."""
+        *_, path = sorted((self.home / "clusters" / self.name / "runs").glob("*/events.jsonl"))
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
     def write_first_form(self) -> None:
         """As users of the first form have it."""
         address = self.hosts[0].address
@@ -89,6 +96,22 @@ class FirstForm(Kubernetes):
         self.clusterfile.write_text(yaml.safe_dump_all([cluster, *plugins], sort_keys=False))
 
 
+FLAG = "no-flag-of-the-kubelet"
+# kubeadm waits for the API server for four minutes by default.
+WRONG_FLAG = [
+    {
+        "apiVersion": "kubeadm.k8s.io/v1beta2",
+        "kind": "InitConfiguration",
+        "nodeRegistration": {"kubeletExtraArgs": {FLAG: "1"}},
+    },
+    {
+        "apiVersion": "kubeadm.k8s.io/v1beta2",
+        "kind": "ClusterConfiguration",
+        "apiServer": {"timeoutForControlPlane": "15s"},
+    },
+]
+
+
 @pytest.fixture(scope="module")
 def machines() -> Iterator[Machines]:
     with real_machines(1, "sealer-first-form") as made:
@@ -108,10 +131,26 @@ def before(site: FirstForm) -> dict[str, list[str]]:
     return state_of(site.hosts[0])
 
 
-def test_the_node_gets_ready_with_the_network_of_the_image(site: FirstForm, before: dict[str, list[str]]) -> None:
+def test_a_kubelet_that_does_not_start_says_why(site: FirstForm, before: dict[str, list[str]]) -> None:
+    """Its reason is in the failure and in the run's events; when the Clusterfile is corrected, the install goes on."""
     assert before
     site.write_first_form()
-    log = site.run()
+    correct = site.clusterfile.read_text()
+    site.clusterfile.write_text(f"{correct}---\n{yaml.safe_dump_all(WRONG_FLAG)}")
+    said = site.run(status=1)
+    failure = said[said.index("sealer: error:") :]
+    assert "Set up the first master" in failure
+    assert f"logs on {site.hosts[0].address}:" in failure
+    assert f"unknown flag: --{FLAG}" in failure
+    assert "goroutine" not in failure.partition("logs on")[2]
+    [failed] = [event for event in site.events() if event["state"] == "failed" and event["host"]]
+    assert any(FLAG in line for line in failed["data"]["diagnosis"])
+    assert "add --abandon" in failure
+    site.clusterfile.write_text(correct)
+
+
+def test_the_node_gets_ready_with_the_network_of_the_image(site: FirstForm) -> None:
+    log = site.run("apply", "-f", str(site.clusterfile), "--abandon")
     assert site.on(0, "cat /root/before") == "False"
     assert site.on(0, "ls /etc/cni/net.d") == CONFLIST.rpartition("/")[2]
     assert "Wait until the cluster is stable: done" in log

@@ -131,7 +131,15 @@ def _grouped(failures: Sequence[StepFailure]) -> list[tuple[list[str], StepFailu
 def _block(hosts: Sequence[str], failure: StepFailure) -> list[str]:
     error = failure.error
     why = f"{error.what}: {error.why}" if error.why else error.what
-    return ["", f"{', '.join(hosts)}: {failure.title}", f"  {why}", *_output(error, "  "), *_remedy(error, "  ")]
+    head = ["", f"{', '.join(hosts)}: {failure.title}", f"  {why}", *_output(error, "  ")]
+    return [*head, *_diagnosis(error, failure.host, "  "), *_remedy(error, "  ")]
+
+
+def _diagnosis(error: SealerError, host: str, indent: str) -> list[str]:
+    """What the logs of one of the hosts say: that of others that failed alike is in the run's log."""
+    if not error.diagnosis:
+        return []
+    return [f"{indent}logs on {error.where or host}:", *(f"{indent}| {line}" for line in error.diagnosis)]
 
 
 def _output(error: SealerError, indent: str) -> list[str]:
@@ -151,6 +159,7 @@ def error_record(error: SealerError) -> dict[str, Json]:
         "why": redactor(error.why),
         "remedy": redactor(error.remedy),
         "output": list(redactor.lines(error.output[-LINES_SHOWN:])),
+        "diagnosis": list(redactor.lines(error.diagnosis)),
         "exitStatus": error.exit_status,
     }
     if isinstance(error, InputError):

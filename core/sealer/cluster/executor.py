@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from sealer.cluster.cancellation import Cancellation
 from sealer.cluster.connections import Connections
 from sealer.cluster.context import HostContext, ReceiptDiffersError, RunningStep
+from sealer.cluster.diagnosis import diagnose
 from sealer.cluster.facts import Facts
 from sealer.cluster.journal import Attempt, Journal
 from sealer.cluster.plan import PlannedStep, Stage, fingerprint
@@ -20,6 +21,7 @@ from sealer.errors import (
     AuthenticationError,
     CommandError,
     ConnectionLostError,
+    HostError,
     HostKeyError,
     HostUnreachableError,
     InterruptedRunError,
@@ -272,17 +274,21 @@ class Executor:
             return
         self._failures.append(StepFailure(planned.id, planned.step.title, host.id, error))
         state = State.CANCELLED if isinstance(error, InterruptedRunError) else State.FAILED
-        self._tell(planned, state, str(error), host)
+        self._tell(planned, state, str(error), host, {"diagnosis": [*error.diagnosis]} if error.diagnosis else None)
 
     # -- one step on one host ------------------------------------------------------------------------------------
 
     def _on_host(self, progress: _Progress, host: Host) -> None:
         planned = progress.planned
         self._tell(planned, State.STARTED, host=host)
-        if planned.step.effect is Effect.QUERY:
-            self._try(self._context(planned, host, ""))
-        else:
-            self._recorded(progress, host)
+        try:
+            if planned.step.effect is Effect.QUERY:
+                self._try(self._context(planned, host, ""))
+            else:
+                self._recorded(progress, host)
+        except HostError as error:
+            diagnose(error, planned, host, self._with.operation, self._context)
+            raise
         self._tell(planned, State.DONE, host=host)
 
     def _recorded(self, progress: _Progress, host: Host) -> None:

@@ -687,8 +687,11 @@ class Run:
                 error.remedy = f"Run the same command again: it continues where it stopped.{delete}"
             elif isinstance(error, OperationFailedError):
                 again = "Fix the cause, then run the same command again"
+                # What changed nothing is not in the way of another command.
+                abandonable = self.operation.kind in ("create", "scale") and self._journal.state.unfinished is not None
                 if self.choices.force or self.operation.kind not in ("delete", "scale") or not self.operation.removed:
-                    error.remedy = f"{again}: completed steps are skipped.{delete}"
+                    changed = " With a changed Clusterfile or other options, add --abandon." if abandonable else ""
+                    error.remedy = f"{again}: completed steps are skipped.{changed}{delete}"
                 else:
                     error.remedy = f"{again}, or add --force to go on without hosts that cannot be cleaned."
         return error

@@ -72,6 +72,9 @@ class Step:
     :param retry: of transport errors within one run; never for ONCE.
     :param covers: the Clusterfile fields it makes true, as `spec.env`; a changed field that no step covers is refused.
     :param size: bytes it will move to each host, for progress and forecast.
+    :param diagnosis: a script that only reads and prints why the step failed on a host: the last lines of the logs
+        that say so. It runs when the step failed there with an error of the host; where that error's `where` is
+        another host of the cluster, on that one.
     """
 
     id: str
@@ -89,6 +92,7 @@ class Step:
     retry: Retry | None = None
     covers: frozenset[str] = frozenset()
     size: int | None = None
+    diagnosis: str = ""
 
     def __post_init__(self) -> None:
         if self.effect is Effect.ONCE and self.retry:

@@ -84,6 +84,25 @@ def test_failed_hosts_have_a_block_each_and_equal_ones_share_it(capsys: pytest.C
     )
 
 
+def test_the_logs_of_one_host_stand_for_those_that_failed_alike(capsys: pytest.CaptureFixture[str]) -> None:
+    alike = []
+    for host in ("10.0.0.2", "10.0.0.3"):
+        error = CommandError("exited with status 1", status=1, where=host, output=["timed out"])
+        error.diagnosis = ("kubelet: failed", f"  no such flag on {host}")
+        alike.append(StepFailure("i/k/join", "Join", host, error))
+    _, _, err = shown(OperationFailedError("the run failed", failures=alike), capsys)
+    assert err == (
+        "sealer: error: the run failed\n"
+        "\n"
+        "10.0.0.2, 10.0.0.3: Join\n"
+        "  exited with status 1\n"
+        "  | timed out\n"
+        "  logs on 10.0.0.2:\n"
+        "  | kubelet: failed\n"
+        "  |   no such flag on 10.0.0.2\n"
+    )
+
+
 def test_a_program_gets_one_object(capsys: pytest.CaptureFixture[str]) -> None:
     app = App()
     app.options.output = "json"
@@ -99,6 +118,7 @@ def test_a_program_gets_one_object(capsys: pytest.CaptureFixture[str]) -> None:
             "why": "",
             "remedy": "",
             "output": [],
+            "diagnosis": [],
             "exitStatus": 2,
             "problems": [{"file": "f", "line": 1, "column": 2, "path": "spec", "message": "wrong"}],
         },

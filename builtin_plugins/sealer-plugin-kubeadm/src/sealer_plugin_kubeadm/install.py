@@ -139,7 +139,14 @@ class Installation:
             context.query(f"rm -rf {DISCOVERY} {DOCUMENTS} {PATCHES}")
 
         return Step(
-            "init", "Set up the first master", _on([first]), run, self.inputs, needs=NEEDS, timeout=INIT_TIMEOUT
+            "init",
+            "Set up the first master",
+            _on([first]),
+            run,
+            self.inputs,
+            needs=NEEDS,
+            timeout=INIT_TIMEOUT,
+            diagnosis=script("diagnose"),
         )
 
     def masters(self, hosts: Sequence[Host], after: frozenset[str]) -> Step:
@@ -161,6 +168,7 @@ class Installation:
             after=after,
             order="serial",
             timeout=INIT_TIMEOUT,
+            diagnosis=script("diagnose"),
         )
 
     def nodes(self, hosts: Sequence[Host], after: frozenset[str]) -> Step:
@@ -180,6 +188,7 @@ class Installation:
             needs=NEEDS,
             after=after,
             timeout=INIT_TIMEOUT,
+            diagnosis=script("diagnose"),
         )
 
     def names(self, hosts: Sequence[Host]) -> Step:

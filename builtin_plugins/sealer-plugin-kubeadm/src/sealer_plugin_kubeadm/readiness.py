@@ -10,6 +10,7 @@ from sealer.extension import FIRST_MASTER, Effect, Operation, Step, StepContext
 from sealer.hosts import Host
 from sealer_plugin_kubeadm import network
 from sealer_plugin_kubeadm.cluster_api import by_address, is_ready, kubectl, node_objects, nodes
+from sealer_plugin_kubeadm.scripts import script
 
 PATIENCE = 180  # seconds
 
@@ -28,14 +29,26 @@ def steps(operation: Operation, hosts: Sequence[Host]) -> Sequence[Step]:
         waited = kubectl(context, "wait", "--for=condition=Ready", f"--timeout={PATIENCE}s", *names, check=False)
         if waited.ok:
             return
-        reasons = [f"{node.name}: {node.reason}" for node in nodes(context) if not node.ready]
+        unready = [node for node in nodes(context) if not node.ready]
+        reasons = [f"{node.name}: {node.reason}" for node in unready]
+        added = {host.address: host.id for host in hosts}
         raise HostError(
             f"Not ready after {PATIENCE} s: {'; '.join(reasons)}",
-            where=context.host.id,
+            # Its logs are the ones that say why, not those of the master that was asked.
+            where=next((added[node.address] for node in unready if node.address in added), context.host.id),
             remedy="`journalctl -u kubelet` on that host says more; the same command goes on waiting.",
         )
 
     inputs: dict[str, Json] = {"hosts": [host.address for host in hosts]}
     return [
-        Step("ready", "Wait for the nodes", FIRST_MASTER, wait, inputs, effect=Effect.CONVERGE, timeout=PATIENCE + 60)
+        Step(
+            "ready",
+            "Wait for the nodes",
+            FIRST_MASTER,
+            wait,
+            inputs,
+            effect=Effect.CONVERGE,
+            timeout=PATIENCE + 60,
+            diagnosis=script("diagnose"),
+        )
     ]
