@@ -406,6 +406,27 @@ def test_a_failure_names_host_step_output_and_remedy_and_the_same_command_contin
     site.done("delete", "--all", "--yes")
 
 
+def test_without_a_terminal_a_failure_is_printed_once(site: Site) -> None:
+    """A log that a program keeps has the reason once, beside the line that says when and where it failed."""
+    (site.work / "broken").touch()
+    command = site.command("apply", "-f", str(site.clusterfile))
+    failed = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=site.environment,
+        stdin=subprocess.DEVNULL,
+        check=False,
+        timeout=60,
+    )
+    assert failed.returncode == 1
+    assert failed.stdout.count("ended with status 3") == 1
+    assert len(re.findall(r"^\d\d:\d\d:\d\d .*failed", failed.stdout, re.MULTILINE)) == 1
+    assert failed.stdout.count("The operation failed") == 1
+    site.done("delete", "--all", "--yes", "-q")
+
+
 def test_ctrl_c_stops_cleanly_and_the_same_command_continues(site: Site) -> None:
     (site.work / "slow").touch()
     command = site.command("apply", "-f", str(site.clusterfile))

@@ -47,6 +47,10 @@ class ReceiptDiffersError(HostError):
     """The receipt is of another script: what was planned changed in between. The executor starts a new attempt."""
 
 
+class PassedOverError(HostError):
+    """The operation goes on without this host; what others need to know of that was given as facts."""
+
+
 @dataclass
 class RunningStep:
     """What all hosts of a running step share."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from sealer.cluster.cancellation import Cancellation
 from sealer.cluster.connections import Connections
-from sealer.cluster.context import HostContext, ReceiptDiffersError, RunningStep
+from sealer.cluster.context import HostContext, PassedOverError, ReceiptDiffersError, RunningStep
 from sealer.cluster.diagnosis import diagnose
 from sealer.cluster.facts import Facts
 from sealer.cluster.journal import Attempt, Journal
@@ -265,9 +265,8 @@ class Executor:
     def _fail(self, progress: _Progress, host: Host, error: SealerError) -> None:
         planned = progress.planned
         gone = isinstance(error, ConnectionLostError | HostUnreachableError)
-        if (gone and planned.step.unreachable == "skip") or (
-            self._with.tolerate(planned) and not isinstance(error, InterruptedRunError)
-        ):
+        passed_over = isinstance(error, PassedOverError) or (gone and planned.step.unreachable == "skip")
+        if passed_over or (self._with.tolerate(planned) and not isinstance(error, InterruptedRunError)):
             progress.skipped = True
             self._tell(planned, State.WARNING, f"passed over: {error}", host)
             self._tell(planned, State.SKIPPED, str(error), host)

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
+from sealer.cluster.context import PassedOverError
 from sealer.cluster.ownership import cluster_line, clusters_script
 from sealer.errors import HostError
 from sealer.extension.context import StepContext
@@ -43,8 +44,8 @@ def read_facts(paths: HostPaths, hosts: frozenset[str], may_pass: Callable[[str,
         except HostError as error:
             if not may_pass(context.host.id, error):
                 raise
-            context.warn(f"passed over: {error}")
-            facts = {"unreachable": str(error)}
+            context.give(HOST_FACTS, {"unreachable": str(error)})
+            raise PassedOverError(error.what, where=error.where, why=error.why) from error
         context.give(HOST_FACTS, facts)
 
     return Step(

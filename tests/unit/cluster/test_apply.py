@@ -9,6 +9,7 @@ import pytest
 
 from sealer.cluster import state
 from sealer.errors import RefusedError
+from sealer.events import State
 from sealer.extension import ALL, Operation, Role, Step, StepContext, Targets, hookimpl
 
 Site = Any  # the fixture's class lives in conftest.py, which cannot be imported
@@ -130,3 +131,13 @@ def test_what_a_config_document_changed_is_put_back_when_it_goes(site: Site) -> 
     assert site.lifecycle().apply(site.desired()).changes.fields == ("Config",)
     assert there.read_text() == "of the image\n"
     assert not new.exists()
+
+
+def test_a_host_that_is_passed_over_is_not_said_to_be_done(site: Site) -> None:
+    site.build({"a": "1"})
+    site.lifecycle().apply(site.desired(machines=(1, 2)))
+    (site.machine(2) / "off").touch()
+    site.lifecycle().apply(site.desired(machines=(1, 2, 3)))
+    states = [event.state for event in site.events if event.step == "Reach/kernel/facts" and event.host == "10.0.0.2"]
+    assert State.DONE not in states
+    assert states.count(State.WARNING) == states.count(State.SKIPPED) == 1

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from sealer.errors import CommandError, ConnectionLostError, HostError, OperationFailedError, SealerError, StepTimeoutError
+from sealer.errors import (
+    CommandError,
+    ConnectionLostError,
+    HostError,
+    OperationFailedError,
+    SealerError,
+    StepTimeoutError,
+)
 from sealer.events import State
 from sealer.extension import ALL, FIRST_MASTER, Addresses, Effect, Step, StepContext
 from sealer.redaction import Secret

@@ -28,6 +28,7 @@ class PlainView:
         self._quiet = quiet
         self._started: dict[tuple[str, str], float] = {}
         self._told: set[str] = set()
+        self._warned: set[tuple[str, str]] = set()
         self._printed: Counter[tuple[str, str]] = Counter()
 
     def __enter__(self) -> PlainView:
@@ -62,17 +63,24 @@ class PlainView:
     def _line(self, event: Event) -> str:
         if event.state in (State.INFO, State.WARNING):
             mark = "warning: " if event.state is State.WARNING else ""
+            if event.state is State.WARNING and event.host:
+                self._warned.add((event.step, event.message.removeprefix("passed over: ")))
             return f"{clock(event.time)} {self._subject(event)}{mark}{about_host(event)}"
         if event.state is State.STARTED and event.host:
             return ""  # the step's own line says it; 200 hosts need not repeat it
-        if event.state is State.DONE:
+        if event.state is State.SKIPPED and (event.step, event.message) in self._warned:
+            return ""  # the warning says it
+        if event.state in (State.FAILED, State.CANCELLED) and not event.step:
+            return ""  # the error that follows on stderr says it
+        if event.state in (State.DONE, State.FAILED):
             if event.host:
                 self._told.add(event.step)
             elif event.step in self._told:
                 return ""  # its hosts' lines say it
         if not event.step and event.state in (State.STARTED, State.DONE):
             return f"{clock(event.time)} {about_host(event)}{self._took(event)}"
-        about = f": {about_host(event)}" if event.message else ""
+        # Why it failed is said once: by the error that follows on stderr.
+        about = f": {about_host(event)}" if event.message and event.state is not State.FAILED else ""
         title = event.title or event.step or "run"
         if event.data.get("cached"):
             return f"{clock(event.time)} {self._subject(event)}{title}{about}"

@@ -42,8 +42,7 @@ def test_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.splitlines() == [
         f"{clock(1)} PreInit  Do it: started",
         f"{clock(2)} PreInit  10.0.0.2 | hello",
-        f"{clock(3)} PreInit  10.0.0.2  Do it: failed (2.0s): exit status 3",
-        f"{clock(3)} PreInit  Do it: failed (2.0s)",
+        f"{clock(3)} PreInit  10.0.0.2  Do it: failed (2.0s)",
         f"{clock(4)} PreInit  10.0.0.3  warning: slow clock",
     ]
 
