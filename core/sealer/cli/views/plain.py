@@ -66,17 +66,8 @@ class PlainView:
             if event.state is State.WARNING and event.host:
                 self._warned.add((event.step, event.message.removeprefix("passed over: ")))
             return f"{clock(event.time)} {self._subject(event)}{mark}{about_host(event)}"
-        if event.state is State.STARTED and event.host:
-            return ""  # the step's own line says it; 200 hosts need not repeat it
-        if event.state is State.SKIPPED and (event.step, event.message) in self._warned:
-            return ""  # the warning says it
-        if event.state in (State.FAILED, State.CANCELLED) and not event.step:
-            return ""  # the error that follows on stderr says it
-        if event.state in (State.DONE, State.FAILED):
-            if event.host:
-                self._told.add(event.step)
-            elif event.step in self._told:
-                return ""  # its hosts' lines say it
+        if self._said_elsewhere(event):
+            return ""
         if not event.step and event.state in (State.STARTED, State.DONE):
             return f"{clock(event.time)} {about_host(event)}{self._took(event)}"
         # Why it failed is said once: by the error that follows on stderr.
@@ -85,6 +76,23 @@ class PlainView:
         if event.data.get("cached"):
             return f"{clock(event.time)} {self._subject(event)}{title}{about}"
         return f"{clock(event.time)} {self._subject(event)}{title}: {event.state}{self._took(event)}{about}"
+
+    def _said_elsewhere(self, event: Event) -> bool:
+        """Whether another line says it: 200 hosts need not repeat their step's."""
+        match event.state:
+            case State.STARTED:
+                return bool(event.host)  # the step's own line
+            case State.SKIPPED:
+                return (event.step, event.message) in self._warned  # the warning
+            case State.CANCELLED | State.FAILED if not event.step:
+                return True  # the error that follows on stderr
+            case State.DONE | State.FAILED if event.host:
+                self._told.add(event.step)
+                return False
+            case State.DONE | State.FAILED:
+                return event.step in self._told  # those of its hosts
+            case _:
+                return False
 
     def _subject(self, event: Event) -> str:
         return "".join(f"{word}  " for word in (event.phase, event.host) if word)
