@@ -35,6 +35,7 @@ door = sealer_light_hosts:Door
 maker = sealer_light_hosts:Maker
 """
 DRIVERS = '''
+import secrets
 import shutil
 from pathlib import Path
 
@@ -123,9 +124,13 @@ class Maker(Provider):
                 machine = SITE / "machines" / address
                 (machine / "disk").mkdir(parents=True, exist_ok=True)
                 (machine / "machine-id").write_text(f"{{int(address.rpartition('.')[2]) + 1000:032x}}\\n")
-                (machine / "password").write_text({password!r})
                 (machine / "host-key").write_text(f"KEY:{{address}}")
                 made[name] = {{"address": address, "user": "root"}}
+                if (SITE / "passwords").exists():  # of its own, said once
+                    made[name]["password"] = secrets.token_hex(12)
+                    with (SITE / "passwords").open("a") as log:
+                        log.write(made[name]["password"] + "\\n")
+                (machine / "password").write_text(made[name].get("password", {password!r}))
             context.give(HOSTS_MADE, made)
 
         return [Step("make", "Make hosts", OPERATOR, make, {{"names": names}}, gives=frozenset({{HOSTS_MADE}}))]

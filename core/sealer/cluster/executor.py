@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from typing import Any
 
 from sealer.cluster.cancellation import Cancellation
 from sealer.cluster.connections import Connections
@@ -59,6 +60,7 @@ class Surroundings:
     :param passed_over: why a host is left out of a step that is for it; empty: it is not.
     :param tolerate: whether a failure of this step is only warned of.
     :param runtime: what steps ask about the cluster itself; None: nothing can be asked.
+    :param recordable: the facts of a step as the journal may have them.
     """
 
     operation: Operation
@@ -75,6 +77,7 @@ class Surroundings:
     passed_over: Callable[[PlannedStep, Host], str] = lambda planned, host: ""
     tolerate: Callable[[PlannedStep], bool] = lambda planned: False
     runtime: Runtime | None = None
+    recordable: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda facts: facts
 
 
 @dataclass
@@ -350,7 +353,7 @@ class Executor:
             if context.ended_script or not (once and isinstance(error, UNSEEN_OUTCOME)):
                 journal.failed(context.attempt, redactor(str(error)))
             raise
-        journal.done(context.attempt, context.given)
+        journal.done(context.attempt, self._with.recordable(context.given))
 
     def _try(self, context: HostContext) -> None:
         """Run the step; again after a broken connection, where that is declared safe."""

@@ -30,6 +30,7 @@ from sealer.cluster.identity import check_hosts, other_machine
 from sealer.cluster.journal import Journal
 from sealer.cluster.leftovers import before, undo_nothing
 from sealer.cluster.leftovers import key as _key
+from sealer.cluster.made_hosts import MadeHosts
 from sealer.cluster.ownership import Ownership, new_id
 from sealer.cluster.plan import Plan, PlannedStep, Stage, StageBuilder
 from sealer.cluster.stages import CLEANING, ENDING, KERNEL, LEAVING, REVOKE, Composer, Drivers, driver_name
@@ -136,6 +137,7 @@ class Run:
     def __post_init__(self) -> None:
         self._journal = Journal(self.home.directory / "dry-run")
         self._connections = Connections(self.drivers.transport_of)
+        self._made_hosts = MadeHosts(self.home.credentials / "made-hosts.json")
         self._key = b"dry run" if self.choices.dry_run else self.home.fingerprint_key()
         self._content = ImageContent(self.intention.image) if self.intention.image else None
         self.documents.parsed = self.parsed
@@ -147,9 +149,9 @@ class Run:
             desired=given.desired,
             recorded=self.recorded,
             image=given.image,
-            added=given.added,
-            kept=given.kept,
-            removed=given.removed,
+            added=self._made_hosts.with_logins(given.added),
+            kept=self._made_hosts.with_logins(given.kept),
+            removed=self._made_hosts.with_logins(given.removed),
             names=self.documents.host_names(),
             application=given.application,
             cluster_id=self.recorded.id if self.recorded else "",
@@ -301,6 +303,7 @@ class Run:
 
     def _judge_unfinished(self, journal: Journal, unfinished: Mapping[str, Any]) -> None:
         if journal.state.settling and self.recorded and self.recorded.status == "running":
+            self._made_hosts.forget()
             journal.end("completed")  # all of it was recorded; only this word was not written any more
             if self.operation.kind == "create":
                 raise exists(self.recorded)
@@ -402,6 +405,7 @@ class Run:
         else:
             state.settle_pending(self.home)
         self._save(replace(recorded, status="running", hosts=hosts, applications=applications, pending_image=""))
+        self._made_hosts.forget()
         journal.end("completed")
 
     def _forget_those_passed_over(self) -> None:
@@ -464,6 +468,7 @@ class Run:
             settle=lambda planned, host: self.choices.settle(planned.id, planned.step.title, host.id),
             tolerate=self._tolerated,
             runtime=self.drivers.runtime,
+            recordable=self._made_hosts.recordable,
         )
 
     def _read_facts(self, journal: Journal | None = None) -> None:
@@ -546,7 +551,8 @@ class Run:
         if not any(host.placeholder for host in self.operation.added):
             return
         given = HOSTS_MADE.name in self.facts.names
-        made: dict[str, Any] = self.facts.get(HOSTS_MADE, "") if given else self._made_before()
+        said: dict[str, Any] = self.facts.get(HOSTS_MADE, "") if given else self._made_before()
+        made = self._made_hosts.complete(said)
 
         def addressed(host: Host) -> Host:
             facts = made.get(host.placeholder)

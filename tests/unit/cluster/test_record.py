@@ -97,6 +97,58 @@ def test_a_kill_at_any_file_leaves_a_delete_that_ends_well(site: LightHosts, at:
     assert not site.left()
 
 
+# -- logins that only a provider knows -------------------------------------------------------------------------------
+
+
+def passwords(site: LightHosts) -> list[str]:
+    """What the provider has given hosts so far."""
+    return (site.directory / "passwords").read_text().split()
+
+
+def recorded_secrets(site: LightHosts) -> set[str]:
+    """The files of the home in which one of these passwords stands, by name."""
+    files = [path for path in site.settings.home.rglob("*") if path.is_file()]
+    return {path.name for path in files if any(word.encode() in path.read_bytes() for word in passwords(site))}
+
+
+MOMENTS: dict[str, Callable[[LightHosts], bool]] = {
+    "before the journal": lambda site: (site.home().credentials / "made-hosts.json").exists(),
+    "before the record": lambda site: b'"done"' in site.home().journal.read_bytes(),
+    "before the key": lambda site: b"10.0.1.1" in site.home().state.read_bytes(),
+    "with the key": lambda site: (site.machine("10.0.1.1") / "authorized").exists(),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("how", ["again", "continue", "delete"])
+def test_a_password_that_only_the_provider_knows_outlives_a_kill_and_no_success(
+    site: LightHosts, moment: str, how: str
+) -> None:
+    (site.directory / "passwords").touch()
+    desired, journal = site.desired(made=(1, 1), password=""), site.home().journal
+
+    def now() -> bool:
+        return journal.exists() and bool(passwords(site)) and MOMENTS[moment](site)
+
+    assert site.process(lambda lifecycle: lifecycle.apply(desired), now) == -9
+    assert recorded_secrets(site) == {"made-hosts.json"}
+    assert (site.home().credentials / "made-hosts.json").stat().st_mode & 0o777 == 0o600
+    if how == "delete":
+        site.lifecycle().delete("here")
+    elif how == "continue":
+        site.lifecycle(unfinished="continue").apply(site.desired(made=(1, 2), password=""))
+    else:
+        site.lifecycle().apply(desired)
+        assert site.lifecycle().recorded("here").status == "running"
+    assert recorded_secrets(site) == set()
+    if how == "delete":
+        assert not site.home().directory.exists()
+        return
+    site.lifecycle().scale_up("here", [], (0, 1))
+    assert recorded_secrets(site) == set()
+    assert len(site.lifecycle().recorded("here").hosts) == 3
+
+
 # -- damaged ---------------------------------------------------------------------------------------------------------
 
 DAMAGE: dict[str, Callable[[ClusterHome], object]] = {
