@@ -244,6 +244,20 @@ def test_a_provider_with_needed_fields(site: Site, way: str) -> None:
     assert site.provided == ["made", "destroyed"]
 
 
+def test_a_secret_of_a_driver_is_given_again_where_an_operation_is_continued(site: Site) -> None:
+    listed = site.work / "hosts.json"
+    away = listed.rename(site.work / "away.json")
+    token = ["--provider-option", "token=open sesame"]
+    clusterfile = site.clusterfile(f"  provider: {{name: listed, file: {listed}}}")
+    site.call("apply", "-f", clusterfile, *token, status=1)
+    away.rename(listed)
+    site.clusterfile(f"  provider: {{name: listed, file: {listed}}}\n  env: [Other=1]")
+    assert "'token' is needed" in site.call("apply", "-f", clusterfile, "--continue", status=2)
+    assert "up" in site.call("apply", "-f", clusterfile, "--continue", *token)
+    assert "open sesame" not in site.recorded()
+    site.call("delete", "--all", "--yes", "--name", "listed", *token)
+
+
 def test_a_needed_field_that_is_missing(site: Site) -> None:
     clusterfile = site.clusterfile("  provider: {name: listed, token: open sesame}")
     for command in ("validate", "apply"):

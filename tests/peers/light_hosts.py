@@ -60,6 +60,8 @@ class Entered(LocalConnection):
 
 
 class Door(LocalTransport):
+    schema = {{"type": "object", "additionalProperties": False, "properties": {{"token": {{"type": "string"}}}}}}
+
     def connect(self, host):
         machine = SITE / "machines" / host.address
         listens = int(said(machine, "port", "22"))
@@ -72,6 +74,8 @@ class Door(LocalTransport):
             log.write(host.address + "\\n")
         key = said(self.credentials, "door.key") if self.credentials else ""
         password = host.ssh.password.reveal() if host.ssh.password else ""
+        if self.options.get("token", "") != said(SITE, "token"):  # of the whole site, beside the hosts' passwords
+            raise AuthenticationError("the token is refused", where=host.address)
         right = password == said(machine, "password") or (key and key in said(machine, "authorized"))
         if not right or (host.ssh.user or "root") != said(machine, "user", "root"):
             raise AuthenticationError(

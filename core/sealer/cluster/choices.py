@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from sealer.clusterfile.secrets import is_secret
 from sealer.events import Json
 
 
@@ -47,6 +48,11 @@ class Choices:
     ask_outcome: Callable[[str, str], bool | None] = nobody_knows
     provider_options: Mapping[str, Json] = field(default_factory=dict)
     announce: Callable[[str], None] = lambda text: None
+
+    @property
+    def secret_fields(self) -> tuple[str, ...]:
+        """Paths of the fields among :attr:`provider_options` that are secret."""
+        return tuple(f"spec.provider.{name}" for name in self.provider_options if is_secret(name))
 
     def settle(self, step: str, title: str, host: str) -> bool | None:
         """The word on a step on a host; None: none was given."""

@@ -43,6 +43,7 @@ from sealer.cluster.salvage import known, store
 from sealer.cluster.scripts import launched
 from sealer.cluster.stages import Drivers
 from sealer.clusterfile.model import Cluster, Clusterfile, DriverChoice, HostGroup, RegistrySpec
+from sealer.clusterfile.secrets import secret_fields, with_secrets
 from sealer.errors import ImageError, ImageNotFoundError, InputError, MissingDriverError, PluginError, RefusedError
 from sealer.events import EventStream
 from sealer.extension.drivers import Provider, Runtime
@@ -681,7 +682,17 @@ class Lifecycle:
         pending = state.load_pending(home)
         if pending is None or pending.cluster is None:
             return desired
-        return with_logins(pending, desired)
+        found = with_secrets(with_logins(pending, desired), desired)
+        unfinished = None if self._choices.dry_run else Journal(home.journal).state.unfinished
+        known = {*secret_fields(found), *self._choices.secret_fields}
+        if unknown := [path for path in (unfinished or {}).get("secrets", ()) if path not in known]:
+            raise RefusedError(
+                f"The {(unfinished or {})['kind']} of '{home.name}' cannot be continued without its secrets",
+                why=f"they are not recorded, and this command does not give {', '.join(unknown)}",
+                remedy="Give them in the Clusterfile, or fields of drivers with --provider-option, --runtime-option or "
+                "--transport-option NAME=VALUE. Or --abandon what is unfinished.",
+            )
+        return found
 
     def _image(self, reference: str) -> ClusterImage:
         if not reference:

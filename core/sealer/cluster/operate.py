@@ -35,6 +35,7 @@ from sealer.cluster.ownership import Ownership, new_id
 from sealer.cluster.plan import Plan, PlannedStep, Stage, StageBuilder
 from sealer.cluster.stages import CLEANING, ENDING, KERNEL, LEAVING, REVOKE, Composer, Drivers, driver_name
 from sealer.clusterfile.model import Clusterfile
+from sealer.clusterfile.secrets import secret_fields
 from sealer.clusterfile.writing import write
 from sealer.errors import (
     AuthenticationError,
@@ -287,6 +288,7 @@ class Run:
                 "fingerprint": fingerprint,
                 "hosts": [_key(host) for host in self.intention.wanted],
                 "before": then,
+                "secrets": [*secret_fields(self.intention.desired), *self.choices.secret_fields],
                 "command": self.choices.command,
                 "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from sealer.clusterfile.model import Cluster, Clusterfile, DriverChoice, KubeadmDocument, RegistrySpec
 from sealer.events import Json
@@ -27,6 +27,49 @@ def without_secrets(clusterfile: Clusterfile) -> Clusterfile:
         cluster=_cluster(clusterfile.cluster) if clusterfile.cluster else None,
         kubeadm=tuple(_kubeadm(document) for document in clusterfile.kubeadm),
         text="",
+    )
+
+
+def secret_fields(clusterfile: Clusterfile) -> tuple[str, ...]:
+    """Paths of the fields that :func:`without_secrets` takes away, but for the logins of hosts."""
+    cluster = clusterfile.cluster or Cluster()
+    found = [
+        *_paths(cluster.provider.options, "spec.provider"),
+        *_paths(cluster.transport.options, "spec.transport"),
+        *_paths(cluster.runtime.options, "spec.runtime"),
+        *_paths(cluster.registry.options, "spec.registry"),
+    ]
+    if cluster.registry.local.password:
+        found.append("spec.registry.localRegistry.password")
+    if cluster.registry.external and cluster.registry.external.password:
+        found.append("spec.registry.externalRegistry.password")
+    for document in clusterfile.kubeadm:
+        found += _paths(document.content, document.kind)
+    return tuple(found)
+
+
+def with_secrets(clusterfile: Clusterfile, given: Clusterfile) -> Clusterfile:
+    """A recorded Clusterfile with the secrets that another one has for the same fields, but for the logins of hosts.
+
+    A field of a driver counts for the same driver, or where the other one names none.
+    """
+    cluster, other = clusterfile.cluster, given.cluster
+    if cluster is None or other is None:
+        return clusterfile
+    documents = {document.kind: document.content for document in given.kubeadm}
+    return dataclasses.replace(
+        clusterfile,
+        cluster=dataclasses.replace(
+            cluster,
+            provider=_with_options(cluster.provider, other.provider),
+            transport=_with_options(cluster.transport, other.transport),
+            runtime=_with_options(cluster.runtime, other.runtime),
+            registry=_with_passwords(cluster.registry, other.registry),
+        ),
+        kubeadm=tuple(
+            dataclasses.replace(document, content=_filled(document.content, documents.get(document.kind, {})))
+            for document in clusterfile.kubeadm
+        ),
     )
 
 
@@ -70,6 +113,53 @@ def _ssh(ssh: Ssh) -> Ssh:
 
 def _choice(choice: DriverChoice) -> DriverChoice:
     return dataclasses.replace(choice, options=_cleaned(choice.options))
+
+
+def _with_options(choice: DriverChoice, given: DriverChoice) -> DriverChoice:
+    if given.name and given.name != choice.name:
+        return choice
+    return dataclasses.replace(choice, options=_filled(choice.options, given.options))
+
+
+def _with_passwords(registry: RegistrySpec, given: RegistrySpec) -> RegistrySpec:
+    local, external = registry.local, registry.external
+    if given.external and external and given.external.domain == external.domain:
+        external = dataclasses.replace(external, password=external.password or given.external.password)
+    return dataclasses.replace(
+        registry,
+        local=dataclasses.replace(local, password=local.password or given.local.password),
+        external=external,
+        options=_filled(registry.options, given.options),
+    )
+
+
+def _filled(content: Mapping[str, Json], given: Mapping[str, Json]) -> dict[str, Json]:
+    """A mapping with the secrets of another one."""
+    filled = dict(content)
+    for name, value in given.items():
+        there = content.get(name)
+        if there is None and _holds_secret(name, value):
+            filled[name] = value
+        elif isinstance(there, dict) and isinstance(value, dict):
+            filled[name] = _filled(there, value)
+        elif isinstance(there, list) and isinstance(value, list) and len(there) == len(value):
+            filled[name] = [
+                _filled(one, other) if isinstance(one, dict) and isinstance(other, dict) else one
+                for one, other in zip(there, value, strict=True)
+            ]
+    return filled
+
+
+def _paths(content: Mapping[str, Json], prefix: str) -> Iterator[str]:
+    """Where secrets stand in it."""
+    for name, value in content.items():
+        path = f"{prefix}.{name}"
+        if _holds_secret(name, value):
+            yield path
+            continue
+        for number, one in enumerate(value if isinstance(value, list) else [value]):
+            if isinstance(one, dict):
+                yield from _paths(one, f"{path}[{number}]" if isinstance(value, list) else path)
 
 
 def _registry(registry: RegistrySpec) -> RegistrySpec:

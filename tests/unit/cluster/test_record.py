@@ -17,7 +17,7 @@ from small_disk import fill, small_disk
 
 from sealer.cluster import state
 from sealer.cluster.home import ClusterHome
-from sealer.errors import InputError, LockHeldError, OperationFailedError, SealerError
+from sealer.errors import InputError, LockHeldError, OperationFailedError, RefusedError, SealerError
 from sealer.hosts import Ssh
 from sealer.redaction import Secret
 
@@ -35,9 +35,9 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LightHosts
     sys.modules.pop("sealer_light_hosts", None)
 
 
-def killed_in_distribute(site: LightHosts, machines: tuple[int, ...] = (1, 2)) -> None:
+def killed_in_distribute(site: LightHosts, machines: tuple[int, ...] = (1, 2), **fields: str) -> None:
     """A create that was killed when it had begun on hosts."""
-    desired, journal = site.desired(machines), site.home().journal
+    desired, journal = site.desired(machines, **fields), site.home().journal
 
     def begun() -> bool:
         return journal.exists() and journal.read_bytes().count(b'"intend"') > 5
@@ -95,6 +95,28 @@ def test_a_kill_at_any_file_leaves_a_delete_that_ends_well(site: LightHosts, at:
     if site.home().exists:
         site.lifecycle().delete("here")
     assert not site.left()
+
+
+# -- secrets that are not recorded -----------------------------------------------------------------------------------
+
+
+def test_what_is_continued_needs_the_secrets_that_it_began_with(site: LightHosts) -> None:
+    """Another command than the one that began gives those of drivers, as it gives logins; which, it is told."""
+    (site.directory / "token").write_text("s3same")
+    door = "{name: door, token: s3same}"
+    killed_in_distribute(site, transport=door)
+    before = site.home().journal.read_bytes()
+    for wrong in ("door", "{name: door}"):
+        with pytest.raises(RefusedError) as caught:
+            site.lifecycle(unfinished="continue").apply(site.desired((1, 3), transport=wrong))
+        assert "does not give spec.transport.token" in caught.value.why
+    assert site.home().journal.read_bytes() == before
+    site.lifecycle(unfinished="continue").apply(site.desired((1, 3), transport=door))
+    recorded = site.lifecycle().recorded("here")
+    assert recorded.status == "running"
+    assert [entry.host.address for entry in recorded.hosts] == ["10.0.0.1", "10.0.0.2"]
+    files = [path for path in site.settings.home.rglob("*") if path.is_file()]
+    assert not [path for path in files if b"s3same" in path.read_bytes()]
 
 
 # -- logins that only a provider knows -------------------------------------------------------------------------------

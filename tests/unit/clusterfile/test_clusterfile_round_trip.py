@@ -20,7 +20,7 @@ from sealer.clusterfile.model import (
     RegistrySpec,
 )
 from sealer.clusterfile.reading import read
-from sealer.clusterfile.secrets import without_secrets
+from sealer.clusterfile.secrets import secret_fields, with_secrets, without_secrets
 from sealer.clusterfile.writing import write
 from sealer.errors import Position
 from sealer.events import Json
@@ -220,6 +220,49 @@ def test_secrets_in_a_drivers_fields_and_in_kubeadms_documents_are_left_out() ->
         "enableToken": True,
         "imagePullCredentialsVerificationPolicy": "Never",
     }
+
+
+def test_secrets_that_were_left_out_are_filled_in_from_a_file_that_has_them() -> None:
+    """The same fields of the same drivers, nothing else."""
+    documents = """
+apiVersion: sealer.io/v2
+kind: Cluster
+metadata: {name: %(name)s}
+spec:
+  image: %(image)s
+  hosts: [{ips: [10.0.0.1], roles: [master]}]
+  provider: {name: cloud, region: %(name)s, accessKeySecret: "%(secret)s", accounts: [{password: "%(secret)s"}]}
+  transport: {name: %(transport)s, token: "%(secret)s"}
+  runtime: {name: special, deep: {secret: "%(secret)s"}}
+  registry:
+    localRegistry: {username: u, password: "%(secret)s"}
+    externalRegistry: {domain: r.example.com, password: "%(secret)s"}
+---
+apiVersion: kubeadm.k8s.io/v1beta3
+kind: InitConfiguration
+certificateKey: "%(secret)s"
+"""
+    mine = {"name": "one", "image": "a:1", "transport": "far", "secret": "hunter2"}
+    whole = read(documents % mine)
+    fields = {
+        "spec.provider.accessKeySecret",
+        "spec.provider.accounts[0].password",
+        "spec.transport.token",
+        "spec.runtime.deep.secret",
+        "spec.registry.localRegistry.password",
+        "spec.registry.externalRegistry.password",
+        "InitConfiguration.certificateKey",
+    }
+    assert set(secret_fields(whole)) == fields
+    kept = read(write(whole))
+    assert secret_fields(kept) == ()
+    other = read(documents % {**mine, "name": "two", "image": "b:2", "transport": "near"})
+    filled = with_secrets(kept, other)
+    assert set(secret_fields(filled)) == fields - {"spec.transport.token"}
+    assert filled.cluster is not None
+    assert (filled.cluster.name, filled.cluster.image) == ("one", "a:1")
+    assert filled.cluster.provider.options == whole.cluster.provider.options  # type: ignore[union-attr]
+    assert write(filled) == write(whole)
 
 
 def test_a_private_key_in_the_file_is_redacted_everywhere() -> None:
