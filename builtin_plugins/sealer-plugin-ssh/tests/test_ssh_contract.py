@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import paramiko  # noqa: TID253  # the tests run it
 import pytest
 
 from sealer.errors import HostError, HostUnreachableError, StepTimeoutError
@@ -79,6 +80,22 @@ def test_nothing_weak_is_offered(
 ) -> None:
     with pytest.raises(HostUnreachableError, match="no algorithm in common"):
         connect(start_sshd("Ciphers aes128-ctr", weak).host)  # with aes-gcm no MAC is agreed upon
+
+
+def test_a_host_that_proves_its_key_with_sha1_alone(
+    start_sshd: Callable[..., LoopbackSshd], connect: Callable[..., Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused, whatever the installed paramiko would offer by itself; the same key with SHA-2 is fine."""
+    offered = ("ssh-rsa", *paramiko.Transport._preferred_keys)  # as paramiko 4 and earlier do
+    monkeypatch.setattr(paramiko.Transport, "_preferred_keys", offered)
+    monkeypatch.setitem(paramiko.Transport._key_info, "ssh-rsa", paramiko.RSAKey)
+    server = start_sshd("HostKeyAlgorithms ssh-rsa", host_keys=("rsa",))
+    with pytest.raises(HostUnreachableError, match="no algorithm in common") as caught:
+        connect(server.host)
+    assert "ssh-keygen -A" in caught.value.remedy
+    assert "rsa-sha2-512" in caught.value.remedy
+    assert "host key" in caught.value.why
+    assert connect(start_sshd("HostKeyAlgorithms rsa-sha2-256", host_keys=("rsa",)).host).execute("exit 4").status == 4
 
 
 def test_a_key_with_the_restrictions_of_a_cluster_s(

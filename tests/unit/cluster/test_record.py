@@ -35,7 +35,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LightHosts
     sys.modules.pop("sealer_light_hosts", None)
 
 
-def killed_in_distribute(site: LightHosts, machines: tuple[int, ...] = (1, 2), **fields: str) -> None:
+def killed_in_distribute(site: LightHosts, machines: tuple[int, ...] = (1, 2), **fields: Any) -> None:
     """A create that was killed when it had begun on hosts."""
     desired, journal = site.desired(machines, **fields), site.home().journal
 

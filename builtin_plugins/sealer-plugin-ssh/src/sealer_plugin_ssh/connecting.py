@@ -140,11 +140,18 @@ def _handshake(transport: Multiplexer, host: Host, check: Callable[[], None]) ->
             raise transport.get_exception() or paramiko.SSHException("negotiation failed")
         key = transport.get_remote_server_key()
     except paramiko.ssh_exception.IncompatiblePeer as error:
+        remedy = "bring the host's sshd up to date, or remove its restrictions"
+        if "host key" in str(error):
+            remedy = (
+                "the host signs with SHA-1 (ssh-rsa, ssh-dss) alone, as OpenSSH before 7.2 does with RSA keys: make "
+                "other host keys there (`ssh-keygen -A`), see that HostKeyAlgorithms and the HostKey lines of its "
+                "sshd_config allow ssh-ed25519, ecdsa-sha2-nistp256 or rsa-sha2-512, and restart sshd"
+            )
         raise HostUnreachableError(
             "the SSH server and sealer have no algorithm in common",
             where=host.address,
             why=str(error),
-            remedy="bring the host's sshd up to date, or remove its restrictions",
+            remedy=remedy,
         ) from error
     except (EOFError, OSError, paramiko.SSHException) as error:
         raise DroppedError(f"the SSH handshake failed: {error or 'the host hung up'}") from error

@@ -16,6 +16,8 @@ from sealer_plugin_ssh.packets import StreamPacketizer
 
 # aes-gcm first: with it a stream runs at OpenSSH's own speed; paramiko by itself would take aes128-ctr and a MAC.
 CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr")
+# Host keys that are proved by a signature with SHA-1. Which of them paramiko offers depends on its version.
+SHA1 = frozenset({"ssh-rsa", "ssh-rsa-cert-v01@openssh.com", "ssh-dss", "ssh-dss-cert-v01@openssh.com"})
 
 # paramiko logs an ordinary end of a connection as an error with a traceback: whoever wants that attaches a handler.
 _log = logging.getLogger("paramiko")
@@ -63,11 +65,13 @@ class Multiplexer(paramiko.Transport):
         self.abandoned: list[Channel] = []  # opened by the host after their user gave up
         options = self.get_security_options()
         options.ciphers = tuple(name for name in CIPHERS if name in options.ciphers)
-        # What old servers lack of these they make up for: OpenSSH has had hmac-sha2 since 5.9, ECDH since 5.7.
+        # What old servers lack of these they make up for: OpenSSH has had hmac-sha2 since 5.9, ECDH since 5.7, and
+        # rsa-sha2 since 7.2; before that ECDSA keys.
         options.digests = tuple(name for name in options.digests if "sha2" in name)
         options.kex = tuple(name for name in options.kex if not name.endswith("sha1"))
-        wanted = [name for name in options.key_types if _plain(name) in host_key_types]
-        options.key_types = (*wanted, *(name for name in options.key_types if name not in wanted))
+        signed = [name for name in options.key_types if name not in SHA1]
+        wanted = [name for name in signed if _plain(name) in host_key_types]
+        options.key_types = (*wanted, *(name for name in signed if name not in wanted))
 
     def new_channel(self) -> Channel:
         """A channel that is not open yet."""
