@@ -7,11 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import dsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from sealer.errors import AuthenticationError, HostKeyError, HostUnreachableError, InterruptedRunError
 from sealer.events import EventStream
@@ -20,7 +22,7 @@ from sealer.hosts import Host, Ssh
 from sealer.redaction import Secret
 from sealer.settings import Settings
 from sealer.testing.sshd import LoopbackSshd, make_key
-from sealer_plugin_ssh import known_hosts
+from sealer_plugin_ssh import dial, known_hosts
 from sealer_plugin_ssh.transport import SshTransport
 
 Connect = Callable[..., Connection]
@@ -63,9 +65,11 @@ def test_a_needless_passphrase_does_no_harm(sshd: LoopbackSshd, connect: Connect
 
 
 @pytest.mark.parametrize("form", ["RFC4716", "PEM", "PKCS8"])
-def test_an_encrypted_key_without_its_passphrase(connect: Connect, tmp_path: Path, form: str) -> None:
+def test_an_encrypted_key_without_its_passphrase(
+    sshd: LoopbackSshd, connect: Connect, tmp_path: Path, form: str
+) -> None:
     make_key(tmp_path / "key", "rsa", passphrase="open sesame", form=form)
-    host = Host("127.0.0.1", ssh=Ssh(private_key=str(tmp_path / "key")))
+    host = with_ssh(sshd, private_key=str(tmp_path / "key"))
     with pytest.raises(AuthenticationError, match="is encrypted and no passphrase was given") as caught:
         connect(host)
     assert "--pk-passwd" in caught.value.remedy
@@ -75,23 +79,77 @@ def test_an_encrypted_key_without_its_passphrase(connect: Connect, tmp_path: Pat
     assert "open barley" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("ssh-ed25519 AAAA me@here\n", "is no private key"),
-        ("PuTTY-User-Key-File-3: ssh-ed25519\n", "PuTTY"),
-        ("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n", "is damaged"),
-    ],
-)
-def test_a_file_that_is_no_key(connect: Connect, tmp_path: Path, content: str, message: str) -> None:
-    (tmp_path / "key").write_text(content)
-    with pytest.raises(AuthenticationError, match=message):
-        connect(Host("127.0.0.1", ssh=Ssh(private_key=str(tmp_path / "key"))))
+UNUSABLE = {
+    "public": ("ssh-ed25519 AAAA me@here\n", "is no private key"),
+    "putty": ("PuTTY-User-Key-File-3: ssh-ed25519\n", "PuTTY"),
+    "damaged": ("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n", "is damaged"),
+    "empty": ("", "is no private key"),
+    "directory": (None, "cannot be read: Is a directory|cannot be read \\(Is a directory"),
+    "absent": (None, r"cannot be read \(No such file"),
+    "encrypted": (None, "is encrypted and no passphrase was given"),
+    "dsa": (None, "cannot be read|is damaged|unknown|of a kind"),
+}
 
 
-def test_a_key_that_is_not_there(connect: Connect) -> None:
-    with pytest.raises(AuthenticationError, match="private key /no/such cannot be read: No such file"):
-        connect(Host("127.0.0.1", ssh=Ssh(private_key="/no/such")))
+@pytest.fixture(params=UNUSABLE)
+def unusable(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
+    """A private key that cannot be used, and what is said of it."""
+    content, message = UNUSABLE[request.param]
+    path = tmp_path / "unusable"
+    if content is not None:
+        path.write_text(content)
+    elif request.param == "directory":
+        path.mkdir()
+    elif request.param == "encrypted":
+        make_key(path, passphrase="open sesame")
+    elif request.param == "dsa":
+        key = dsa.generate_private_key(2048)
+        path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
+    return str(path), message
+
+
+def test_a_key_that_cannot_be_used_says_why(sshd: LoopbackSshd, connect: Connect, unusable: tuple[str, str]) -> None:
+    with pytest.raises(AuthenticationError, match=unusable[1]):
+        connect(with_ssh(sshd, private_key=unusable[0]))
+
+
+def test_what_else_there_is_counts_where_a_key_cannot_be_used(
+    sshd: LoopbackSshd, output_of: Output, agent: None, tmp_path: Path, unusable: tuple[str, str]
+) -> None:
+    """The agent's keys and the cluster's own; only where that one is not enough, a word is said."""
+    events = EventStream()
+    told: list[str] = []
+    events.subscribe(lambda event: told.append(event.message))
+    transport = SshTransport(Settings(home=tmp_path / "sealer"), events, {})
+    host = with_ssh(sshd, private_key=unusable[0])
+    make_key(tmp_path / "loaded")
+    authorize(sshd, tmp_path / "loaded")
+    subprocess.run(("ssh-add", "-q", tmp_path / "loaded"), check=True)
+    for _ in range(2):
+        with closing(transport.connect(host)) as connection:
+            assert output_of(connection, "id -un") == "root\n"
+    assert len(told) == 1
+    assert unusable[0] in told[0]
+    transport = SshTransport(Settings(home=tmp_path / "sealer"), events, {})
+    transport.credentials = tmp_path
+    make_key(tmp_path / "id_ed25519")
+    authorize(sshd, tmp_path / "id_ed25519")
+    transport.connect(host).close()
+    assert len(told) == 1
+
+
+def test_the_password_counts_where_a_key_cannot_be_used(
+    sshd: LoopbackSshd,
+    connect: Connect,
+    output_of: Output,
+    unusable: tuple[str, str],
+    user: str,
+    password: str,
+    sudoers: Callable[..., None],
+) -> None:
+    sudoers(f"{user} ALL=(ALL) NOPASSWD: ALL")
+    host = with_ssh(sshd, private_key=unusable[0], user=user, password=Secret(password))
+    assert output_of(connect(host), "id -un") == "root\n"
 
 
 def test_the_default_keys(sshd: LoopbackSshd, connect: Connect, output_of: Output) -> None:
@@ -158,6 +216,26 @@ def test_the_agent_s_keys(sshd: LoopbackSshd, connect: Connect, output_of: Outpu
     assert output_of(connect(with_ssh(sshd, private_key="")), "id -un") == "root\n"
 
 
+@pytest.mark.parametrize("kind", ["rsa", "ed25519", "ecdsa"])
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_certificate_in_the_agent(
+    start_sshd: Start, connect: Connect, output_of: Output, agent: None, tmp_path: Path, kind: str, alone: bool
+) -> None:
+    """With the plain key beside it, or alone."""
+    make_key(tmp_path / "key", kind)
+    make_key(tmp_path / "authority")
+    sign = ("ssh-keygen", "-q", "-s", tmp_path / "authority", "-I", "root", "-n", "root")
+    subprocess.run((*sign, tmp_path / "key.pub"), check=True)
+    subprocess.run(("ssh-add", "-q", tmp_path / "key"), check=True)
+    if alone:
+        subprocess.run(("ssh-add", "-q", "-k", "-d", tmp_path / "key"), check=True)
+    held = subprocess.run(("ssh-add", "-l"), check=True, capture_output=True, text=True).stdout.splitlines()
+    assert len(held) == (1 if alone else 2)
+    server = start_sshd(f"TrustedUserCAKeys {tmp_path}/authority.pub")
+    assert output_of(connect(with_ssh(server, private_key="")), "id -un") == "root\n"
+    assert any("CERT" in line for line in server.log)
+
+
 def test_no_credential_at_all(sshd: LoopbackSshd, connect: Connect) -> None:
     with pytest.raises(AuthenticationError, match="tried: nothing") as caught:
         connect(with_ssh(sshd, private_key=""))
@@ -186,6 +264,28 @@ def test_a_password_that_is_asked_for_interactively(
     server = start_sshd("UsePAM yes", "PasswordAuthentication no", "KbdInteractiveAuthentication yes")
     host = with_ssh(server, user=user, private_key="", password=Secret(password))
     assert output_of(connect(host), "id -un") == "root\n"
+
+
+def test_a_password_that_has_expired(start_sshd: Start, connect: Connect, user: str, password: str) -> None:
+    """The host asks for a new one: the old one is not given to it."""
+    server = start_sshd("UsePAM yes", "PasswordAuthentication no", "KbdInteractiveAuthentication yes")
+    host = with_ssh(server, user=user, private_key="", password=Secret(password))
+    before = spwd(user)
+    subprocess.run(("chage", "-d", "0", user), check=True)
+    try:
+        with pytest.raises(
+            AuthenticationError, match=f"the password of {user} has expired and must be changed"
+        ) as caught:
+            connect(host)
+        assert f"ssh -p {server.port} {user}@127.0.0.1" in caught.value.remedy
+        assert spwd(user) == before
+    finally:
+        subprocess.run(("chage", "-d", "-1", user), check=True)
+
+
+def spwd(user: str) -> str:
+    lines = Path("/etc/shadow").read_text().splitlines()
+    return next(line for line in lines if line.startswith(f"{user}:")).split(":")[1]
 
 
 @pytest.mark.parametrize("methods", ["publickey,password", "password,publickey"])
@@ -234,6 +334,56 @@ def test_a_server_that_is_not_ssh(connect: Connect) -> None:
         with pytest.raises(HostUnreachableError, match="is no SSH server: it says '220 mail"):
             connect(Host("127.0.0.1", ssh=Ssh(port=server.getsockname()[1])))
         thread.join()
+
+
+def test_a_server_that_takes_long_to_speak(
+    sshd: LoopbackSshd, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection's time limit is the banner's, too, where it is the longer one."""
+    monkeypatch.setattr(dial, "BANNER_TIMEOUT", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(4) as threads:
+        host = replace(sshd.host, ssh=replace(sshd.host.ssh, port=server.getsockname()[1]))
+        waiting = threads.submit(relay_late, server, sshd.port, 2.0, threads)
+        with pytest.raises(HostUnreachableError, match=r"no SSH banner within 0\.5 seconds"):
+            connect(host, connectTimeout=0.2)
+        waiting.result()
+        waiting = threads.submit(relay_late, server, sshd.port, 2.0, threads)
+        with closing(connect(host, connectTimeout=20)) as connection:
+            assert connection.execute("exit 7").status == 7
+        waiting.result()
+
+
+def relay_late(server: socket.socket, port: int, delay: float, threads: ThreadPoolExecutor) -> None:
+    client, _ = server.accept()
+    time.sleep(delay)
+    with client, socket.create_connection(("127.0.0.1", port)) as behind:
+        upward = threads.submit(carry, client, behind)
+        carry(behind, client)
+        upward.result()
+
+
+def carry(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while block := source.recv(1 << 16):
+            target.sendall(block)
+        target.shutdown(socket.SHUT_WR)
+
+
+def test_a_link_local_address(start_sshd: Start, connect: Connect, output_of: Output, tmp_path: Path) -> None:
+    """Its zone says by which interface."""
+    name = f"slr{os.getpid()}"
+    subprocess.run(("ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}p"), check=True)
+    try:
+        for end in (name, f"{name}p"):
+            subprocess.run(("ip", "link", "set", end, "up"), check=True)
+        subprocess.run(("ip", "-6", "address", "add", "fe80::5ea:1e4/64", "dev", name, "nodad"), check=True)
+        server = start_sshd(f"ListenAddress fe80::5ea:1e4%{name}")
+        host = replace(server.host, address=f"fe80::5ea:1e4%{name}")
+        assert output_of(connect(host), "id -un") == "root\n"
+        with pytest.raises(HostUnreachableError, match="no network interface 'nosuch0'"):
+            connect(replace(host, address="fe80::5ea:1e4%nosuch0"))
+    finally:
+        subprocess.run(("ip", "link", "delete", name), check=True)
 
 
 def test_an_ipv6_address(needs_sshd: None, start_sshd: Start, connect: Connect, output_of: Output) -> None:

@@ -230,7 +230,7 @@ def ssh(app: App, given: Login) -> Ssh:
     return Ssh(
         user=given["user"] or "",
         password=secret,
-        private_key=_key(given["pk"]),
+        private_key=str(expanded(given["pk"]).absolute()) if given["pk"] else "",
         private_key_password=resolved(_passphrase(given["pk_passwd"]), app.resolve_secret),
         port=given["port"] or 0,
     )
@@ -266,15 +266,6 @@ def kubeconfig(name: str) -> str:
 
 def _passphrase(typed: str | None) -> Secret | None:
     return Secret(typed) if typed else from_environment("SEALER_PK_PASSWD")
-
-
-def _key(name: str | None) -> str:
-    if not name:
-        return ""
-    path = expanded(name).absolute()
-    if not path.is_file():
-        raise InputError("there is no such private key", where=name, remedy="Check --pk.")
-    return str(path)
 
 
 def _apply(function: C, *decorators: Callable[[C], C]) -> C:

@@ -89,19 +89,21 @@ def cluster_name(request: Clusterfile) -> str:
     return request.cluster.name if request.cluster else DEFAULT_CLUSTER_NAME
 
 
-def named_by_file(app: App, clusterfile: str, name: str) -> str:
+def named_by_file(app: App, clusterfile: str, name: str) -> tuple[str, Clusterfile | None]:
     """The name of the cluster, by a Clusterfile or by `--name`; both must agree. Empty: by neither.
 
+    :returns: with the Clusterfile, for its logins.
     :raises InputError: they do not.
     """
     if not clusterfile:
-        return name
-    found = cluster_name(read_clusterfile(app, clusterfile))
+        return name, None
+    given = all_resolved(read_clusterfile(app, clusterfile), app.resolve_secret)
+    found = cluster_name(given)
     if name and name != found:
         raise InputError(
             f"--name {name}", why=f"{clusterfile} is about the cluster '{found}'", remedy="leave one of the two out"
         )
-    return found
+    return found, given
 
 
 def lost_cluster(app: App, identifier: str, clusterfile: str, flags: Flags, *, force: bool) -> Lost:
@@ -109,7 +111,8 @@ def lost_cluster(app: App, identifier: str, clusterfile: str, flags: Flags, *, f
 
     :raises InputError: no host is named, or that is no id.
     """
-    base = (read_clusterfile(app, clusterfile).cluster if clusterfile else None) or Cluster()
+    _, given = named_by_file(app, clusterfile, "")
+    base = (given.cluster if given else None) or Cluster()
     named = hosts_of_flags(flags) or base.hosts
     if not named:
         raise InputError(

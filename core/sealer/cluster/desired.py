@@ -188,6 +188,20 @@ def with_logins(clusterfile: Clusterfile, given: Clusterfile) -> Clusterfile:
     return replace(clusterfile, cluster=replace(cluster, ssh=other.ssh.filled_from(cluster.ssh), hosts=hosts))
 
 
+def login_in(given: Clusterfile | None, host: Host, before: Ssh) -> Ssh:
+    """How to log in to a recorded host, by a Clusterfile: by the host's own entry there, else by the cluster's login.
+
+    :param before: the cluster's login as recorded; see :func:`corrected`.
+    """
+    cluster = given.cluster if given else None
+    if cluster is None:
+        return host.ssh
+    if host.placeholder:
+        return corrected(host, cluster.ssh, before).ssh
+    named = next((other.ssh for other in cluster.hosts if other.address == host.address), cluster.ssh)
+    return named.filled_from(host.ssh)
+
+
 def _with_counts(cluster: Cluster, flags: Flags) -> Cluster:
     groups = list(cluster.groups)
     for flag, role, text in (("--masters", MASTER, flags.masters), ("--nodes", NODE, flags.nodes)):

@@ -18,7 +18,7 @@ from sealer.cluster.checkup import Checkup
 from sealer.cluster.choices import Choices
 from sealer.cluster.connections import Connections
 from sealer.cluster.content import ImageContent
-from sealer.cluster.desired import corrected, placeholders, recorded_ssh, with_logins
+from sealer.cluster.desired import corrected, login_in, placeholders, recorded_ssh, with_logins
 from sealer.cluster.documents import (
     DocumentsPlugin,
     Parsed,
@@ -51,7 +51,7 @@ from sealer.extension.guarding import steps_of
 from sealer.extension.loading import driver_class, driver_names
 from sealer.extension.manager import PluginManager
 from sealer.extension.missing_types import all_types
-from sealer.extension.operation import Operation, Recorded
+from sealer.extension.operation import Operation, Recorded, RecordedHost
 from sealer.extension.transport import Connection
 from sealer.hosts import Host, Ssh
 from sealer.image.model import APP_INSTALLER, ClusterImage
@@ -232,16 +232,19 @@ class Lifecycle:
             groups = _with_more(groups, role, count)
         return replace(recorded.clusterfile, cluster=replace(cluster, hosts=(*kept, *added), groups=tuple(groups)))
 
-    def scale_down(self, name: str, addresses: Sequence[str], ssh: Ssh = NO_LOGIN) -> Outcome:
+    def scale_down(
+        self, name: str, addresses: Sequence[str], ssh: Ssh = NO_LOGIN, logins: Clusterfile | None = None
+    ) -> Outcome:
         """Remove hosts from a cluster.
 
         :param ssh: over what is recorded, where the cluster's own key does not open the hosts.
+        :param logins: a Clusterfile whose logins are over what is recorded, too; `ssh` is over them.
         :raises InputError: a host is not in it.
         """
         self.recorded(name)
         home = self._home(name)
         with self._locked(home):
-            return self._leave(home, self.recorded(name), addresses, ssh)
+            return self._leave(home, _with_logins_of(self.recorded(name), logins), addresses, ssh)
 
     def _leave(self, home: ClusterHome, recorded: Recorded, addresses: Sequence[str], ssh: Ssh) -> Outcome:
         refuse_changes(recorded)
@@ -264,10 +267,11 @@ class Lifecycle:
         kept = tuple(_filled(host, ssh) for host in staying)
         return self._scale(home, recorded, desired, Changes(removed=tuple(gone), kept=kept))
 
-    def delete(self, name: str, ssh: Ssh = NO_LOGIN) -> Outcome:
+    def delete(self, name: str, ssh: Ssh = NO_LOGIN, logins: Clusterfile | None = None) -> Outcome:
         """Delete a cluster, whatever became of the operations before.
 
         :param ssh: over what is recorded, where the cluster's own key does not open the hosts.
+        :param logins: a Clusterfile whose logins are over what is recorded, too; `ssh` is over them.
         """
         home = self._home(name)
         if not self._choices.force or known(home, self.settings, self._store, self.events) is None:
@@ -277,7 +281,8 @@ class Lifecycle:
             if recorded is None:  # nothing of it had been begun on a host, so that it was just forgotten
                 home.remove()
                 return Outcome(name, "delete")
-            hosts = tuple(_with_ssh(recorded_ssh(entry.host, recorded), ssh) for entry in recorded.hosts)
+            recorded = _with_logins_of(recorded, logins)
+            hosts = tuple(_with_ssh(entry.host, ssh) for entry in recorded.hosts)
             question = _forgetting(home.name) if recorded.foreign else _question(home.name, hosts, everything=True)
             if not (self._choices.dry_run or self._choices.confirm(question)):
                 raise RefusedError("Nothing was deleted", remedy="Add --yes to delete without being asked.")
@@ -746,6 +751,16 @@ class Lifecycle:
 
 def _with_ssh(host: Host, ssh: Ssh) -> Host:
     return replace(host, ssh=ssh.filled_from(host.ssh))
+
+
+def _with_logins_of(recorded: Recorded, given: Clusterfile | None) -> Recorded:
+    """What is recorded, with the logins that a Clusterfile gives now."""
+    before = _recorded_cluster(recorded).ssh
+
+    def corrected_entry(entry: RecordedHost) -> RecordedHost:
+        return replace(entry, host=replace(entry.host, ssh=login_in(given, entry.host, before)))
+
+    return state.change_hosts(recorded, corrected_entry)
 
 
 def _cluster(desired: Clusterfile) -> Cluster:

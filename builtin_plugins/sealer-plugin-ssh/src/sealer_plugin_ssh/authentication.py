@@ -15,6 +15,9 @@ from sealer.redaction import Secret
 from sealer_plugin_ssh import keys
 from sealer_plugin_ssh.dial import DroppedError
 from sealer_plugin_ssh.multiplexer import Multiplexer
+from sealer_plugin_ssh.questions import Conversation, UnansweredError
+
+CLUSTER_KEY = "the cluster's key"
 
 
 @dataclass(frozen=True)
@@ -31,28 +34,46 @@ class Credential:
     use: Callable[[Multiplexer, str], object]
 
 
+@dataclass(frozen=True)
+class Found:
+    """All there is to try for a host.
+
+    :param unusable: why a key that was named cannot be used; the others are tried without it.
+    """
+
+    credentials: Sequence[Credential]
+    unusable: Sequence[AuthenticationError] = ()
+
+
 @contextlib.contextmanager
-def credentials(host: Host, cluster_key: Path | None = None) -> Iterator[list[Credential]]:
-    """All there is to try for a host: the cluster's key, its own, the agent's, the default keys, its password.
+def credentials(host: Host, cluster_key: Path | None = None) -> Iterator[Found]:
+    """The cluster's key, the host's own, the agent's, the default keys, the password, in this order.
 
     :param cluster_key: file of the key that sealer has put on the cluster's hosts, if it has.
-    :raises AuthenticationError: its own key cannot be read.
     """
     user = host.ssh.user
-    found = []
+    found: list[Credential] = []
+    unusable: list[AuthenticationError] = []
+
+    def add(given: str, passphrase: Secret | None, called: str = "") -> None:
+        try:
+            loaded = keys.load(given, passphrase, host.address)
+        except AuthenticationError as error:
+            unusable.append(error)
+        else:
+            found.extend(_by_key(user, called or name, key) for name, key in loaded)
+
     if cluster_key is not None and cluster_key.exists():
-        ((_, key),) = keys.load(str(cluster_key), None, host.address)
-        found.append(_by_key(user, "the cluster's key", key))
+        add(str(cluster_key), None, CLUSTER_KEY)
     if host.ssh.private_key:
-        own = keys.load(host.ssh.private_key, host.ssh.private_key_password, host.address)
-        found.extend(_by_key(user, name, key) for name, key in own)
+        add(host.ssh.private_key, host.ssh.private_key_password)
     with contextlib.closing(_agent()) as agent:
         with contextlib.suppress(paramiko.SSHException, OSError):
-            found.extend(_by_key(user, f"agent key {key.comment or key.get_name()}", key) for key in agent.get_keys())
+            found.extend(_by_key(user, name, key) for name, key in keys.of_agent(agent))
         found.extend(_by_key(user, name, key) for name, key in keys.load_defaults())
         if host.ssh.password:
             found.append(_by_password(user, host.ssh.password))
-        yield found
+        yield Found(found, unusable)
 
 
 class Login:
@@ -61,11 +82,18 @@ class Login:
     sshd hangs up after a few wrong credentials (MaxAuthTries): then the next connection goes on where this one ended.
     """
 
-    def __init__(self, host: Host, found: Sequence[Credential]) -> None:
+    def __init__(self, host: Host, found: Found) -> None:
         self._host = host
-        self._waiting = list(found)
+        self._waiting = list(found.credentials)
+        self._unusable = found.unusable
         self._tried: list[str] = []
         self._offered: Sequence[str] = ()
+        self._unanswered = ""
+
+    @property
+    def missed(self) -> Sequence[AuthenticationError]:
+        """The keys that could not be used, where the login needed more than the cluster's own key."""
+        return () if self._tried == [CLUSTER_KEY] else self._unusable
 
     def attempt(self, transport: Multiplexer) -> None:
         """Log in.
@@ -103,6 +131,13 @@ class Login:
             more = credential.use(transport, method)
         except paramiko.BadAuthenticationType as error:
             return error.allowed_types
+        except UnansweredError as error:
+            if error.expired:
+                raise self._expired(error) from error
+            self._unanswered = str(error)
+            if self._waiting:
+                raise DroppedError(self._unanswered) from error
+            raise self._refused() from error
         except (paramiko.SSHException, EOFError, OSError) as error:
             if transport.is_active():
                 return ()
@@ -113,14 +148,39 @@ class Login:
 
     def _refused(self) -> AuthenticationError:
         tried = ", ".join(self._tried) or "nothing: there is no key, agent or password that suits"
-        port = f" -p {self._host.ssh.port}" if self._host.ssh.port not in (0, 22) else ""
+        unusable = [f"{error.what}{f' ({error.why})' if error.why else ''}" for error in self._unusable]
+        why = [
+            f"tried: {tried}",
+            *unusable,
+            self._unanswered,
+            f"the host accepts: {', '.join(self._offered) or 'unknown'}",
+        ]
         return AuthenticationError(
             f"login as {self._host.ssh.user} was refused",
             where=self._host.address,
-            why=f"tried: {tried}; the host accepts: {', '.join(self._offered) or 'unknown'}",
-            remedy="check user, key and password (--user, --pk, --passwd, or ssh in the Clusterfile); "
-            f"'ssh{port} {self._host.ssh.user}@{self._host.address}' must work; sshd's log on the host says more",
+            why="; ".join(filter(None, why)),
+            remedy="; ".join(
+                [
+                    *(error.remedy for error in self._unusable if error.remedy),
+                    "check user, key and password (--user, --pk, --passwd, or ssh in the Clusterfile)",
+                    f"'{self._command}' must work",
+                    "sshd's log on the host says more",
+                ]
+            ),
         )
+
+    def _expired(self, error: UnansweredError) -> AuthenticationError:
+        return AuthenticationError(
+            f"the password of {self._host.ssh.user} has expired and must be changed",
+            where=self._host.address,
+            why=str(error),
+            remedy=f"log in with '{self._command}' and change it, then run the same command again with the new one",
+        )
+
+    @property
+    def _command(self) -> str:
+        port = f" -p {self._host.ssh.port}" if self._host.ssh.port not in (0, 22) else ""
+        return f"ssh{port} {self._host.ssh.user}@{self._host.address}"
 
 
 def _agent() -> paramiko.Agent:
@@ -132,13 +192,9 @@ def _by_key(user: str, name: str, key: paramiko.PKey) -> Credential:
 
 
 def _by_password(user: str, password: Secret) -> Credential:
-    def answer(title: str, instructions: str, prompts: list[tuple[str, bool]]) -> list[str]:
-        # Only a hidden question is about the password; a one-time code cannot be answered.
-        return ["" if shown else password.reveal() for _, shown in prompts]
-
     def use(transport: Multiplexer, method: str) -> object:
         if method == "password":
             return transport.auth_password(user, password.reveal(), fallback=False)
-        return transport.auth_interactive(user, answer)
+        return transport.auth_interactive(user, Conversation(password).answer)
 
     return Credential("password", ("password", "keyboard-interactive"), use)

@@ -39,6 +39,7 @@ class Options:
 
     :param cancelled: set when nobody wants a connection any more.
     :param host_key: fingerprint that is recorded of the host; empty: none is.
+    :param warn: what to do with a word about the login that is no error.
     """
 
     known_hosts: KnownHosts
@@ -47,6 +48,7 @@ class Options:
     cluster_key: Path | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
     host_key: str = ""
+    warn: Callable[[str], None] = lambda message: None
 
     @classmethod
     def from_driver(
@@ -85,6 +87,8 @@ class Connector:
         with credentials(host, self._options.cluster_key) as found:
             login = Login(host, found)
             transport, key = _again(host, lambda: self._log_in(host, login), self._options.cancelled)
+        for error in login.missed:
+            self._options.warn(f"not used for the login: {error.what}{f': {error.why}' if error.why else ''}")
         connection = SshConnection(
             host.address, transport, key.fingerprint, limits.ChannelPlaces(self._options.max_sessions)
         )
@@ -118,8 +122,9 @@ class Connector:
             socket = dial(address, port, self._options.connect_timeout, check)
             with limits.HANDSHAKES:
                 transport = Multiplexer(socket, types)
+                transport.auth_timeout = max(transport.auth_timeout, self._options.connect_timeout)
                 try:
-                    key = _handshake(transport, host, check)
+                    key = _handshake(transport, host, max(HANDSHAKE_TIMEOUT, self._options.connect_timeout), check)
                     known.check(address, port, key, self._options.host_key)
                     login.attempt(transport)
                 except BaseException:
@@ -129,9 +134,9 @@ class Connector:
         return transport, key
 
 
-def _handshake(transport: Multiplexer, host: Host, check: Callable[[], None]) -> HostKey:
+def _handshake(transport: Multiplexer, host: Host, timeout: float, check: Callable[[], None]) -> HostKey:
     over = threading.Event()
-    deadline = time.monotonic() + HANDSHAKE_TIMEOUT
+    deadline = time.monotonic() + timeout
     try:
         transport.start_client(event=over)
         while not over.wait(TICK) and transport.is_active() and time.monotonic() < deadline:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SILENCE = 25  # seconds after which a host that acknowledges nothing is given up
 KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 5, 5, 3
-BANNER_TIMEOUT = 10.0
+BANNER_TIMEOUT = 30.0  # seconds at least: sshd looks a client's name up first, and resolvers may be dead
 
 
 class HostSocket(socket.socket):
@@ -56,7 +56,7 @@ class DroppedError(Exception):
 def dial(address: str, port: int, timeout: float, check: Callable[[], None]) -> HostSocket:
     """Connect, and wait for the server's first words, which stay unread.
 
-    :param timeout: seconds for the connection.
+    :param timeout: seconds for the connection, and for the first words where that is more than `BANNER_TIMEOUT`.
     :param check: called several times a second while waiting; raises to give up.
     :raises HostUnreachableError: nobody there, or it is no SSH server.
     :raises DroppedError: accepted, then closed without a word.
@@ -64,7 +64,7 @@ def dial(address: str, port: int, timeout: float, check: Callable[[], None]) -> 
     connection = _connect(address, port, timeout, check)
     try:
         _tune(connection)
-        _await_banner(connection, address, port, check)
+        _await_banner(connection, address, port, max(timeout, BANNER_TIMEOUT), check)
     except BaseException:
         connection.close()
         raise
@@ -72,9 +72,10 @@ def dial(address: str, port: int, timeout: float, check: Callable[[], None]) -> 
 
 
 def _connect(address: str, port: int, timeout: float, check: Callable[[], None]) -> HostSocket:
+    target = _target(address, port)
     connection = HostSocket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     try:
-        _await_connection(connection, (address, port), time.monotonic() + timeout, check)
+        _await_connection(connection, target, time.monotonic() + timeout, check)
     except OSError as error:
         connection.close()
         raise HostUnreachableError(
@@ -86,8 +87,22 @@ def _connect(address: str, port: int, timeout: float, check: Callable[[], None])
     return connection
 
 
+def _target(address: str, port: int) -> tuple[object, ...]:
+    """What the kernel is asked for: with the zone of a link-local address, which the text alone would lose."""
+    try:
+        return socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0][4]
+    except socket.gaierror as error:
+        zone = address.partition("%")[2]
+        raise HostUnreachableError(
+            f"no connection to port {port}",
+            where=address,
+            why=f"this machine has no network interface '{zone}'" if zone else error.strerror or str(error),
+            remedy="`ip -6 address` lists the interfaces; the zone is the one on this machine" if zone else "",
+        ) from error
+
+
 def _await_connection(
-    connection: socket.socket, target: tuple[str, int], deadline: float, check: Callable[[], None]
+    connection: socket.socket, target: tuple[object, ...], deadline: float, check: Callable[[], None]
 ) -> None:
     """Connect as `connect` does, but look up now and then."""
     connection.setblocking(False)
@@ -134,14 +149,17 @@ def _tune(connection: socket.socket) -> None:
                 connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _await_banner(connection: socket.socket, address: str, port: int, check: Callable[[], None]) -> None:
-    said = _first_words(connection, time.monotonic() + BANNER_TIMEOUT, check)
+def _await_banner(
+    connection: socket.socket, address: str, port: int, timeout: float, check: Callable[[], None]
+) -> None:
+    said = _first_words(connection, time.monotonic() + timeout, check)
     if said is None:
         raise HostUnreachableError(
             f"port {port} is open, but no SSH server speaks there",
             where=address,
-            why=f"no SSH banner within {BANNER_TIMEOUT:g} seconds",
-            remedy="see whether that is sshd's port, and whether the host is overloaded",
+            why=f"no SSH banner within {timeout:g} seconds",
+            remedy="check whether that is sshd's port, and the host's load and resolvers; "
+            "--transport-option connectTimeout=SECONDS waits longer",
         )
     if not said or b"MaxStartups" in said or b"Not allowed at this time" in said:
         raise DroppedError("it closed the connection without an SSH banner")

@@ -16,6 +16,8 @@ from sealer.errors import AuthenticationError
 from sealer.redaction import Secret
 
 DEFAULT_NAMES = ("id_ed25519", "id_ecdsa", "id_rsa")
+LARGEST = 1 << 20  # bytes of a key file that are read
+_CERTIFICATE = "-cert-v01@openssh.com"
 
 
 def load(given: str, passphrase: Secret | None, where: str) -> list[tuple[str, paramiko.PKey]]:
@@ -29,13 +31,17 @@ def load(given: str, passphrase: Secret | None, where: str) -> list[tuple[str, p
         Secret(given)  # from now on no output shows a line of it
         name = "the given private key"
         return [(name, _parse(given.strip().encode() + b"\n", passphrase, name, where))]
-    path = Path(given).expanduser()
-    name = f"private key {path}"
+    name = f"private key {given}"
     try:
-        content = path.read_bytes()
-    except OSError as error:
+        path = Path(given).expanduser()
+        with path.open("rb") as stream:
+            content = stream.read(LARGEST)
+    except (OSError, RuntimeError, ValueError) as error:  # the latter: nobody's home, a name that no file can have
         raise AuthenticationError(
-            f"{name} cannot be read", where=where, why=error.strerror or str(error), remedy="name a file that is there"
+            f"{name} cannot be read",
+            where=where,
+            why=getattr(error, "strerror", None) or str(error),
+            remedy="name a file that is there and that this user may read",
         ) from error
     key = _parse(content, passphrase, name, where)
     certified = _certified(key, path.with_name(path.name + "-cert.pub"))
@@ -52,6 +58,17 @@ def load_defaults() -> list[tuple[str, paramiko.PKey]]:
                 found.extend(load(str(path), None, ""))
             except AuthenticationError:
                 continue
+    return found
+
+
+def of_agent(agent: paramiko.Agent) -> list[tuple[str, paramiko.PKey]]:
+    """The keys that an agent holds, certificates among them."""
+    found: list[tuple[str, paramiko.PKey]] = []
+    for key in agent.get_keys():
+        if key.get_name().endswith(_CERTIFICATE):
+            # paramiko would show the plain key under the certificate's name, and have that one sign.
+            key.inner_key = None  # type: ignore[attr-defined]
+        found.append((f"agent key {key.comment or key.get_name()}", key))
     return found
 
 

@@ -5,13 +5,15 @@ Only this module is imported when the driver is looked up; paramiko comes in wit
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from sealer.events import Json
+from sealer.events import EventStream, Json
 from sealer.extension import Connection, Operation, Step, Transport
 from sealer.hosts import Host
+from sealer.settings import Settings
 from sealer_plugin_ssh import access
 
 
@@ -32,7 +34,8 @@ class SshTransport(Transport):
                 "type": "number",
                 "exclusiveMinimum": 0,
                 "default": 10,
-                "description": "Seconds to wait for a host to accept a connection.",
+                "description": "Seconds to wait for a host to accept a connection; more than 30 also for its SSH "
+                "banner, more than 20 for the key exchange.",
             },
             "knownHosts": {
                 "type": "string",
@@ -47,13 +50,27 @@ class SshTransport(Transport):
         },
     }
 
+    def __init__(self, settings: Settings, events: EventStream, options: Mapping[str, Json]) -> None:
+        super().__init__(settings, events, options)
+        self._said: set[str] = set()
+        self._lock = threading.Lock()
+
     def connect(self, host: Host) -> Connection:
         """Open an authenticated connection on which commands run as root."""
         from sealer_plugin_ssh.connecting import Connector, Options  # noqa: PLC0415
 
         key = self.credentials / access.KEY_FILE if self.credentials else None
         options = Options.from_driver(self.options, self.settings, key, self.cancelled)
-        return Connector(replace(options, host_key=self.host_keys.get(host.address, ""))).connect(host)
+        options = replace(options, host_key=self.host_keys.get(host.address, ""), warn=self._warn)
+        return Connector(options).connect(host)
+
+    def _warn(self, message: str) -> None:
+        """Say it once, of however many hosts."""
+        with self._lock:
+            new = message not in self._said
+            self._said.add(message)
+        if new:
+            self.events.warn(message)
 
     def forget(self, host: Host) -> None:
         """Take the host's lines out of sealer's own known_hosts."""

@@ -44,7 +44,8 @@ def command(  # noqa: PLR0917  # click passes them by name
 ) -> None:
     """Take hosts out of a cluster, or with --all delete it.
 
-    Asks before it does. Hosts are addresses and ranges, or names like node-0 of hosts that a provider made.
+    Asks before it does. A Clusterfile (-f) names the cluster and how to log in to its hosts. Hosts are addresses and
+    ranges, or names like node-0 of hosts that a provider made.
 
     With --force, a host that is out of reach, refuses the login, or is another machine than was recorded is forgotten:
     nothing is done on it. What was passed over is listed. A damaged record of the cluster is no obstacle either.
@@ -70,14 +71,15 @@ def command(  # noqa: PLR0917  # click passes them by name
         raise click.UsageError("say which hosts with -m and -n, or --all for the whole cluster")
     login, run = options.split(more)
     ssh = options.ssh(app, login)
-    cluster = chosen_cluster(existing(app), named_by_file(app, clusterfile, name))
+    named, logins = named_by_file(app, clusterfile, name)
+    cluster = chosen_cluster(existing(app), named)
     given = options.provider_fields(app, more)
     with operation(
         app, cluster, run, yes=yes, force=force, keep_layers=keep_layers, provider_options=given
     ) as lifecycle:
         if everything:
-            outcome = lifecycle.delete(cluster, ssh)
+            outcome = lifecycle.delete(cluster, ssh, logins)
         else:
             leaving = leaving_hosts(lifecycle.recorded(cluster), options.joined(masters), options.joined(nodes))
-            outcome = lifecycle.scale_down(cluster, leaving, ssh)
+            outcome = lifecycle.scale_down(cluster, leaving, ssh, logins)
     show_outcome(app, outcome)
