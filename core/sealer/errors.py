@@ -67,6 +67,7 @@ class SealerError(Exception):
     :param remedy: what the user can do next.
     :param output: the last lines that a host or a program printed.
     :ivar diagnosis: what the host's own logs say of the failure, line by line.
+    :ivar log: the file with the events of the run that failed; empty: there is none.
     """
 
     exit_status = 1
@@ -81,6 +82,7 @@ class SealerError(Exception):
         self.remedy = remedy
         self.output = tuple(output)
         self.diagnosis: tuple[str, ...] = ()
+        self.log = ""
 
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what

@@ -401,6 +401,18 @@ def test_a_failure_names_host_step_output_and_remedy_and_the_same_command_contin
     assert error["remedy"]
     assert "\n127.0.0.1: " in failed.stderr
     assert "  | no space left\n" in failed.stderr
+    shown = site.done("status", "--name", "here")
+    found = re.search(
+        r"^status: +failed at Init: Prepare the host \(scripts/init.sh\) on 127.0.0.1; log: (\S+)$", shown, re.MULTILINE
+    )
+    assert found, shown
+    assert '"state": "failed"' in Path(found[1]).read_text()
+    assert error["log"] == found[1]
+    assert failed.stderr.endswith(f"\nlog: {found[1]}\n")
+    assert re.search(r"^reason: +127.0.0.1: The script ended with status 3$", shown, re.MULTILINE)
+    assert re.search(r"^127.0.0.1 +master +not joined +", shown, re.MULTILINE)
+    assert "here: failed at Init: " in site.done("status")
+    assert re.search(r"^here +create failed +", site.done("status"), re.MULTILINE)
     (site.work / "broken").unlink()
     assert "done before" in site.done("apply", "-f", str(site.clusterfile))
     site.done("delete", "--all", "--yes")

@@ -311,6 +311,20 @@ def test_check_and_status_tell_of_a_kubelet_that_was_stopped(site: Everything) -
     assert site.now() == ["ready", "ready"]
 
 
+def test_check_tells_of_a_stopped_containerd_and_of_files_that_are_gone(site: Everything) -> None:
+    """At once: what runs already goes on without them, and the node stays ready for a while."""
+    site.on(1, "systemctl stop containerd")
+    found = site.not_well(1)
+    site.on(1, "systemctl start containerd")
+    assert any("The container runtime of this host does not run" in line for line in found)
+    site.on(1, "mv /etc/kubernetes /root/etc-kubernetes")
+    found = site.not_well(1)
+    site.on(1, "mv /root/etc-kubernetes /etc/kubernetes")
+    assert any("Files of Kubernetes are missing on this host" in line for line in found)
+    eventually(lambda: site.ready() == site.addresses(0, 1), 60)
+    assert site.not_well(0) == []
+
+
 def test_what_is_not_stable_in_time_is_told_with_why(site: Everything) -> None:
     """The host that comes is in, but a pod's image is nowhere, and the control plane lacks its scheduler."""
     absent = {"spec": {"nodeName": NAMES[1]}}

@@ -115,7 +115,7 @@ def _text(error: SealerError) -> list[str]:
         for hosts, failure in _grouped(error.failures):
             lines += _block(hosts, failure)
         lines += [""] if error.failures and error.remedy else []
-    return [*lines, *_output(error, "  "), *_remedy(error)]
+    return [*lines, *_output(error, "  "), *_remedy(error), *([f"log: {error.log}"] if error.log else [])]
 
 
 def _grouped(failures: Sequence[StepFailure]) -> list[tuple[list[str], StepFailure]]:
@@ -160,6 +160,7 @@ def error_record(error: SealerError) -> dict[str, Json]:
         "remedy": redactor(error.remedy),
         "output": list(redactor.lines(error.output[-LINES_SHOWN:])),
         "diagnosis": list(redactor.lines(error.diagnosis)),
+        "log": error.log,
         "exitStatus": error.exit_status,
     }
     if isinstance(error, InputError):

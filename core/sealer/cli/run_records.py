@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from sealer.cli.views.recording import Recording
+from sealer.errors import SealerError
 from sealer.events import Event, EventStream, State
 
 
@@ -30,7 +31,9 @@ class RunRecord:
         self._unsubscribe = self._events.subscribe(self)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._recording and isinstance(error, SealerError):
+            error.log = str(self._path)
         self._unsubscribe()
         self._events.run = ""
         if self._recording:

@@ -35,6 +35,7 @@ from sealer.hosts import MASTER, Host
 
 ONE_CHECK = 30.0  # seconds that one check may take on one host
 REACH = f"Reach/{KERNEL}/host"
+API = f"Nodes/{KERNEL}/api"
 MOST_SKEW = 60.0  # seconds by which clocks may differ: certificates and leases are judged by them
 # After these nobody knows how it is there: nothing was said.
 UNHEARD = (HostUnreachableError, ConnectionLostError)
@@ -104,7 +105,10 @@ class Checkup:
             # Side by side: one that hangs keeps no other from being made.
             builder.add("Check", plugin, [replace(step, after=frozenset()) for step in steps])
         stage = builder.build()
-        return replace(stage, steps=tuple(self._guarded(planned) for planned in stage.steps))
+        # A master is asked for nodes as soon as it is reached: one that is silent must not use up the others' time.
+        api = next((planned for planned in stage.steps if planned.id == API), None)
+        guarded = [self._guarded(planned, then=api if planned.id == REACH else None) for planned in stage.steps]
+        return replace(stage, steps=tuple(guarded))
 
     def _reach(self, context: StepContext) -> None:
         host, before = context.host, time.time()
@@ -141,8 +145,11 @@ class Checkup:
 
     # -- how it is asked -----------------------------------------------------------------------------------------
 
-    def _guarded(self, planned: PlannedStep) -> PlannedStep:
-        """The step, whose failure is a finding and ends nothing."""
+    def _guarded(self, planned: PlannedStep, then: PlannedStep | None = None) -> PlannedStep:
+        """The step, whose failure is a finding and ends nothing.
+
+        :param then: what a master is asked next, where the step went well on it.
+        """
         step = planned.step
 
         def run(context: StepContext) -> None:
@@ -151,6 +158,8 @@ class Checkup:
             if planned.id == REACH and error:
                 with self._lock:
                     self._gone[context.host.id] = str(error).removeprefix(f"{context.host.id}: ")
+            elif then and context.host.is_master:
+                self._note(then, context.host.id, *self._outcome(then, context))
 
         quick = min(step.timeout, ONE_CHECK)
         return replace(planned, step=replace(step, run=run, timeout=quick, order="parallel", retry=None))
@@ -208,6 +217,8 @@ class Checkup:
         if host.roles and not host.address:
             self._note(planned, host.id, "failed", HostError("It was never made", where=host.id))
             return "it was never made"
+        if (planned.id, host.id) in self._found:
+            return "it was asked when it was reached"
         if planned.id == REACH or host.id not in self._gone:
             return ""
         why = self._gone[host.id]

@@ -71,6 +71,43 @@ def runs_of(home: ClusterHome) -> list[RunSummary]:
     return found
 
 
+@dataclass(frozen=True)
+class RunFailure:
+    """Where the last run on a cluster stopped.
+
+    :param state: how it ended.
+    :param phase: of the step that failed first; empty, as `title` and `host` may be: none did.
+    :param message: why, one line.
+    :param log: the events of the run.
+    """
+
+    state: RunEnd
+    phase: str
+    title: str
+    host: str
+    message: str
+    log: Path
+
+
+def last_failure(home: ClusterHome) -> RunFailure | None:
+    """Why the last operation on a cluster is unfinished; None: nothing is known, or a sealer works on it now."""
+    runs = runs_of(home)
+    if not runs or runs[-1].state in ("done", "running"):
+        return None
+    path = events_path(home, runs[-1].id)
+    failed: dict[str, Any] = {}
+    try:
+        for event in events_of(path):
+            if event["state"] == "failed" and (event.get("host") or not failed):
+                failed = event
+                if event.get("host"):
+                    break
+    except OSError:  # it goes with the cluster
+        return None
+    words = [str(failed.get(name) or "") for name in ("phase", "title", "host", "message")]
+    return RunFailure(runs[-1].state, *words, log=path)
+
+
 def run_of(home: ClusterHome, identifier: str) -> RunSummary:
     """One of them, by its id or the beginning of it; by default the last.
 

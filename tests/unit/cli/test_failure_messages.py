@@ -119,6 +119,7 @@ def test_a_program_gets_one_object(capsys: pytest.CaptureFixture[str]) -> None:
             "remedy": "",
             "output": [],
             "diagnosis": [],
+            "log": "",
             "exitStatus": 2,
             "problems": [{"file": "f", "line": 1, "column": 2, "path": "spec", "message": "wrong"}],
         },

@@ -180,7 +180,7 @@ def bench(tmp_path: Path) -> Bench:
 MACHINES = '''
 from pathlib import Path
 
-from sealer.errors import AuthenticationError, HostUnreachableError
+from sealer.errors import AuthenticationError, HostUnreachableError, InterruptedRunError
 from sealer.extension import REMOVED, Step
 from sealer_plugin_local import LocalConnection, LocalTransport
 
@@ -194,6 +194,9 @@ class Machines(LocalTransport):
         machine = SITE / "machines" / host.address
         if (machine / "off").exists():
             raise HostUnreachableError("nobody answers", where=host.address)
+        if (machine / "hangs").exists():
+            self.cancelled.wait(60)
+            raise InterruptedRunError("Interrupted", where=host.address)
         if (machine / "revoked").exists() and not host.ssh.password:
             raise AuthenticationError("no key is known there", where=host.address)
         enter = ("unshare", "--mount", "/bin/sh", "-c", ENTER, str(SITE / "disk"), str(machine))

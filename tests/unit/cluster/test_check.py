@@ -335,3 +335,16 @@ def test_a_look_asks_hosts_and_the_api_and_nobody_else(listed: Site) -> None:
     assert health.nodes is not None
     assert [node.name for node in health.nodes] == ["one"]
     assert "broken" not in {name for name, _ in states(health)}
+
+
+def test_a_master_that_is_silent_does_not_use_up_the_time_of_the_others(listed: Site) -> None:
+    """Its connection hangs until the look is over; the API of the other master has answered by then."""
+    masters(listed)
+    nodes(listed, "one 10.0.0.1 no silent", "two 10.0.0.2 yes ", on=2)
+    (listed.machine(1) / "hangs").touch()
+    health = listed.lifecycle().look("here", 3.0)
+    assert health.nodes is not None
+    assert health.reached == {"10.0.0.1": False, "10.0.0.2": True}
+    found = states(health)
+    assert (found["api", "10.0.0.1"], found["api", "10.0.0.2"]) == ("unknown", "well")
+    assert (found["ready", "10.0.0.1"], found["ready", "10.0.0.2"]) == ("failed", "well")

@@ -12,11 +12,14 @@ from sealer.cli.tables import some, table
 from sealer.errors import SealerError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sealer.cli.unfinished import Progress
     from sealer.cluster.cancellation import Cancellation
     from sealer.cluster.health import Health
     from sealer.cluster.lifecycle import Lifecycle
     from sealer.events import Json
-    from sealer.extension.operation import Recorded, RecordedHost
+    from sealer.extension.operation import Recorded
 
 _FOREIGN = "(not made by sealer)"
 PATIENCE = 5.0  # seconds for all hosts: longer than any that is well takes, short enough to wait for
@@ -34,6 +37,7 @@ def command(app: App, name: str, only_recorded: bool) -> None:
     """
     from sealer.cli.operations import cluster_record  # noqa: PLC0415  # 100 ms that `--help` need not wait for
     from sealer.cli.requests import existing  # noqa: PLC0415
+    from sealer.cli.unfinished import Progress  # noqa: PLC0415
     from sealer.cluster.cancellation import Cancellation  # noqa: PLC0415
 
     cancellation = Cancellation()
@@ -41,11 +45,19 @@ def command(app: App, name: str, only_recorded: bool) -> None:
     if name:
         recorded = lifecycle.recorded(name)
         health = None if only_recorded else _asked(app, lifecycle, cancellation, name)
-        app.show(_with_health(cluster_record(recorded), recorded, health), lambda: _one(recorded, health))
+        progress = Progress(lifecycle.settings.clusters, recorded)
+        record = {**cluster_record(recorded), "failure": progress.record}
+        app.show(_with_health(record, recorded, health), lambda: _one(recorded, health, progress))
         return
     clusters: list[Recorded | Damaged] = [_recorded(lifecycle, known) for known in lifecycle.names()]
-    records: list[Json] = [_damaged_record(it) if isinstance(it, Damaged) else cluster_record(it) for it in clusters]
-    app.show({"clusters": records}, lambda: _all(clusters))
+    progresses = {it.name: Progress(lifecycle.settings.clusters, it) for it in clusters if not isinstance(it, Damaged)}
+    records: list[Json] = [
+        _damaged_record(it)
+        if isinstance(it, Damaged)
+        else {**cluster_record(it), "failure": progresses[it.name].record}
+        for it in clusters
+    ]
+    app.show({"clusters": records}, lambda: _all(clusters, progresses))
 
 
 class Damaged(NamedTuple):
@@ -102,7 +114,7 @@ def _with_health(record: dict[str, Json], recorded: Recorded, health: Health | N
     return record
 
 
-def _all(clusters: list[Recorded | Damaged]) -> str:
+def _all(clusters: list[Recorded | Damaged], progresses: Mapping[str, Progress]) -> str:
     if not clusters:
         return "There is no cluster. 'sealer run IMAGE' makes one."
     rows = [
@@ -110,7 +122,7 @@ def _all(clusters: list[Recorded | Damaged]) -> str:
         if isinstance(recorded, Damaged)
         else (
             recorded.name,
-            recorded.status,
+            progresses[recorded.name].short,
             "-" if recorded.foreign else str(sum(entry.host.is_master for entry in recorded.hosts)),
             "-" if recorded.foreign else str(sum(not entry.host.is_master for entry in recorded.hosts)),
             _FOREIGN if recorded.foreign else recorded.image,
@@ -122,15 +134,18 @@ def _all(clusters: list[Recorded | Damaged]) -> str:
     for cluster in clusters:
         if isinstance(cluster, Damaged):
             lines += ["", str(cluster.error), f"what to do: {cluster.error.remedy}"]
+        elif said := progresses[cluster.name].lines:
+            lines += ["", f"{cluster.name}: {said[0]}", *said[1:]]
     return "\n".join(lines)
 
 
-def _one(recorded: Recorded, health: Health | None) -> str:
+def _one(recorded: Recorded, health: Health | None, progress: Progress) -> str:
     from sealer.cli.health import now_text, strangers  # noqa: PLC0415
 
     image = _FOREIGN if recorded.foreign else recorded.image
     lines = [f"name:          {recorded.name}", f"id:            {recorded.id or '-'}"]
-    lines += [f"status:        {recorded.status}", f"image:         {image}"]
+    where, *why = progress.lines or [recorded.status]
+    lines += [f"status:        {where}", *(f"reason:        {line}" for line in why), f"image:         {image}"]
     if recorded.applications:
         lines.append(f"applications:  {', '.join(sorted(recorded.applications))}")
     rows = [
@@ -138,7 +153,7 @@ def _one(recorded: Recorded, health: Health | None) -> str:
             entry.host.id,
             "-" if recorded.foreign else ", ".join(entry.host.roles),
             entry.host.placeholder,
-            "reached from here" if recorded.foreign else _state(entry),
+            progress.of_host(entry),
             now_text(entry, health) if health else "not asked",
         )
         for entry in recorded.hosts
@@ -147,7 +162,3 @@ def _one(recorded: Recorded, health: Health | None) -> str:
     for node in strangers(recorded.hosts, health) if health else ():
         shown.append(f"The cluster has a node {node.name} ({node.address}) that is no host of ours.")
     return "\n".join(shown)
-
-
-def _state(entry: RecordedHost) -> str:
-    return "member" if entry.member else "joining or leaving"
