@@ -101,7 +101,7 @@ class Root(click.Group):
         app = ctx.find_object(App)
         if app and name in contributed.names(dataclasses.replace(app.settings, disabled_plugins=frozenset())):
             raise click.UsageError(f"the command '{name}' is disabled by {app.settings.disabled_by}", ctx=ctx)
-        close = close_matches(name, self.list_commands(ctx), n=1, cutoff=0.5)
+        close = close_matches(name, self.list_commands(ctx), n=1, cutoff=0.6)
         mend = f" Did you mean '{close[0]}'?" if close else ""
         raise click.UsageError(f"there is no command '{name}'.{mend}", ctx=ctx)
 

@@ -104,8 +104,8 @@ def last_failure(home: ClusterHome) -> RunFailure | None:
                     break
     except OSError:  # it goes with the cluster
         return None
-    words = [str(failed.get(name) or "") for name in ("phase", "title", "host", "message")]
-    return RunFailure(runs[-1].state, *words, log=path)
+    phase, title, host, message = (str(failed.get(name) or "") for name in ("phase", "title", "host", "message"))
+    return RunFailure(runs[-1].state, phase, title, host, message, path)
 
 
 def run_of(home: ClusterHome, identifier: str) -> RunSummary:
