@@ -334,9 +334,12 @@ class HostContext:
     def write(self, path: str, content: bytes, mode: int = 0o600) -> None:
         """Write a small file on the host atomically."""
         target, temporary = shlex.quote(path), shlex.quote(f"{path}.sealer-new")
+        # Who may read the file can reach it, too.
+        directories = "umask 022" if mode & 0o004 else "umask 077"
         # A connection that breaks looks like the end of the input: only all of it is put in place.
         script = (
-            f'umask 077; mkdir -p "$(dirname {target})" && cat > {temporary} && chmod {mode:o} {temporary}'
+            f'{directories}; mkdir -p "$(dirname {target})" || exit 1\n'
+            f"umask 077; cat > {temporary} && chmod {mode:o} {temporary}"
             f" && [ $(wc -c < {temporary}) -eq {len(content)} ] && mv -f {temporary} {target}"
         )
         self.query(script, stdin=content)

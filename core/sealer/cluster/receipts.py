@@ -72,7 +72,8 @@ class Script:
         first = self.text.split("\n", 1)[0]
         interpreter = first[2:].strip() if first.startswith("#!") else "/bin/sh"
         start = f'exec {passing_on(self.env)}{interpreter} "${{0%/run}}/script"\n'
-        return f"{self.exports}cd {shlex.quote(self.cwd)} || exit 1\n{start}"
+        # The supervisor keeps its own files to root; what the script makes is for the host's users, and services.
+        return f"umask 022\n{self.exports}cd {shlex.quote(self.cwd)} || exit 1\n{start}"
 
     def archive(self) -> bytes:
         """The tar that `launch.sh` unpacks."""

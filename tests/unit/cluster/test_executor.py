@@ -621,3 +621,11 @@ def test_signals_have_numbers(bench: Bench) -> None:
     error = found["1/test/a", "127.0.0.1"]
     assert isinstance(error, CommandError)
     assert error.status == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize(("mode", "directory"), [(0o644, 0o755), (0o755, 0o755), (0o600, 0o700), (0o640, 0o700)])
+def test_who_may_read_a_written_file_can_reach_it(bench: Bench, tmp_path: Path, mode: int, directory: int) -> None:
+    target = tmp_path / "a" / "b" / "conf"
+    bench.run([action("write", lambda c: c.write(str(target), b"x", mode), on=ONE)])
+    modes = [path.stat().st_mode & 0o777 for path in (target, target.parent, target.parent.parent)]
+    assert modes == [mode, directory, directory]

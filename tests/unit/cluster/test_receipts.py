@@ -184,6 +184,25 @@ def test_what_runs_shows_no_environment_to_other_users(place: Place) -> None:
     assert (place.receipt / "run").stat().st_mode & 0o077 == 0
 
 
+def test_what_a_script_makes_is_for_everybody_and_its_receipt_is_not(place: Place, tmp_path: Path) -> None:
+    """Whatever the umask of the login is, programs that a script copies can be run and files it writes can be read."""
+    (tmp_path / "tool").write_text("#!/bin/sh\n")
+    (tmp_path / "tool").chmod(0o755)
+    for number, interpreter in enumerate(("", "#!/bin/bash\n")):
+        made = tmp_path / f"made-{number}"
+        text = f"mkdir -p {made}/etc && cp {tmp_path}/tool {made}/tool && echo x > {made}/etc/conf && umask"
+        place.receipt = tmp_path / "receipts" / str(number)
+        before = os.umask(0o077)
+        try:
+            receipt, _ = place.launch(Script(f"{interpreter}{text}\n", {}))
+        finally:
+            os.umask(before)
+        assert (receipt.status, receipt.text) == (0, "0022\n")
+        modes = [(made / name).stat().st_mode & 0o777 for name in ("tool", "etc", "etc/conf")]
+        assert modes == [0o755, 0o755, 0o644]
+        assert {path.name for path in place.receipt.iterdir() if path.stat().st_mode & 0o077} == set()
+
+
 @pytest.mark.parametrize("cut", [0.0, 0.2, 0.5, 0.9, 1.0])
 def test_an_archive_that_did_not_arrive_whole_is_not_run(place: Place, cut: float) -> None:
     script = place.script("cat > MARKS", stdin=b"x" * 500)
