@@ -363,7 +363,7 @@ def test_it_is_upgraded_by_the_same_command(stranger: Stranger, site: Kubernetes
     stranger.home.clusterfile.write_text(yaml.safe_dump(document))
     again = ("run", stranger.images[1], "--name", "far", "-e", f"Marks={stranger.marks}", "--yes")
     said = stranger.home.sealer(*again, "-f", str(stranger.home.clusterfile))
-    assert "is for whoever runs that cluster to see to" in said
+    assert "set up the hosts of" in said
     assert len(stranger.done()) == 3
     rolled_out(site, "far")
     eventually(partial(says, site, "far", SHOP[1]), 60)

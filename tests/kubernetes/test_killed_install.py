@@ -127,7 +127,7 @@ class Killed(Kubernetes):
         receipts = f"/var/lib/sealer/data/{self.name}/receipts"
         ended = f"grep -rlE --include=output 'initialized successfully|has joined the cluster' {receipts} || true"
         assert [len(self.on(number, ended).splitlines()) for number in (0, 1)] == [1, 1]
-        anew = f"grep -rl --include=output 'beginning anew' {receipts} || true"
+        anew = f"grep -rl --include=output 'starting again' {receipts} || true"
         assert [self.on(number, anew) for number in (0, 1)] == ["", ""]
 
     def check_certificates(self) -> None:

@@ -100,7 +100,7 @@ def refuse_uncovered(found: Changes, covered: frozenset[str]) -> None:
     raise RefusedError(
         f"`apply` cannot change {', '.join(left)} of a cluster that runs",
         why="no step of the plan would bring it about",
-        remedy=f"{remedy}, or delete the cluster and create it anew.",
+        remedy=f"{remedy}, or delete the cluster and create it again.",
     )
 
 

@@ -336,7 +336,7 @@ class Executor:
                 ) from error
             return False
         except CommandError:
-            # The failure was the earlier run's; whoever ran the command again has mended the cause.
+            # The failure was the earlier run's; whoever ran the command again has fixed the cause.
             if not context.replayed:
                 raise
             return False

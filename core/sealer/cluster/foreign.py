@@ -87,8 +87,7 @@ def settle_images(recorded: Recorded, image: ClusterImage, events: EventStream, 
         )
     if names and external:
         events.warn(
-            f"The images are published to {external.domain}; that the hosts of '{recorded.name}' ask it for them is "
-            "for whoever runs that cluster to see to"
+            f"The images are published to {external.domain}: set up the hosts of '{recorded.name}' to pull from it"
         )
     return recorded
 
@@ -120,7 +119,7 @@ def _hosts(recorded: Recorded | None, desired: Cluster) -> tuple[Host, ...]:
         raise RefusedError(
             f"The cluster '{recorded.name}' is reached from {', '.join(host.address for host in before)}",
             remedy=f"Name no hosts, or forget the cluster with `sealer delete --all --name {recorded.name}`, which "
-            "leaves it as it is, and begin anew.",
+            "leaves it as it is, then install again.",
         )
     known = {host.address: host.ssh for host in before}
     return tuple(

@@ -251,8 +251,8 @@ def _document(kind: str, name: Shape, spec: Record, *, needs_name: bool = True) 
     metadata = Record(
         {
             "name": Field(name, "its name", needs_name),
-            "labels": Field(free, "for whoever reads the file"),
-            "annotations": Field(free, "for whoever reads the file"),
+            "labels": Field(free, "for readers of the file"),
+            "annotations": Field(free, "for readers of the file"),
             "creationTimestamp": Field(Ignored(), "written by other tools; without meaning"),
         }
     )

@@ -132,7 +132,7 @@ def prepare_run(platform: str, rootfs: Path) -> str:
         )
     own = host_platform().split("/")[1]
     return (
-        f"mend the command and build again; if it starts a program of {architecture}, which this machine of {own} "
+        f"fix the command and build again; if it starts a program of {architecture}, which this machine of {own} "
         f"cannot execute, {remedy}"
     )
 

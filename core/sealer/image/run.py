@@ -132,7 +132,7 @@ class Runner:
             raise BuildError(
                 f"the command {_ending(status)}",
                 output=redactor.lines(last),
-                remedy=full_disk_remedy(self._directory) or "mend the command in the Kubefile and build again",
+                remedy=full_disk_remedy(self._directory) or "fix the command in the Kubefile and build again",
             )
         rootfs, upper, copy = self._rootfs, self._directory / "upper", self._directory / "copy"
         if self._ways[0] is _Way.OVERLAY:

@@ -85,7 +85,7 @@ class TestPull:
         with pytest.raises(RegistryError, match="it answers 503: the disk is full") as caught:
             pull(other, registries(), events, name)
         assert len(proxy.requests("GET", MANIFEST)) == 4
-        assert "4 attempts were made" in caught.value.remedy
+        assert "4 attempts failed" in caught.value.remedy
         assert untouched(other)
 
     @pytest.mark.parametrize("date", [True, False])

@@ -77,7 +77,7 @@ def test_what_reads_alike_stands_in_one_row_and_what_is_wrong_stands_last() -> N
     found = Health(
         "c",
         (
-            finding(hosts[0], "failed", "no", why="because", output=["line\x1b[31m"], remedy="mend it"),
+            finding(hosts[0], "failed", "no", why="because", output=["line\x1b[31m"], remedy="fix it"),
             *(finding(host) for host in hosts[1:]),
         ),
     )
@@ -86,7 +86,7 @@ def test_what_reads_alike_stands_in_one_row_and_what_is_wrong_stands_last() -> N
         "10.0.0.2, 10.0.0.3 and 2 more  a is well  well",
         "10.0.0.1                       a is well  FAILED  no: because",
         "                                                  | line",
-        "                                                  what to do: mend it",
+        "                                                  what to do: fix it",
     ]
     assert summary(found) == "1 of 5 checks failed"
     unknown = finding(hosts[0], "unknown", "No answer")

@@ -203,7 +203,7 @@ def query(name: str, run: Any, on: Any = ALL, **more: Any) -> Step:
 
 
 def fails(context: StepContext) -> None:
-    raise HostError("it is broken", where=context.host.id, remedy="mend it")
+    raise HostError("it is broken", where=context.host.id, remedy="fix it")
 
 
 def test_plugins_take_part_and_no_failure_keeps_another_from_being_found(site: Site) -> None:

@@ -96,7 +96,7 @@ def changed(before: Look, after: Look) -> Iterator[Finding]:
         elif name not in old:
             yield Finding(name, "it is new")
         elif old[name].uid != new[name].uid:
-            yield Finding(name, "it was made anew")
+            yield Finding(name, "it was recreated")
         elif old[name].restarts != new[name].restarts:
             yield Finding(name, "a container of it was started again")
         elif old[name].since and old[name].since != new[name].since:

@@ -129,5 +129,5 @@ def _wrong(path: Path, why: str) -> SealerError:
         "The cluster does not come into the user's kubeconfig",
         where=str(path),
         why=why,
-        remedy="Mend that file, or set spec.runtime.kubeconfig: never; the cluster's own is among its credentials.",
+        remedy="Fix that file, or set spec.runtime.kubeconfig: never; the cluster's own is among its credentials.",
     )

@@ -321,7 +321,7 @@ class PrivateRegistry(Registry):
             raise HostError(
                 f"The private registry accepts {' and '.join(taken)}, which it must refuse",
                 where=context.host.id,
-                why="whoever reaches it could replace the images that the hosts run",
+                why="anyone who can reach it could replace the images that the hosts run",
                 remedy=remedy,
             )
 
@@ -541,7 +541,7 @@ def _client(
 
 def _cannot_be_filled(owner: str, image: str) -> RefusedError:
     return RefusedError(
-        f"the private registry would have to be filled anew, and the image of {owner} is not here",
+        f"the private registry would have to be filled again, and the image of {owner} is not here",
         why=f"the store has no {image}",
         remedy="pull, load or build that image again, or keep the master that the registry runs on",
     )

@@ -76,7 +76,7 @@ class External:
         elif status in _REFUSED:
             remedy = f"give `username` and `password`, or sign in with `sealer login {self.address}`"
         elif isinstance(error, RegistryError) and not status:
-            remedy = "are `domain` and `port` right, does it run, and does a way lead there from this machine?"
+            remedy = "check `domain` and `port`, that the registry runs, and the network route from this machine"
         else:
             remedy = error.remedy
         remedy += "" if not remedy or remedy.endswith(("?", ".")) else "."

@@ -169,7 +169,7 @@ class KnownHosts:
                     "the host's key is revoked",
                     where=address,
                     why=f"{entry.file}:{entry.line}",
-                    remedy="give the host a new key; whoever has the old one can pretend to be it",
+                    remedy="give the host a new key: the old one lets others impersonate it",
                 )
         plain = [entry for entry in entries if not entry.marker and entry.key.type in USABLE]
         of_name = [entry for entry in plain if entry.matches(name)]
@@ -253,5 +253,5 @@ def _changed(address: str, name: str, key: HostKey, known: Sequence[Entry]) -> H
         where=address,
         why=f"{old.file}:{old.line} knows it by {old.key.type} {old.key.fingerprint}, "
         f"now it shows {key.type} {key.fingerprint}: another machine may have taken its place",
-        remedy=f"if the host was installed anew: ssh-keygen -R '{name}' -f {old.file}",
+        remedy=f"if the host was reinstalled: ssh-keygen -R '{name}' -f {old.file}",
     )

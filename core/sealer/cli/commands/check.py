@@ -65,5 +65,5 @@ def _text(app: App, health: Health, table: str, words: str) -> str:
 def _not_well(health: Health, words: str) -> None:
     from sealer.errors import SealerError  # noqa: PLC0415
 
-    remedy = f"Mend what is named, then run `sealer check --name {health.cluster}` again."
+    remedy = f"Fix what is named, then run `sealer check --name {health.cluster}` again."
     raise SealerError(f"The cluster {health.cluster} is not well", why=words, remedy=remedy)

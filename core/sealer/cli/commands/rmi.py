@@ -20,7 +20,7 @@ def command(app: App, images: tuple[str, ...], *, force: bool, prune: bool) -> N
     """Remove images: each is a name, a digest, or the beginning of one.
 
     An image goes with its last name. What other images use stays. An image that a recorded cluster needs, or that a
-    running sealer reads, is removed by --force alone; whoever reads it then still reads it to the end.
+    running sealer reads, is removed by --force alone; a process that reads it can finish.
     """
     from sealer.cluster.images import users_of_images  # noqa: PLC0415
     from sealer.image.store import Store  # noqa: PLC0415

@@ -135,8 +135,8 @@ class Patience:
 
 def _remedy(failed: AgainError, attempts: int) -> str:
     if failed.absent:
-        return "is its name right, and does a way lead there? registries.yaml can name a mirror that is nearer"
-    return f"{attempts} attempts were made; the same command goes on where it was"
+        return "check the host name and the network route; registries.yaml can name a mirror that is nearer"
+    return f"{attempts} attempts failed; run the same command again: it continues"
 
 
 def retry_after(value: str | None) -> float | None:

@@ -37,7 +37,7 @@ begun() { [ -e /var/lib/kubelet/config.yaml ] || ls $KUBERNETES/manifests/kube-*
 # A host on which kubeadm was interrupted in the middle: its own work goes, what it was given before stays.
 begin_anew() {
     begun || return 0
-    echo "kubeadm was interrupted here; beginning anew"
+    echo "kubeadm was interrupted here; starting again"
     systemctl stop kubelet
     rm -f $KUBERNETES/manifests/kube-*.yaml $KUBERNETES/manifests/etcd.yaml $KUBERNETES/bootstrap-kubelet.conf
     for task in $(ctr -n k8s.io tasks list --quiet); do
