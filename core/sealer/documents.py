@@ -13,6 +13,7 @@ from typing import Any
 LARGEST = 32 * 1024 * 1024  # characters or bytes of a text
 DEEPEST = 200  # lists and mappings within one another
 MOST_VALUES = 200_000  # of a YAML text, each as often as aliases name it
+MOST_MARKS = 2_000_000  # commas and opening brackets of a JSON text: each value takes one, and 60 bytes or more
 
 
 class DocumentError(ValueError):
@@ -35,6 +36,9 @@ def load_json(text: str | bytes) -> Any:
     :raises DocumentError: it is no JSON, too large, or nested too deeply.
     """
     _check_size(text)
+    marks = sum(map(text.count, (b",", b"[", b"{") if isinstance(text, bytes) else (",", "[", "{")))  # type: ignore[arg-type]
+    if marks > MOST_MARKS:
+        raise DocumentError(f"more than {MOST_MARKS} values")
     try:
         value = json.loads(text)
     except RecursionError:

@@ -35,6 +35,8 @@ HOSTILE: dict[str, tuple[Callable[[Any], Any], str | bytes]] = {
     "no YAML": (load_yaml, "a: b: c"),
     "a control character": (load_yaml, "a: \x07"),
     "JSON lists in lists": (load_json, "[" * 100_000),
+    "many JSON values": (load_json, "[" + "{}," * 10_000_000 + "{}]"),
+    "many JSON values as bytes": (load_json, b"[" + b"1," * 3_000_000 + b"1]"),
     "JSON lists that end": (load_json, "[" * 900 + "]" * 900),
     "JSON objects in objects": (load_json, '{"a":' * 100_000),
     "a JSON number of many digits": (load_json, "9" * 100_000),

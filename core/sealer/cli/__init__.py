@@ -7,6 +7,7 @@ import sys
 
 # Objects that are made before garbage is looked for; Python's own 700 are reached 30 times while a command is imported.
 _GARBAGE = 50_000
+_INTERRUPTED = 130  # the exit status
 
 
 def main() -> None:
@@ -37,6 +38,8 @@ def main() -> None:
     gc.set_threshold(_GARBAGE)
     gc.enable()
     status = run(sys.argv[1:])
+    if status == _INTERRUPTED:
+        os._exit(status)  # a module that was being imported makes Python end as if SIGINT had killed it
     gc.freeze()
     sys.exit(status)
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -86,4 +87,25 @@ with interrupts(lambda: next(counter), EventStream()):
             os.kill(os.getpid(), signal.SIGINT)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_an_interrupt_while_a_module_is_imported_ends_with_the_same_status(tmp_path: Path) -> None:
+    """Python's own way out would be a death by SIGINT, as after any interrupt in an `exec`."""
+    code = """
+import sys
+import sealer.cli.entry
+def run(arguments):
+    try:
+        exec("raise KeyboardInterrupt")
+    except KeyboardInterrupt:
+        return 130
+sealer.cli.entry.run = run
+sys.argv = ["sealer", "images"]
+sealer.cli.main()
+"""
+    (tmp_path / "started.py").write_text(code)
+    done = subprocess.run(
+        [sys.executable, "-m", "started"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
     assert (done.returncode, done.stderr) == (130, "")
