@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypedDict, TypeVar, cast
 
 import click
 
 from sealer.cli.app import App
+from sealer.cli.completions import Completion, cluster_names, hosts_of, provider_names
 from sealer.cli.passwords import expanded, from_environment, password
 from sealer.cli.typed import as_text, filled, named
 from sealer.errors import InputError
@@ -17,6 +19,8 @@ from sealer.redaction import Secret
 
 C = TypeVar("C", bound=Callable[..., Any])
 A_FILE = click.Path()  # shells complete its name; whoever reads it says what is wrong with it
+
+DEFAULT_FILE = "Clusterfile"
 
 
 class RunOptions(TypedDict):
@@ -53,13 +57,13 @@ def leaving_options(function: C) -> C:
     """The same, of hosts that a cluster has."""
     return _apply(
         function,
-        _hosts("-m", "--masters", help="Masters to take out: a,b,c-d."),
-        _hosts("-n", "--nodes", help="Nodes to take out: a,b,c-d."),
+        _hosts("-m", "--masters", help="Masters to take out: a,b,c-d.", complete=hosts_of(masters=True)),
+        _hosts("-n", "--nodes", help="Nodes to take out: a,b,c-d.", complete=hosts_of(masters=False)),
     )
 
 
-def _hosts(*names: str, help: str) -> Callable[[C], C]:
-    return click.option(*names, multiple=True, metavar="HOSTS", help=help, callback=filled)
+def _hosts(*names: str, help: str, complete: Completion | None = None) -> Callable[[C], C]:
+    return click.option(*names, multiple=True, metavar="HOSTS", help=help, callback=filled, shell_complete=complete)
 
 
 def login_options(function: C) -> C:
@@ -87,24 +91,55 @@ def name_option(function: C) -> C:
             default="",
             callback=filled,
             help="Name of the cluster.",
+            shell_complete=cluster_names,
         ),
     )
 
 
-def file_option(default: str = "") -> Callable[[C], C]:
-    """Which Clusterfile.
+def name_argument(function: C) -> C:
+    """The same as a word of its own, as Docker and kubectl take it; :func:`one_name` holds it against the option."""
+    return click.argument("cluster", default="", metavar="[NAME]", callback=filled, shell_complete=cluster_names)(
+        function
+    )
 
-    :param default: shown and used when none is named; empty: none.
+
+def one_name(argument: str, option: str) -> str:
+    """The cluster that is named, by the word or by `--name`; empty: by neither.
+
+    :raises click.UsageError: they differ.
     """
-    shown = {"default": default, "show_default": True} if default else {"default": ""}
+    return _one("--name", argument, option)
 
-    def decorate(function: C) -> C:
-        names = ("-f", "--Clusterfile", "--clusterfile", "clusterfile")
-        return _apply(
-            function, click.option(*names, type=A_FILE, metavar="FILE", help="Clusterfile.", callback=named, **shown)
-        )
 
-    return decorate
+def one_file(argument: str, option: str) -> str:
+    """The Clusterfile that is named, by the word or by `-f`; where neither is, the one of this directory.
+
+    :raises click.UsageError: they differ, or this directory has none.
+    """
+    found = _one("-f", argument, option)
+    if not found and not os.path.lexists(DEFAULT_FILE):
+        raise click.UsageError(f"there is no {DEFAULT_FILE} in this directory; name a file: FILE or -f FILE")
+    return found or DEFAULT_FILE
+
+
+def _one(flag: str, argument: str, option: str) -> str:
+    if argument and option and argument != option:
+        raise click.UsageError(f"'{argument}' and {flag} {option} are given; give one of them")
+    return argument or option
+
+
+def file_option(help: str = "Clusterfile.") -> Callable[[C], C]:
+    """Which Clusterfile; empty: none is named.
+
+    :param help: its line on the help page.
+    """
+    names = ("-f", "--Clusterfile", "--clusterfile", "clusterfile")
+    return click.option(*names, type=A_FILE, default="", metavar="FILE", help=help, callback=named)
+
+
+def file_argument(function: C) -> C:
+    """The same as a word of its own; :func:`one_file` holds it against the option."""
+    return click.argument("file", default="", type=A_FILE, metavar="[FILE]", callback=named)(function)
 
 
 def driver_options(provider: str) -> Callable[[C], C]:
@@ -116,7 +151,7 @@ def driver_options(provider: str) -> Callable[[C], C]:
     def decorate(function: C) -> C:
         return _apply(
             function,
-            click.option("--provider", default="", callback=filled, help=provider),
+            click.option("--provider", default="", callback=filled, help=provider, shell_complete=provider_names),
             provider_option,
             click.option(
                 *("--transport", "transport"),

@@ -13,7 +13,8 @@ from sealer.cli.typed import as_text
 
 
 @click.command("apply")
-@options.file_option("Clusterfile")
+@options.file_argument
+@options.file_option("Clusterfile; default: the one of this directory.")
 @options.host_options
 @options.name_option
 @click.option(
@@ -34,6 +35,7 @@ from sealer.cli.typed import as_text
 def command(  # noqa: PLR0917  # click passes them by name
     app: App,
     /,
+    file: str,
     clusterfile: str,
     masters: tuple[str, ...],
     nodes: tuple[str, ...],
@@ -51,6 +53,7 @@ def command(  # noqa: PLR0917  # click passes them by name
     from sealer.cli.requests import cluster_name, cluster_request  # noqa: PLC0415
     from sealer.cluster.desired import Flags  # noqa: PLC0415
 
+    clusterfile = options.one_file(file, clusterfile)
     login, run = options.split(more)
     flags = Flags(
         name=name,

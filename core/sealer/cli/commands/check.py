@@ -16,6 +16,7 @@ DEFAULT_SECONDS = 120
 
 
 @click.command("check")
+@options.name_argument
 @options.name_option
 @click.option(
     "--timeout",
@@ -28,7 +29,7 @@ DEFAULT_SECONDS = 120
 @click.option("--parallel", type=click.IntRange(1), metavar="N", help="Hosts asked at once; default 32.")
 @options.login_options
 @pass_app
-def command(app: App, /, name: str, timeout: int, parallel: int | None, **login: Any) -> None:
+def command(app: App, /, cluster: str, name: str, timeout: int, parallel: int | None, **login: Any) -> None:
     """Look whether a cluster is well, now.
 
     Every host is reached and the machine it was, its node is ready, and the image, the runtime, the registry and all
@@ -46,7 +47,7 @@ def command(app: App, /, name: str, timeout: int, parallel: int | None, **login:
     cancellation = Cancellation()
     settings = dataclasses.replace(app.settings, parallel_hosts=parallel) if parallel else app.settings
     lifecycle = Lifecycle(settings, app.plugins, app.events, cancellation)
-    cluster = chosen_cluster(lifecycle, name)
+    cluster = chosen_cluster(lifecycle, options.one_name(cluster, name))
     ssh = options.ssh(app, options.login(login))
     with interrupts(cancellation.request, app.events):
         health = lifecycle.check(cluster, float(timeout), ssh)

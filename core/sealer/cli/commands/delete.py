@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import click
@@ -9,8 +10,11 @@ import click
 from sealer.cli import cluster_options as options
 from sealer.cli.app import App, pass_app
 
+_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+|.*:")  # no name that a cluster is likely to have
+
 
 @click.command("delete")
+@options.name_argument
 @options.leaving_options
 @options.name_option
 @options.file_option()
@@ -31,6 +35,7 @@ from sealer.cli.app import App, pass_app
 def command(  # noqa: PLR0917  # click passes them by name
     app: App,
     /,
+    cluster: str,
     masters: tuple[str, ...],
     nodes: tuple[str, ...],
     name: str,
@@ -42,10 +47,11 @@ def command(  # noqa: PLR0917  # click passes them by name
     keep_layers: bool,
     **more: Any,
 ) -> None:
-    """Take hosts out of a cluster, or with --all delete it.
+    """Delete the cluster NAME, or with -m and -n remove hosts from it.
 
-    Asks before it does. A Clusterfile (-f) names the cluster and how to log in to its hosts. Hosts are addresses and
-    ranges, or names like node-0 of hosts that a provider made.
+    NAME alone deletes the whole cluster, as --all does. With no name, the only cluster is meant; then, and with -f,
+    --all or hosts are needed. Asks before it deletes or removes. A Clusterfile (-f) names the cluster and how to log in
+    to its hosts. Hosts are addresses and ranges, or names like node-0 of hosts that a provider made.
 
     With --force, a host that is out of reach, refuses the login, or is another machine than was recorded is forgotten:
     nothing is done on it. What was passed over is listed. A damaged record of the cluster is no obstacle either.
@@ -57,6 +63,7 @@ def command(  # noqa: PLR0917  # click passes them by name
     from sealer.cli.requests import chosen_cluster, existing, leaving_hosts, lost_cluster, named_by_file  # noqa: PLC0415
     from sealer.cluster.desired import Flags  # noqa: PLC0415
 
+    name = options.one_name(cluster, name)
     if cluster_id:
         if not everything or name:
             raise click.UsageError("--cluster-id deletes a whole cluster by its id: it needs --all, and no --name")
@@ -67,8 +74,7 @@ def command(  # noqa: PLR0917  # click passes them by name
             outcome = lifecycle.delete_lost(lost, flags.ssh)
         show_outcome(app, outcome)
         return
-    if everything == bool(masters or nodes):
-        raise click.UsageError("say which hosts with -m and -n, or --all for the whole cluster")
+    everything = _is_everything(cluster, everything, bool(masters or nodes))
     login, run = options.split(more)
     ssh = options.ssh(app, login)
     named, logins = named_by_file(app, clusterfile, name)
@@ -83,3 +89,25 @@ def command(  # noqa: PLR0917  # click passes them by name
             leaving = leaving_hosts(lifecycle.recorded(cluster), options.joined(masters), options.joined(nodes))
             outcome = lifecycle.scale_down(cluster, leaving, ssh, logins)
     show_outcome(app, outcome)
+
+
+def _is_everything(cluster: str, everything: bool, hosts: bool) -> bool:
+    """Whether the whole cluster is to be deleted: with `--all`, or by its name as a word and no hosts.
+
+    `--name` and `-f` say where hosts are removed from; alone they delete nothing.
+
+    :param cluster: the name that was given as a word.
+    :param hosts: whether hosts are named.
+    :raises click.UsageError: nothing says so, or two words say different things.
+    """
+    if everything and hosts:
+        raise click.UsageError("--all deletes the whole cluster; leave it out to remove the hosts of -m and -n")
+    if hosts or everything:
+        return everything
+    if not cluster:
+        raise click.UsageError(
+            "name what to delete: 'sealer delete NAME' or --all for a whole cluster, -m and -n for hosts of one"
+        )
+    if _ADDRESS.match(cluster):
+        raise click.UsageError(f"'{cluster}' is an address: remove a host with -m {cluster} or -n {cluster}")
+    return True

@@ -13,6 +13,7 @@ import click
 
 from sealer.cli import cluster_options as options
 from sealer.cli.app import App, abandon, pass_app
+from sealer.cli.completions import host_names
 from sealer.cli.terminal import unguarded
 from sealer.cli.typed import as_text, filled
 
@@ -38,7 +39,9 @@ STREAMS = ("stdout", "stderr")
     callback=filled,
     help="Only hosts with one of these roles: master,node.",
 )
-@click.option("--hosts", multiple=True, metavar="HOSTS", callback=filled, help="Only these: a,b,c-d.")
+@click.option(
+    "--hosts", multiple=True, metavar="HOSTS", callback=filled, shell_complete=host_names, help="Only these: a,b,c-d."
+)
 @click.option("--parallel", type=click.IntRange(1), metavar="N", help="Hosts worked on at once; default 32.")
 @options.login_options
 @pass_app

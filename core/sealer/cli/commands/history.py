@@ -8,6 +8,7 @@ import click
 
 from sealer.cli.app import App, pass_app
 from sealer.cli.commands.images import SHORT, human
+from sealer.cli.completions import image_names
 from sealer.cli.tables import table
 from sealer.errors import InputError
 from sealer.events import Json
@@ -23,7 +24,7 @@ _HEADERS = ["layer", "created", "created by", "size", "comment"]
 
 
 @click.command("history")
-@click.argument("image")
+@click.argument("image", shell_complete=image_names)
 @click.option("--no-trunc", is_flag=True, help="Show digests and instructions in full.")
 @click.option("--platform", default="", metavar="OS/ARCH", help="Of this platform alone.")
 @click.option("-q", "--quiet", "--ids", "ids_only", is_flag=True, help="Print the digests of the layers alone.")

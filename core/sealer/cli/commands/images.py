@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from sealer.cli.app import App, pass_app
+from sealer.cli.completions import image_names
 from sealer.cli.tables import table
 from sealer.events import Json
 from sealer.image.catalogue import StoredImage
@@ -15,7 +16,7 @@ SHORT = 12
 
 
 @click.command("images")
-@click.argument("name", default="")
+@click.argument("name", default="", shell_complete=image_names)
 @click.option("-q", "--quiet", "--ids", "ids_only", is_flag=True, help="Print the digests alone.")
 @click.option("--digests", is_flag=True, help="Show the digests, too.")
 @click.option("--no-trunc", is_flag=True, help="Do not shorten the ids.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sealer.cli.app import App, pass_app
+from sealer.cli.completions import image_names
 from sealer.cli.terminal import visible_json
 from sealer.errors import InputError
 from sealer.events import Json
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("inspect")
-@click.argument("image")
+@click.argument("image", shell_complete=image_names)
 @click.option("--platform", metavar="OS/ARCH", default="", help="Only what hosts of this platform get.")
 @click.option("-t", "--type", type=click.Choice(["image"]), expose_value=False, help="Accepted; there are only images.")
 @pass_app

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sealer.cli.app import App, pass_app
+from sealer.cli.completions import plugin_names
 from sealer.errors import InputError
 from sealer.phases import Phase
 
@@ -36,7 +37,7 @@ def list_plugins(app: App) -> None:
 
 
 @command.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=plugin_names)
 @pass_app
 def show(app: App, name: str) -> None:
     """Show one plugin.

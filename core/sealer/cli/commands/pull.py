@@ -7,13 +7,14 @@ from typing import Unpack
 import click
 
 from sealer.cli.app import App, pass_app
+from sealer.cli.completions import image_names
 from sealer.cli.registry_options import RegistryOptions, registries, registry_options
 from sealer.errors import ImageNotFoundError
 from sealer.events import Json
 
 
 @click.command("pull")
-@click.argument("image")
+@click.argument("image", shell_complete=image_names)
 @click.option(
     "--platform", "platforms", multiple=True, metavar="OS/ARCH",
     help="Only what hosts of this platform need; may be repeated, or be a comma list. Default: all of the image.",

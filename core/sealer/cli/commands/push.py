@@ -7,12 +7,13 @@ from typing import Unpack
 import click
 
 from sealer.cli.app import App, pass_app
+from sealer.cli.completions import image_names
 from sealer.cli.registry_options import RegistryOptions, registries, registry_options
 from sealer.errors import InputError
 
 
 @click.command("push")
-@click.argument("image")
+@click.argument("image", shell_complete=image_names)
 @click.option(
     "--all", "everything", type=bool, is_flag=False, flag_value=True, default=True, metavar="[true]",
     help="Accepted; an image is always pushed whole.",

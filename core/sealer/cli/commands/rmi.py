@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 
 from sealer.cli.app import App, pass_app
+from sealer.cli.completions import image_names
 from sealer.events import Json
 from sealer.image.catalogue import Removal
 
 
 @click.command("rmi")
-@click.argument("images", nargs=-1, metavar="IMAGE...")
+@click.argument("images", nargs=-1, metavar="IMAGE...", shell_complete=image_names)
 @click.option(
     "-f", "--force", is_flag=True, help="Also an image in use, and one given by digest that has several names."
 )

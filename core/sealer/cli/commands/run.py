@@ -8,12 +8,13 @@ import click
 
 from sealer.cli import cluster_options as options
 from sealer.cli.app import App, pass_app
+from sealer.cli.completions import image_names
 from sealer.cli.fetching import fetch_options, fetching
 from sealer.cli.typed import as_text, named
 
 
 @click.command("run")
-@click.argument("image", required=False, default="")
+@click.argument("image", required=False, default="", shell_complete=image_names)
 @options.host_options
 @options.name_option
 @options.file_option()

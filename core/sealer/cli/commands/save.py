@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from sealer.cli.app import App, pass_app
+from sealer.cli.completions import image_names
 from sealer.errors import InputError
 from sealer.events import Json
 
@@ -22,7 +23,7 @@ _PATH = click.Path(allow_dash=True)
 
 
 @click.command("save")
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", shell_complete=image_names)
 @click.option(
     "-o", "--output", "target", default=_STDOUT, type=_PATH, help="The file or directory; - is standard output."
 )

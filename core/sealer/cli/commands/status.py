@@ -26,13 +26,14 @@ PATIENCE = 5.0  # seconds for all hosts: longer than any that is well takes, sho
 
 
 @click.command("status")
+@options.name_argument
 @options.name_option
 @click.option("--recorded", "only_recorded", is_flag=True, help="Ask no host: show only what sealer recorded.")
 @pass_app
-def command(app: App, name: str, only_recorded: bool) -> None:
-    """Show the clusters of this machine, or with --name the hosts of one and how they are now.
+def command(app: App, cluster: str, name: str, only_recorded: bool) -> None:
+    """Show the clusters of this machine, or with NAME the hosts of one and how they are now.
 
-    Without --name no host is asked: what is shown is what sealer recorded. With it, hosts and the cluster's API have
+    Without NAME no host is asked: what is shown is what sealer recorded. With it, hosts and the cluster's API have
     five seconds to answer; 'sealer check' looks more closely.
     """
     from sealer.cli.operations import cluster_record  # noqa: PLC0415  # 100 ms that `--help` need not wait for
@@ -40,6 +41,7 @@ def command(app: App, name: str, only_recorded: bool) -> None:
     from sealer.cli.unfinished import Progress  # noqa: PLC0415
     from sealer.cluster.cancellation import Cancellation  # noqa: PLC0415
 
+    name = options.one_name(cluster, name)
     cancellation = Cancellation()
     lifecycle = existing(app, cancellation)
     if name:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 
 from sealer.cli.app import App, pass_app
+from sealer.cli.completions import image_names
 
 
 @click.command("tag")
-@click.argument("image")
+@click.argument("image", shell_complete=image_names)
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @pass_app
 def command(app: App, image: str, names: tuple[str, ...]) -> None:

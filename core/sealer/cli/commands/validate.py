@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sealer.cli import cluster_options as options
 from sealer.cli.app import App, pass_app
 from sealer.cli.typed import named
 from sealer.events import Json
@@ -17,17 +18,17 @@ if TYPE_CHECKING:
 
 
 @click.command("validate")
+@options.file_argument
 @click.option(
-    *("-f", "--file"),
-    type=click.Path(),
-    default="Clusterfile",
+    *("-f", "--file", "option"),
+    type=options.A_FILE,
+    default="",
     callback=named,
-    show_default=True,
     metavar="FILE",
-    help="The Clusterfile; - reads standard input.",
+    help="Clusterfile; default: the one of this directory; - reads standard input.",
 )
 @pass_app
-def command(app: App, file: str) -> None:
+def command(app: App, file: str, option: str) -> None:
     """Check a Clusterfile, without touching a host.
 
     Every mistake is told, each on a line with its place. What it says to an image is checked where the image is in the
@@ -37,7 +38,7 @@ def command(app: App, file: str) -> None:
     from sealer.clusterfile.reading import read  # noqa: PLC0415
     from sealer.extension.missing_types import all_types  # noqa: PLC0415
 
-    name, text = _text(file)
+    name, text = _text(options.one_file(file, option))
     warnings: list[Problem] = []
 
     def warn(warning: Problem) -> None:
