@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -197,6 +199,10 @@ def test_a_host_that_an_earlier_run_came_to_is_not_looked_at(tmp_path: Path) -> 
         ({"data/before/kubelet/changes": "", "kubernetes/kubelet.conf": ""}, {"ours": "yes"}),
         ({"rancher/k3s/server/token": ""}, {"left": "rancher/k3s/server is there"}),
         ({"rancher/rke2/agent/kubelet": ""}, {"left": "rancher/rke2/agent is there"}),
+        ({"k0s/pki/ca.crt": ""}, {"left": "k0s/pki is there"}),
+        ({"k0s/kubelet.conf": ""}, {"left": "k0s/kubelet.conf is there"}),
+        ({"snap/microk8s/current": ""}, {"left": "snap/microk8s/current is there"}),
+        ({"snap/lxd/current": "", "k0s/README": ""}, {}),
     ],
 )
 def test_whose_kubernetes_is_there(there: Mapping[str, str], says: Mapping[str, str], tmp_path: Path) -> None:
@@ -205,7 +211,63 @@ def test_whose_kubernetes_is_there(there: Mapping[str, str], says: Mapping[str, 
         (tmp_path / name).write_text(content)
     text = script("check").replace("/etc/kubernetes", f"{tmp_path}/kubernetes")
     text = text.replace("/var/lib/rancher", f"{tmp_path}/rancher")
+    text = text.replace("/var/lib/k0s", f"{tmp_path}/k0s").replace("/var/snap", f"{tmp_path}/snap")
     identity = str(tmp_path / "kubernetes/sealer/cluster")
     found = check(text, SEALER_IDENTITY=identity, SEALER_DATA=str(tmp_path / "data"))
     told = {key: found[key].replace(f"{tmp_path}/", "") for key in ("ours", "cluster", "left") if key in found}
     assert told == says
+
+
+@pytest.mark.parametrize("unit", ["kubelet", "k3s-agent", "rke2-server", "k0sworker", "snap.microk8s.daemon-kubelite"])
+def test_a_unit_of_another_kubernetes_that_runs(unit: str, tmp_path: Path) -> None:
+    """As systemctl says it."""
+    program = tmp_path / "systemctl"
+    program.write_text(f'#!/bin/sh\n[ "$1 $2 $3" = "is-active --quiet {unit}" ]\n')
+    program.chmod(0o755)
+    assert check(PATH=f"{tmp_path}:{os.environ['PATH']}")["node"] == f"{unit}.service runs"
+
+
+def check_alone(directory: Path, text: str = "", before: str = ":") -> Mapping[str, str]:
+    """What `check.sh` prints where no other process runs, and systemd does not answer.
+
+    :param before: a line for the shell that runs it.
+    """
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a namespace for processes")
+    systemctl = directory / "no-systemd" / "systemctl"
+    systemctl.parent.mkdir(exist_ok=True)
+    systemctl.write_text("#!/bin/sh\nexit 1\n")
+    systemctl.chmod(0o755)
+    (directory / "check").write_text(text or script("check"))
+    line = f"unshare --pid --fork --kill-child --mount-proc sh -c '{before}\nsh {directory}/check'"
+    return check(line, PATH=f"{systemctl.parent}:{os.environ['PATH']}")
+
+
+@pytest.mark.parametrize("name", ["k0s", "k3s-server", "rke2", "kubelite", "kubelet"])
+def test_a_process_of_another_kubernetes_is_seen_without_systemd(name: str, tmp_path: Path) -> None:
+    program = tmp_path / name
+    shutil.copy(shutil.which("sleep") or "", program)
+    started = f"{program} 60 & until grep -qx {name} /proc/$!/comm; do sleep 0.02; done"
+    assert check_alone(tmp_path, before=started)["node"].startswith(f"{name} runs, process ")
+    in_container = f"unshare --pid --fork {program} 60 & until grep -qsx {name} /proc/[0-9]*/comm; do sleep 0.02; done"
+    assert "node" not in check_alone(tmp_path, before=in_container)
+    assert "node" not in check_alone(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["run/k3s/containerd/containerd.sock", "run/k0s/status.sock"])
+def test_a_socket_of_another_kubernetes(place: str, tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory() as short, socket.socket(socket.AF_UNIX) as listening:
+        path = Path(short, place)
+        path.parent.mkdir(parents=True)
+        text = script("check").replace("^(/var)?/run/(k3s", f"^{short}/run/(k3s")
+        listening.bind(str(path))
+        assert "node" not in check_alone(tmp_path, text), "nobody listens"
+        listening.listen()
+        assert check_alone(tmp_path, text)["node"] == f"somebody listens on {path}"
+
+
+def test_another_kubernetes_is_refused_whatever_may_fail() -> None:
+    for of in ("k0s runs, process 7", "somebody listens on /run/k0s/status.sock", "snap.k8s.kubelet.service runs"):
+        with pytest.raises(RefusedError, match="already") as caught:
+            looked(operation("all"), f"{SMALL}node={of}\n")
+        assert of in caught.value.why

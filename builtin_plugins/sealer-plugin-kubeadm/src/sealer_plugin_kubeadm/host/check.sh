@@ -27,15 +27,38 @@ elif [ -e "$SEALER_DATA/before/kubelet" ] || { [ -e "$SEALER_DATA/rootfs" ] && [
     echo ours=yes
     exit 0
 fi
-for unit in kubelet k3s k3s-agent rke2-server rke2-agent k0scontroller k0sworker snap.microk8s.daemon-kubelite; do
-    if systemctl is-active --quiet $unit 2>/dev/null; then
-        echo "node=$unit.service runs"
-        break
-    fi
-done
+# The first of these three that is found. A unit says most; where there is no systemd, or somebody started it by hand, the
+# process does; its socket does where the process is called otherwise.
+node() {
+    for unit in kubelet k3s k3s-agent rke2-server rke2-agent k0scontroller k0sworker snap.microk8s.daemon-kubelite \
+        snap.microk8s.daemon-kubelet snap.k8s.kubelet; do
+        if systemctl is-active --quiet $unit 2>/dev/null; then
+            echo "node=$unit.service runs"
+            return
+        fi
+    done
+    for process in /proc/[0-9]*; do
+        read -r command 2>/dev/null < "$process/comm" || continue
+        case $command in
+        kubelet | kubelite | k3s | k3s-server | k3s-agent | rke2 | k0s)
+            # Those of containers are none of this host's.
+            if [ "$(readlink "$process/ns/pid")" = "$(readlink /proc/$$/ns/pid)" ]; then
+                echo "node=$command runs, process ${process#/proc/}"
+                return
+            fi
+            ;;
+        esac
+    done
+    # The flag says that somebody listens there.
+    awk '$4 == "00010000" && $8 ~ "^(/var)?/run/(k3s/containerd|k0s)/|^/var/snap/(microk8s|k8s)/" {
+        print "node=somebody listens on " $8; exit
+    }' /proc/net/unix
+}
+node
 for place in /etc/kubernetes/kubelet.conf /etc/kubernetes/admin.conf /etc/kubernetes/pki/ca.crt \
     /etc/kubernetes/manifests/kube-apiserver.yaml /var/lib/rancher/k3s/server /var/lib/rancher/k3s/agent \
-    /var/lib/rancher/rke2/server /var/lib/rancher/rke2/agent /var/lib/k0s/pki /var/snap/microk8s/current; do
+    /var/lib/rancher/rke2/server /var/lib/rancher/rke2/agent /etc/rancher/k3s/k3s.yaml /etc/rancher/rke2/rke2.yaml \
+    /var/lib/k0s/pki /var/lib/k0s/kubelet /var/lib/k0s/kubelet.conf /var/snap/microk8s/current /var/snap/k8s/current; do
     if [ -e $place ]; then
         echo "left=$place is there"
         break
@@ -53,7 +76,7 @@ done
 [ -z "$busy" ] || echo "busy=${busy# }"
 # The flag says that somebody listens there. A containerd that a run of ours has begun to set up is no other's.
 [ -e "$SEALER_DATA/before/containerd" ] || awk '
-    $4 == "00010000" && $8 ~ "^(/var)?/run/(containerd/containerd|crio/crio|cri-dockerd|dockershim|k3s/containerd/containerd)\\.sock$" {
+    $4 == "00010000" && $8 ~ "^(/var)?/run/(containerd/containerd|crio/crio|cri-dockerd|dockershim)\\.sock$" {
         print "runtime=" $8; exit
     }' /proc/net/unix
 # What the image's scripts set to 1. Where /proc/sys is for reading only they cannot.
