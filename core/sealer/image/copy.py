@@ -41,6 +41,14 @@ class SourceError(BuildError):
         self.source = source
 
 
+class NoMatchError(SourceError):
+    """A wildcard matches nothing."""
+
+
+class _UnmatchedError(BuildError):
+    """A pattern without a match."""
+
+
 class Context:
     """The directory a build may take files from.
 
@@ -55,13 +63,32 @@ class Context:
             raise BuildError("the build context is no directory", where=str(directory))
         self.ignore = Ignore.of(self.directory)
 
+    def find_all(self, sources: Sequence[str | Made]) -> list[tuple[Path, str] | Made]:
+        """What all of the sources name; a wildcard may match nothing where another source is there, as with Docker.
+
+        :raises SourceError: one is not there, or outside the context.
+        """
+        found: list[tuple[Path, str] | Made] = []
+        unmatched: SourceError | None = None
+        for source in sources:
+            try:
+                found += [source] if isinstance(source, Made) else self.find(source)
+            except NoMatchError as error:
+                unmatched = unmatched or error
+        if unmatched is not None and not found:
+            raise unmatched
+        return found
+
     def find(self, source: str) -> list[tuple[Path, str]]:
         """The files and directories that one source names, each with its path in the context, sorted.
 
+        :raises NoMatchError: it is a wildcard that matches nothing.
         :raises SourceError: there is none, or it is outside the context.
         """
         try:
             return self._find(source)
+        except _UnmatchedError as error:
+            raise NoMatchError(source, error) from None
         except BuildError as error:
             raise SourceError(source, error) from None
 
@@ -77,9 +104,8 @@ class Context:
         found = [path for path in found if os.path.lexists(self.directory / path)]
         seen = [path for path in found if not self.ignore.ignores(path) or self._holds_some(path)]
         if not seen:
-            raise BuildError(
-                f"'{source}' is not in the build context", remedy=self._advice(relative, ignored=bool(found))
-            )
+            kind = _UnmatchedError if _WILDCARD.search(relative) else BuildError
+            raise kind(f"'{source}' is not in the build context", remedy=self._advice(relative, ignored=bool(found)))
         return [(self._inside(path, source), path) for path in seen]
 
     def _holds_some(self, path: str) -> bool:
@@ -170,6 +196,7 @@ class CopyPlan:
         self._unpack_into = unpack_into
         self._found: dict[str, str] = {}  # where each path of the rootfs comes from
         self._made: dict[Path, int] = {}
+        self._links: dict[str, str] = {"": ""}  # directories as they were named, and where they really lie
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -181,9 +208,7 @@ class CopyPlan:
 
         :raises BuildError: a source is not there, or the destination cannot be.
         """
-        found: list[tuple[Path, str] | Made] = []
-        for source in sources:
-            found += [source] if isinstance(source, Made) else self._context.find(source)
+        found = self._context.find_all(sources)
         target = self._destination(destination)
         is_directory = destination.endswith(("/", "/.")) or target in ("", *DIRECTORIES) or len(found) > 1
         node = self._tree.get(target)
@@ -243,10 +268,36 @@ class CopyPlan:
             self._add(source, f"{target}/{path}".lstrip("/"))
 
     def _add(self, source: Path, path: str) -> None:
+        path = self._followed(path, directory=_is_directory(source))
         old = self._found.get(path)
         if old is not None and _is_directory(Path(old)) != _is_directory(source):
             raise BuildError(f"two sources are to become '{path}', and only one is a directory")
         self._found[path] = os.fspath(source)
+
+    def _followed(self, path: str, *, directory: bool) -> str:
+        """Where a path of the destination really lies: through the rootfs's links to directories, as with Docker.
+
+        A file or a link takes the place of a link that has its name.
+        """
+        head, _, name = path.rpartition("/")
+        head = self._linked(head)
+        path = f"{head}/{name}".lstrip("/")
+        return self._linked(path) if directory else path
+
+    def _linked(self, directory: str) -> str:
+        if directory not in self._links:
+            head, _, name = directory.rpartition("/")
+            path = f"{self._linked(head)}/{name}".lstrip("/") if directory else ""
+            node = self._tree.get(path)
+            if node is not None and node.member.kind is Kind.SYMLINK and path not in self._found:
+                try:
+                    target = self._tree.follow(path)
+                except LeadsOutError:
+                    target = path
+                led = self._tree.get(target)
+                path = target if led is not None and led.member.kind is Kind.DIRECTORY else path
+            self._links[directory] = path
+        return self._links[directory]
 
     def _mode(self, source: Path) -> int | None:
         if self._chmod is None:

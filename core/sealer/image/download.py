@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import IO
 
 import sealer
-from sealer.errors import BuildError
+from sealer.errors import BuildError, RegistryError
 from sealer.image.deadline import Deadline
+from sealer.image.registry.proxies import proxy_authorization, proxy_for
 from sealer.image.storage import storage_errors
 from sealer.image.tarstream import CHUNK
 from sealer.kubefile.urls import is_remote, without_login
@@ -151,7 +152,7 @@ def _split_login(url: str) -> tuple[str, str]:
 def _opened(address: str, login: str, silence: float, begun: int, end: Deadline) -> Iterator[http.client.HTTPResponse]:
     opener = urllib.request.OpenerDirector()
     for handler in (
-        urllib.request.ProxyHandler(),
+        _Proxies(),
         urllib.request.UnknownHandler(),
         *end.handlers(),
         urllib.request.HTTPDefaultErrorHandler(),
@@ -167,6 +168,26 @@ def _opened(address: str, login: str, silence: float, begun: int, end: Deadline)
         request.add_unredirected_header("Authorization", login)
     with opener.open(request, timeout=silence) as response:
         yield response
+
+
+class _Proxies(urllib.request.BaseHandler):
+    """The proxy that the environment names for a request, chosen as for registries."""
+
+    handler_order = 100  # before those that connect
+
+    def http_open(self, req: urllib.request.Request) -> None:
+        """Lead a request to its proxy, if it has one; the next handler connects."""
+        parts = urllib.parse.urlsplit(f"//{req.host}")
+        try:
+            proxy = proxy_for(req.type, parts.hostname or "", parts.port or _PORTS.get(req.type, 0))
+        except RegistryError as error:
+            raise BuildError(error.what, why=error.why) from error
+        if proxy is not None:
+            if authorization := proxy_authorization(proxy):
+                req.add_unredirected_header("Proxy-Authorization", authorization)
+            req.set_proxy(f"{proxy.hostname}:{proxy.port or _PORTS['http']}", "http")
+
+    https_open = http_open
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

@@ -14,7 +14,7 @@ from pathlib import Path
 from sealer.errors import ImageError
 from sealer.events import Json
 from sealer.image.cache import DIRECTORY, replace_file
-from sealer.image.copy import Context
+from sealer.image.copy import Context, Made
 from sealer.image.layer import FileRead, files_now
 from sealer.image.oci import decode, encode, texts
 from sealer.image.storage import shown, storage_errors
@@ -39,8 +39,8 @@ class CopyInputs:
     files: tuple[str, ...]
 
     @classmethod
-    def of(cls, context: Context, sources: Sequence[str]) -> CopyInputs:
-        """Look at the sources.
+    def of(cls, context: Context, sources: Sequence[str | Made]) -> CopyInputs:
+        """Look at the sources; those that no build context has count elsewhere.
 
         :raises BuildError: one is not there.
         """
@@ -48,23 +48,25 @@ class CopyInputs:
         files: list[str] = []
         first: dict[tuple[int, int], int] = {}
         numbers = count()
-        for source in sources:
-            for found, path in context.find(source):
-                inner = context.walk(found, path) if found.is_dir() else ()
-                for number, (file, name) in zip(numbers, chain([(found, "")], inner)):  # noqa: B905
-                    with storage_errors("a file could not be read", file):
-                        status = file.lstat()
-                        link = file.readlink() if stat.S_ISLNK(status.st_mode) else Path()
-                    row: list[Json] = [status.st_mode, *(os.fsencode(text).hex() for text in (path, name, link))]
-                    if stat.S_ISREG(status.st_mode):
-                        row.append(status.st_size)
-                        same = number
-                        if status.st_nlink > 1:
-                            same = first.setdefault((status.st_dev, status.st_ino), number)
-                            row.append(same)
-                        if same == number:
-                            files.append(os.fspath(file))
-                    structure.update(json.dumps(row).encode() + b"\n")
+        for source in context.find_all(sources):
+            if isinstance(source, Made):
+                continue
+            found, path = source
+            inner = context.walk(found, path) if found.is_dir() else ()
+            for number, (file, name) in zip(numbers, chain([(found, "")], inner)):  # noqa: B905
+                with storage_errors("a file could not be read", file):
+                    status = file.lstat()
+                    link = file.readlink() if stat.S_ISLNK(status.st_mode) else Path()
+                row: list[Json] = [status.st_mode, *(os.fsencode(text).hex() for text in (path, name, link))]
+                if stat.S_ISREG(status.st_mode):
+                    row.append(status.st_size)
+                    same = number
+                    if status.st_nlink > 1:
+                        same = first.setdefault((status.st_dev, status.st_ino), number)
+                        row.append(same)
+                    if same == number:
+                        files.append(os.fspath(file))
+                structure.update(json.dumps(row).encode() + b"\n")
         return cls(structure.hexdigest(), tuple(files))
 
 

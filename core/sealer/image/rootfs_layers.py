@@ -92,9 +92,8 @@ class RootfsLayers:
         :param entries: gives what goes into the layer.
         :param unpacks: archives of the context are unpacked to make the entries.
         """
-        paths = [source for source in sources if isinstance(source, str)]
         made: list[Json] = [source.key if isinstance(source, Made) else None for source in sources]
-        inputs = CopyInputs.of(self._context, paths)
+        inputs = CopyInputs.of(self._context, sources)
         key = self._cache.key(self.all, [*how, made], inputs.structure)
         known = self._cache.find(key, lambda: self._digests.content(inputs.files))
         if known is not None:
@@ -111,7 +110,7 @@ class RootfsLayers:
         layer = self._add(entries(), progress, learn)
         # What the layer was made from is known only now; what changed meanwhile is recorded for nothing.
         content = self._digests.content(inputs.files, seen)
-        if archives in ("", content) and CopyInputs.of(self._context, paths) == inputs:
+        if archives in ("", content) and CopyInputs.of(self._context, sources) == inputs:
             self._cache.keep(key, layer, content)
         return False
 

@@ -113,7 +113,7 @@ def _texts(reader: Reader, words: list[tuple[str, int]]) -> list[tuple[str, int]
     if not words:
         return []
     begin = words[0][1]
-    listed = reader.json_list(begin)
+    listed = reader.json_list(begin, only=True)
     return words if listed is None else [(without_nul(text, begin), begin) for text in listed]
 
 
@@ -121,7 +121,7 @@ def _commands(reader: Reader, words: list[tuple[str, int]], title: str) -> tuple
     if not words:
         raise InstructionError(f"{title} needs a command", 0)
     begin = words[0][1]
-    listed = reader.json_list(begin)
+    listed = reader.json_list(begin, only=True)
     commands = [reader.line.text[begin:]] if listed is None else listed
     if not commands or not all(command.strip() for command in commands):
         raise InstructionError(f"{title} has an empty command", begin)

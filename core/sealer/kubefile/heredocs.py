@@ -1,7 +1,7 @@
 """Here-documents: the texts that an instruction brings along, each up to a line that is its name alone.
 
 `<<NAME`, `<<-NAME` (tabs at the beginning of each line do not count), and `<<"NAME"` (nothing is expanded), as words of
-their own in RUN, COPY and ADD. https://docs.docker.com/reference/dockerfile/#here-documents
+their own in RUN, COPY and ADD; in RUN, as in the shell, blanks may stand before the name. https://docs.docker.com/reference/dockerfile/#here-documents
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from sealer.kubefile.words import split_words
 
 INSTRUCTIONS = frozenset({"RUN", "COPY", "ADD"})
 _WORD = re.compile(r"(?P<fd>\d*)<<(?P<tabs>-?)(?P<quote>[\"']?)(?P<name>[A-Za-z_][\w.-]*)(?P=quote)")
+_ALONE = re.compile(_WORD.pattern.replace("(?P<quote>", "[ \\t]*(?P<quote>"))
+_OPERATOR = re.compile(r"\d*<<-?")
 _SHEBANG = re.compile(r"#![ \t]*(?P<program>\S+)(?:[ \t]+(?P<argument>.*?))?[ \t]*\n")
 
 
@@ -76,11 +78,26 @@ def announced(text: str, escape: str) -> list[HereDocument]:
     name = re.match(r"\S*", text)
     if name is None or name[0].upper() not in INSTRUCTIONS or "<<" not in text:
         return []
+    words = split_words(text, name.end(), escape)
+    if name[0].upper() == "RUN":
+        words = _joined(text, words)
     return [
         HereDocument(match["name"], offset, expand=not match["quote"], tabs=not match["tabs"])
-        for word, offset in split_words(text, name.end(), escape)
+        for word, offset in words
         if (match := _WORD.fullmatch(word))
     ]
+
+
+def _joined(text: str, words: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """The words, with `<<` and a name behind blanks as one; in `$((a << b))` it shifts bits."""
+    found: list[tuple[str, int]] = []
+    for word, offset in words:
+        before, begin = found[-1] if found else ("", 0)
+        if _OPERATOR.fullmatch(before) and text.count("((", 0, begin) <= text.count("))", 0, begin):
+            found[-1] = before + word, begin
+        else:
+            found.append((word, offset))
+    return found
 
 
 def shell_text(command: str, documents: tuple[HereDocument, ...]) -> str:
@@ -91,7 +108,7 @@ def shell_text(command: str, documents: tuple[HereDocument, ...]) -> str:
     """
     if not documents:
         return command
-    if not _WORD.fullmatch(command):
+    if not _ALONE.fullmatch(command):
         return "\n".join([command, *(f"{document.raw}{document.name}" for document in documents)])
     (document,) = documents
     shebang = _SHEBANG.match(document.content)

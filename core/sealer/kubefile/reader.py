@@ -14,7 +14,8 @@ from sealer.kubefile.model import Word
 from sealer.kubefile.urls import without_login
 from sealer.kubefile.words import split_words
 
-_LOOKS_LIKE_JSON = re.compile(r"\[\s*[\"'\]]|\[[\"']")
+# `RUN [ "$A" = b ] && ...` is a test of the shell; a list is what ends in a bracket, too, and has commas or one string.
+_LOOKS_LIKE_JSON = re.compile(r"""\[\s*(?P<q>["'])[^"']*(?P=q)\s*(?:,.*)?\]""", re.DOTALL)
 
 
 class InstructionError(Exception):
@@ -109,8 +110,11 @@ class Reader:
             flags[name] = (value, offset)
         return flags, words
 
-    def json_list(self, begin: int) -> list[str] | None:
-        """The JSON form's strings, or None where the text is not meant as one."""
+    def json_list(self, begin: int, *, only: bool = False) -> list[str] | None:
+        """The JSON form's strings, or None where the text is no JSON list of strings: then it is words, as in Docker.
+
+        :param only: refuse what looks like a list and is none; otherwise it is warned of.
+        """
         text = self.line.text[begin:].strip()
         if not text.startswith("["):
             return None
@@ -122,8 +126,12 @@ class Reader:
             if not all(map(_is_text, value)):
                 raise InstructionError("half of a surrogate pair, which is no character", begin)
             return value
-        if _LOOKS_LIKE_JSON.match(text):
-            raise InstructionError("neither a JSON list of strings in double quotes, nor a command", begin)
+        if _LOOKS_LIKE_JSON.fullmatch(text):
+            if only:
+                raise InstructionError("neither a JSON list of strings in double quotes, nor a command", begin)
+            self.warnings.append(
+                (begin, "not a JSON list of strings in double quotes: it is read as words, as in Docker")
+            )
         return None
 
 

@@ -94,6 +94,35 @@ def test_copy_into_what_the_rootfs_has(build_image: Build, tree: Path) -> None:
     assert members(image)[2:] == [["644 usr/a.yaml=A"], ["644 in/d/b.yaml=B"], ["644 in/d/c=C"]]
 
 
+def test_copy_follows_links_of_the_rootfs_to_directories(build_image: Build, context: Path) -> None:
+    for name in ("lib/tool", "opt/up/notes", "gone/x"):
+        (context / "all" / name).parent.mkdir(parents=True, exist_ok=True)
+        (context / "all" / name).write_text(name)
+    (context / "all/file").write_text("new")
+    links = "mkdir -p usr/lib srv/deep && echo p > usr/lib/program && ln -s usr/lib lib && ln -s ../srv/deep opt/up"
+    links += " && ln -s nowhere gone && echo old > kept && ln -s kept file"
+    image = build_image(f"FROM scratch\nRUN mkdir opt && {links}\nCOPY all /")
+    assert files(image) == {
+        "usr/lib/program": "p\n", "usr/lib/tool": "lib/tool", "srv/deep/notes": "opt/up/notes",
+        "gone/x": "gone/x", "file": "new", "kept": "old\n",
+    }  # fmt: skip
+    assert {"lib", "opt/up"} <= {line.split()[1] for line in members(image)[0] if " -> " in line}
+    assert not [line for line in members(image)[1] if line.split()[1].strip("/") in ("lib", "opt/up")]
+
+
+def test_add_follows_links_of_the_rootfs_to_directories(build_image: Build, context: Path) -> None:
+    (context / "lib").mkdir()
+    (context / "lib/tool").write_text("t")
+    subprocess.run(["tar", "-cf", "lib.tar", "lib"], cwd=context, check=True)
+    image = build_image("FROM scratch\nRUN mkdir -p usr/lib && echo p > usr/lib/p && ln -s usr/lib lib\nADD lib.tar /")
+    assert files(image) == {"usr/lib/p": "p\n", "usr/lib/tool": "t"}
+
+
+@pytest.mark.parametrize("copy", ["COPY a.yaml none* x/", "COPY none* d x/", "COPY n?ne <<here x/\n1\nhere"])
+def test_a_wildcard_may_match_nothing_beside_other_sources(build_image: Build, tree: Path, copy: str) -> None:
+    assert all(path.startswith("x/") for path in files(build_image(f"FROM scratch\n{copy}")))
+
+
 def test_ignored_files_are_not_copied(build_image: Build, tree: Path) -> None:
     (tree / ".dockerignore").write_text("*\n!a.yaml\n!d\nd/e\n")
     assert set(files(build_image("FROM scratch\nCOPY . /"))) == {"a.yaml", "d/g"}
@@ -107,6 +136,8 @@ def test_ignored_files_are_not_copied(build_image: Build, tree: Path) -> None:
     [
         ("COPY a.yml x", "'a.yml' is not in the build context"),
         ("COPY *.json x", "'*.json' is not in the build context"),
+        ("COPY *.json *.xml x/", "'*.json' is not in the build context"),
+        ("COPY a.yml *.yaml x/", "'a.yml' is not in the build context"),
         ("COPY ../x y", "'../x' is outside the build context"),
         ("COPY a.yaml ../x", "the destination '../x' is outside the rootfs"),
         ("COPY out x", "'out' is a link that leads out of the build context"),

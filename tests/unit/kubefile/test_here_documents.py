@@ -25,6 +25,11 @@ from sealer.kubefile.model import Cmd, Copy, Env, Run
         ),
         ("RUN echo $((1<<2)) '<<EOF' \"<<EOF\" x<<EOF <<", "echo $((1<<2)) '<<EOF' \"<<EOF\" x<<EOF <<"),
         ("RUN cat <<< EOF", "cat <<< EOF"),
+        ("RUN cat << EOF > x\n$A\nEOF", "cat << EOF > x\n$A\nEOF"),
+        ("RUN cat <<- 'E' 3<<  F > x\n\ta\n\tE\nb\nF", "cat <<- 'E' 3<<  F > x\n\ta\nE\nb\nF"),
+        ("RUN << EOF\necho a\nEOF", "echo a\n"),
+        ("RUN echo $(( a << b )) << b\nx\nb", "echo $(( a << b )) << b\nx\nb"),
+        ("RUN echo '<<' EOF", "echo '<<' EOF"),
     ],
 )
 def test_run(text: str, command: str) -> None:

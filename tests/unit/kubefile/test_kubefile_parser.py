@@ -39,6 +39,10 @@ def problems(text: str) -> list[str]:
         ('RUN ["echo", "a b", "$X"]', "echo 'a b' '$X'"),
         ("RUN [ -f x ] && echo y", "[ -f x ] && echo y"),
         ("RUN [ -f x ]", "[ -f x ]"),
+        ('RUN [ "$A" = "b" ] && echo y', '[ "$A" = "b" ] && echo y'),
+        ("RUN ['a', 'b']", "['a', 'b']"),
+        ('RUN ["a", b]', '["a", b]'),
+        ("RUN [[ x == y ]] || [ '' ]", "[[ x == y ]] || [ '' ]"),
         ("RUN echo '# no comment'", "echo '# no comment'"),
         ("RUN echo $((1<<2))", "echo $((1<<2))"),
         ("RUN cat <<< word", "cat <<< word"),
@@ -167,10 +171,6 @@ def test_a_byte_order_mark_is_no_instruction() -> None:
         ('FROM a\nCMD ["\\ud800"]', "Kubefile:2:5: CMD: half of a surrogate pair, which is no character"),
         ("FROM a\nCMD []", "Kubefile:2:5: CMD needs a command"),
         (
-            "FROM a\nCMD ['a', 'b']",
-            "Kubefile:2:5: CMD: neither a JSON list of strings in double quotes, nor a command",
-        ),
-        (
             "FROM a\nRUN --mount=type=cache x",
             "Kubefile:2:5: RUN: --mount is not supported but for type=secret: RUN sees the whole rootfs anyway",
         ),
@@ -229,6 +229,15 @@ def test_errors_say_where_and_what(text: str, expected: str) -> None:
 def test_all_problems_come_at_once_in_the_order_of_the_text() -> None:
     found = problems("FROM a b\nRUN\nFORM x\nCOPY x\nFROM c\n")
     assert [problem.split(":")[1] for problem in found] == ["1", "2", "3", "4", "5"]
+
+
+def test_what_is_no_json_list_is_words() -> None:
+    copy = only('COPY ["a b" d/')
+    assert isinstance(copy, Copy)
+    assert ([source.text for source in copy.sources], copy.destination.text) == (['["a b"'], "d/")
+    for text, count in (("CMD ['a', 'b']", 1), ('CMD [ "$A" = "b" ] || echo no', 0), ('CMD [ "$A" = "b" ]', 0)):
+        warnings = parse(f"FROM a\n{text}").warnings
+        assert ["not a JSON list" in str(warning) for warning in warnings] == [True] * count
 
 
 def test_warnings_for_what_works_all_the_same() -> None:

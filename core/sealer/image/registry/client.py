@@ -20,6 +20,7 @@ from sealer.image.registry.wire import Wire, joined, origin_of
 from sealer.redaction import redactor
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+SEE_OTHER = 303  # the only one that changes the method (RFC 9110 15.4.4)
 MOST_REDIRECTS = 5
 BAD_REQUEST = 400
 UNAUTHORIZED = 401
@@ -87,13 +88,13 @@ class Client:
         scopes: Scopes = (),
         headers: Mapping[str, str] | None = None,
         body: bytes | FileBody | None = None,
-        expected: Collection[int] = (200,),
+        expected: Collection[int] = (),
         once: bool = False,
     ) -> Answer:
         """Ask until there is an answer that means something.
 
         :param address: a path below the endpoint, or an absolute address that the registry gave.
-        :param expected: statuses that are returned; every other one is an error.
+        :param expected: statuses that are returned beside those of success, 2xx; every other one is an error.
         :param once: leave trying again to the caller: a body that was half sent must not be sent a second time.
         :raises AgainError: with `once`, when it may be tried again.
         :raises RegistryError: the registry refused, or could not be reached.
@@ -119,7 +120,7 @@ class Client:
             sent = self.sign_in.header(scopes) if own else ""
             signed = {**request.headers, "Authorization": sent} if sent else request.headers
             answer = self._wire.exchange(Request(request.method, request.url, signed, request.body))
-            if answer.status in expected:
+            if 200 <= answer.status < 300 or answer.status in expected:
                 return answer
             with answer:
                 # a second refusal of a token means that it is not allowed; of a password, that it is wrong
@@ -127,12 +128,19 @@ class Client:
                     challenged = True
                     ways = challenges.parse(answer.headers("WWW-Authenticate"))
                     self.sign_in.answer(ways, scopes, sent)
-                elif answer.status in REDIRECTS and request.method in ("GET", "HEAD"):
-                    target = self._checked(joined(request.url, answer.header("Location")))
-                    request = Request(request.method, target, request.headers)
+                elif answer.status in REDIRECTS and answer.header("Location"):
+                    request = self._redirected(request, answer)
                 else:
                     raise self._failure(answer)
         raise RegistryError("the registry redirects without an end", where=request.url.partition("?")[0])
+
+    def _redirected(self, request: Request, answer: Answer) -> Request:
+        """The same request to where an answer leads; who signs it is decided by its new origin."""
+        target = self._checked(joined(request.url, answer.header("Location")))
+        if answer.status == SEE_OTHER and request.method not in ("GET", "HEAD"):
+            kept = {name: value for name, value in request.headers.items() if not name.startswith("Content-")}
+            return Request("GET", target, kept)
+        return Request(request.method, target, request.headers, request.body)
 
     def _checked(self, url: str) -> str:
         """An address that the registry gave, if it may be used.

@@ -151,7 +151,7 @@ class _Reception:
             if answer.status == 416:
                 self._restart()
                 raise AgainError("the registry has no such part of the blob")
-            if answer.status == 200:
+            if answer.status != 206:
                 self._restart()  # it cannot continue
             elif not (match := _START.match(answer.header("Content-Range"))) or int(match[1]) != self._offset:
                 self._restart()

@@ -31,8 +31,8 @@ def login(registries: Registries, registry: str, credential: Credential) -> Logg
     """
     client = registries.client(registry, credential)
     with registries.pool():
-        with client.call("GET", "/v2/", expected=(200, 404)) as answer:
-            if answer.status != 200:
+        with client.call("GET", "/v2/", expected=(404,)) as answer:
+            if answer.status == 404:
                 raise RegistryError("no registry answers there", where=registry, why="it answers 404 to /v2/")
     kept = remember(registries.auth.written, registry, credential)
     return LoggedIn(registry, kept, needed=client.sign_in.asked)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Callable
-from typing import cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from sealer.errors import RegistryError
+from sealer.image.no_proxy import goes_direct
 from sealer.image.registry.names import is_loopback
 from sealer.redaction import Secret
 
@@ -23,8 +22,7 @@ def proxy_for(scheme: str, host: str, port: int) -> SplitResult | None:
     url = proxies.get(scheme) or proxies.get("all")
     if not url:
         return None
-    bypass = cast("Callable[[str], bool]", urllib.request.proxy_bypass_environment)  # type: ignore[attr-defined]
-    if bypass(f"{host}:{port}"):
+    if goes_direct(host, port):
         return None
     parts = urlsplit(url if "://" in url else f"http://{url}")
     if parts.scheme != "http":

@@ -11,10 +11,13 @@ from sealer.image.oci import INDEXES, Descriptor
 from sealer.image.reference import DIGEST
 from sealer.image.registry.client import Client
 from sealer.image.registry.documents import ACCEPT, LARGEST_MANIFEST, Document, document_of
+from sealer.image.registry.limits import AgainError
 from sealer.image.registry.messages import Answer, FileBody
 from sealer.image.registry.wire import joined
 
-_RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
+# The specification has `0-N`; some write it as HTTP does in requests, or in answers.
+_RANGE = re.compile(r"(?:bytes[= ]\s*)?0-(\d+)(?:/(?:\d+|\*))?")
+_UPLOAD = re.compile(r"/uploads?/", re.IGNORECASE)
 _STREAM = {"Content-Type": "application/octet-stream"}
 
 
@@ -90,7 +93,7 @@ class Repository:
         :raises AgainError: it may be tried again.
         """
         headers = {"Range": f"bytes={offset}-"} if offset else {}
-        expected = (200, 206, 416) if offset else (200,)
+        expected = (416,) if offset else ()
         address = self._addresses.blob(digest)
         return self.client.call("GET", address, scopes=self.pull, headers=headers, expected=expected, once=True)
 
@@ -99,23 +102,25 @@ class Repository:
     def has_blob(self, descriptor: Descriptor) -> bool:
         """Whether a blob is there already, whole."""
         address = self._addresses.blob(descriptor.digest)
-        with self.client.call("HEAD", address, scopes=self.push, expected=(200, 404)) as answer:
+        with self.client.call("HEAD", address, scopes=self.push, expected=(404,)) as answer:
             length = answer.header("Content-Length")
-            return answer.status == 200 and (not length.isdigit() or int(length) == descriptor.size)
+            return answer.status != 404 and (not length.isdigit() or int(length) == descriptor.size)
 
     def mount(self, digest: str, source: str) -> Session | None:
         """Take a blob over from another repository of the same registry; None: done, else it has to be sent."""
         scopes = (*self.push, f"repository:{source}:pull")
         address = f"{self._addresses.uploads}?{urlencode({'mount': digest, 'from': source})}"
         try:
-            with self.client.call("POST", address, scopes=scopes, expected=(201, 202)) as answer:
-                return None if answer.status == 201 else self._session(answer)
+            with self.client.call("POST", address, scopes=scopes) as answer:
+                # some answer 201 to each POST: where an upload begins, the address is that of an upload
+                mounted = answer.status == 201 and not _UPLOAD.search(answer.header("Location"))
+                return None if mounted else self._session(answer)
         except (RegistryError, ImageNotFoundError):
             return self.begin()  # not allowed to read there, perhaps; sending it always works
 
     def begin(self) -> Session:
         """Begin an upload."""
-        with self.client.call("POST", self._addresses.uploads, scopes=self.push, expected=(202,)) as answer:
+        with self.client.call("POST", self._addresses.uploads, scopes=self.push) as answer:
             return self._session(answer)
 
     def state(self, session: Session) -> Session | None:
@@ -124,8 +129,8 @@ class Repository:
         docker-registry 2.8 forgets each one that broke off in the middle of a request.
         """
         try:
-            with self.client.call("GET", session.location, scopes=self.push, expected=(204,)) as answer:
-                return self._session(answer, answer.header("Range"))
+            with self.client.call("GET", session.location, scopes=self.push) as answer:
+                return self._session(answer, answer.header("Range"), session.location)
         except (RegistryError, ImageNotFoundError):
             return None
 
@@ -138,9 +143,11 @@ class Repository:
         if session.offset:
             headers["Content-Range"] = f"{body.offset}-{body.offset + body.size - 1}"
         with self.client.call(
-            "PATCH", session.location, scopes=self.push, headers=headers, body=body, expected=(202,), once=True
+            "PATCH", session.location, scopes=self.push, headers=headers, body=body, expected=(416,), once=True
         ) as answer:
-            return self._session(answer, answer.header("Range"))
+            if answer.status == 416:
+                raise AgainError("the registry goes on at another byte", status=416)
+            return self._session(answer, answer.header("Range"), session.location)
 
     def finish(self, session: Session, digest: str, body: FileBody | None = None) -> None:
         """End an upload; the registry checks the digest.
@@ -148,10 +155,9 @@ class Repository:
         :param body: the last bytes, or all of a small blob.
         :raises AgainError: it may be tried again.
         """
-        address = session.location + ("&" if "?" in session.location else "?") + urlencode({"digest": digest})
-        with self.client.call(
-            "PUT", address, scopes=self.push, headers=_STREAM, body=body, expected=(201, 204), once=True
-        ):
+        location = session.location.partition("#")[0]
+        address = location + ("&" if "?" in location else "?") + urlencode({"digest": digest})
+        with self.client.call("PUT", address, scopes=self.push, headers=_STREAM, body=body, once=True):
             return
 
     def put_manifest(self, content: bytes, descriptor: Descriptor, wanted: str) -> None:
@@ -162,9 +168,7 @@ class Repository:
         headers = {"Content-Type": descriptor.media_type}
         address = self._addresses.manifest(wanted)
         try:
-            with self.client.call(
-                "PUT", address, scopes=self.push, headers=headers, body=content, expected=(201, 202)
-            ) as answer:
+            with self.client.call("PUT", address, scopes=self.push, headers=headers, body=content) as answer:
                 told = answer.header("Docker-Content-Digest")
         except RegistryError as error:
             if error.status in (400, 413, 415):
@@ -179,8 +183,8 @@ class Repository:
                 "the registry changed a manifest", where=str(self), why=f"{descriptor.digest} became {told}"
             )
 
-    def _session(self, answer: Answer, told: str = "") -> Session:
-        location = answer.header("Location")
+    def _session(self, answer: Answer, told: str = "", before: str = "") -> Session:
+        location = answer.header("Location") or before
         if not location:
             raise RegistryError("the registry does not say where an upload goes on", where=str(self))
         match = _RANGE.fullmatch(told.strip())

@@ -156,7 +156,7 @@ class SignIn:
             if answer.status in TRY_AGAIN:
                 why = f"its token server answers {answer.status}"
                 raise AgainError(why, retry_after(answer.header("Retry-After")), answer.status)
-            if answer.status != 200:
+            if not 200 <= answer.status < 300:
                 known = "the name and password are" if self.credential else "nobody is"
                 raise self._refused(f"its token server answers {answer.status}: {known} not accepted")
             content = answer.read(LARGEST_ANSWER)
