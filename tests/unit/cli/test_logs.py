@@ -78,3 +78,17 @@ def test_structlog_is_imported_with_the_first_line_only(capsys: pytest.CaptureFi
     assert done.stdout == "False\nTrue\n"
     assert [json.loads(line)["event"] for line in done.stderr.splitlines()] == ["yes", "a plugin"]
     assert '"passwd": "******"' in done.stderr
+
+
+@pytest.mark.parametrize("module", ["sealer", "sealer_plugin_ssh.multiplexer"])
+def test_what_paramiko_says_is_heard_with_debug_alone(module: str) -> None:
+    """Whether the transport that uses it is loaded or not: its errors are those of refused logins."""
+    code = (
+        f"import logging, {module}; from sealer.cli import logs\n"
+        "logging.getLogger('paramiko.transport').error('nobody set up logging')\n"
+        "logs.configure('json'); logging.getLogger('paramiko.transport').error('quiet')\n"
+        "logs.configure('json', debug=True); logging.getLogger('paramiko.transport').debug('a packet')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heard = [line for line in done.stderr.splitlines() if line != "nobody set up logging" or module != "sealer"]
+    assert [json.loads(line)["event"] for line in heard] == ["a packet"]

@@ -19,10 +19,8 @@ CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "ae
 # Host keys that are proved by a signature with SHA-1. Which of them paramiko offers depends on its version.
 SHA1 = frozenset({"ssh-rsa", "ssh-rsa-cert-v01@openssh.com", "ssh-dss", "ssh-dss-cert-v01@openssh.com"})
 
-# paramiko logs an ordinary end of a connection as an error with a traceback: whoever wants that attaches a handler.
-_log = logging.getLogger("paramiko")
-_log.addHandler(logging.NullHandler())
-_log.propagate = False
+# paramiko logs an ordinary end of a connection as an error with a traceback: only for those who have set up logging.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 class BrokenError(Exception):
