@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from sealer.clusterfile.free_values import Anything, positions
+from sealer.clusterfile.free_values import Anything, positions, without_nothing
 from sealer.clusterfile.model import DriverChoice
 from sealer.clusterfile.nodes import documents
 from sealer.clusterfile.report import Report
@@ -27,7 +27,8 @@ def read_choice(kind: DriverKind, value: Value | None, report: Report, check: Dr
     if value is None:
         return DriverChoice()
     name = value.get("name") or value
-    options: Mapping[str, Json] = {key: own.content for key, own in value.entries().items() if key != "name"}  # type: ignore[misc]  # the shape made JSON of them
+    given: Mapping[str, Json] = {key: own.content for key, own in value.entries().items() if key != "name"}  # type: ignore[misc]  # the shape made JSON of them
+    options = without_nothing(given)
     text = name.content if isinstance(name.content, str) else ""
     choice = DriverChoice(text.lower(), options, report.position(name))
     if check and text:

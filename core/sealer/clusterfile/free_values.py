@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from sealer.clusterfile.nodes import Entries, Items, Node, Scalar
 from sealer.clusterfile.report import Report
 from sealer.clusterfile.scalars import changes_when_read, resolve
-from sealer.clusterfile.shapes import Schema, Shape
+from sealer.clusterfile.shapes import NOTHING, Schema, Shape
 from sealer.clusterfile.values import Value
 from sealer.errors import Position
 from sealer.events import Json
@@ -52,6 +53,12 @@ class Anything(Shape):
 
     def _schema(self) -> Schema:
         return {}
+
+
+def without_nothing(value: Mapping[str, Json]) -> dict[str, Json]:
+    """A mapping without the fields, at any depth, that are null or empty, and so count as not given."""
+    found = {name: without_nothing(item) if isinstance(item, dict) else item for name, item in value.items()}
+    return {name: item for name, item in found.items() if item not in NOTHING}
 
 
 def positions(node: Node, path: str, file: str) -> dict[str, Position]:

@@ -18,6 +18,24 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 VERSION = re.compile(r"v[1-9][0-9]?(?:(?:alpha|beta)[1-9][0-9]?)?", re.ASCII)
 
 
+_OF_OBJECTS = ("metadata", "status")  # what Go programs write beside the fields of any object
+
+
+def own_fields(content: Mapping[str, Json]) -> dict[str, Json]:
+    """A document's fields, without those that any object has: its kind, and an empty `metadata` and `status`."""
+    return {
+        name: value
+        for name, value in content.items()
+        if name not in ("apiVersion", "kind") and (name not in _OF_OBJECTS or _says_something(value))
+    }
+
+
+def _says_something(value: Json) -> bool:
+    if isinstance(value, dict):
+        return any(map(_says_something, value.values()))
+    return value not in (None, "", [])
+
+
 def merge(*layers: Iterable[KubeadmDocument]) -> tuple[KubeadmDocument, ...]:
     """Documents of the same API version and kind made one, later ones over earlier ones.
 

@@ -218,7 +218,7 @@ class _Reading:
         value = Anything(strict_versions=True).read(root, "", self._report)
         assert value is not None  # anything is something
         content: dict[str, Json] = value.the(dict)
-        own = {name: item for name, item in content.items() if name not in ("apiVersion", "kind")}
+        own = kubeadm.own_fields(content)
         position = self._report.position(root)
         document = KubeadmDocument(api_version.text, kind.text, own, position, positions(root, "", self._report.file))
         self._kubeadm.append((document, value))

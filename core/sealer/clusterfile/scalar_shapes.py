@@ -117,6 +117,11 @@ class Whole(Shape):
     def __init__(self, least: int, most: int) -> None:
         self._least = least
         self._most = most
+        self.zeros = (0, "0") if least > 0 else ()
+
+    def is_nothing(self, node: Node) -> bool:
+        """Whether nothing was given: 0, too, where no number can be 0."""
+        return super().is_nothing(node) or (self._least > 0 and isinstance(node, Scalar) and node.text == "0")
 
     def _read(self, node: Node, path: str, report: Report) -> Value | None:
         scalar = _scalar(node, path, report, "a whole number")

@@ -47,6 +47,11 @@ def _kubeadm(group: str, kind: str) -> Schema:
 def _at(schema: Json, *names: str) -> Schema:
     for name in names:
         assert isinstance(schema, dict)
+        if "properties" not in schema:  # of a field that may be empty
+            forms = schema["anyOf"]
+            assert isinstance(forms, list)
+            schema = forms[0]
+            assert isinstance(schema, dict)
         schema = schema["properties"]
         assert isinstance(schema, dict)
         schema = schema[name]
@@ -57,10 +62,15 @@ def _at(schema: Json, *names: str) -> Schema:
 def _propose_types(plugin: Schema, types: Iterable[str]) -> None:
     names: list[Json] = [*sorted(types)]
     field = _at(plugin, "spec", "type")
-    if names:
-        field["anyOf"] = [{"enum": names}, {"type": field.pop("type"), "pattern": field.pop("pattern")}]
+    forms = field["anyOf"]
+    if names and isinstance(forms, list):
+        forms.insert(0, {"enum": names})
 
 
 def _one_form(cluster: Schema) -> None:
-    forms: list[Json] = [{"required": ["hosts", first]} for first in ("masters", "nodes")]
+    hosts: Json = {"type": "array", "minItems": 1}
+    some: Json = {"type": "object", "minProperties": 1}
+    forms: list[Json] = [
+        {"required": ["hosts", first], "properties": {"hosts": hosts, first: some}} for first in ("masters", "nodes")
+    ]
     _at(cluster, "spec")["not"] = {"anyOf": forms}

@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Iterator, Mapping
 
+from sealer.clusterfile.free_values import without_nothing
 from sealer.clusterfile.model import Cluster, Clusterfile, DriverChoice, KubeadmDocument, RegistrySpec
 from sealer.events import Json
 from sealer.hosts import DEFAULT_USER, Host, Ssh
@@ -112,7 +113,7 @@ def _ssh(ssh: Ssh) -> Ssh:
 
 
 def _choice(choice: DriverChoice) -> DriverChoice:
-    return dataclasses.replace(choice, options=_cleaned(choice.options))
+    return dataclasses.replace(choice, options=without_nothing(_cleaned(choice.options)))
 
 
 def _with_options(choice: DriverChoice, given: DriverChoice) -> DriverChoice:
@@ -140,6 +141,9 @@ def _filled(content: Mapping[str, Json], given: Mapping[str, Json]) -> dict[str,
         there = content.get(name)
         if there is None and _holds_secret(name, value):
             filled[name] = value
+        elif there is None and isinstance(value, dict):  # a mapping of secrets alone was left out with them
+            if inner := _filled({}, value):
+                filled[name] = inner
         elif isinstance(there, dict) and isinstance(value, dict):
             filled[name] = _filled(there, value)
         elif isinstance(there, list) and isinstance(value, list) and len(there) == len(value):
@@ -165,7 +169,9 @@ def _paths(content: Mapping[str, Json], prefix: str) -> Iterator[str]:
 def _registry(registry: RegistrySpec) -> RegistrySpec:
     external = registry.external and dataclasses.replace(registry.external, password=None)
     local = dataclasses.replace(registry.local, password=None)
-    return dataclasses.replace(registry, local=local, external=external, options=_cleaned(registry.options))
+    return dataclasses.replace(
+        registry, local=local, external=external, options=without_nothing(_cleaned(registry.options))
+    )
 
 
 def _kubeadm(document: KubeadmDocument) -> KubeadmDocument:

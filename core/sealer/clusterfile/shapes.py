@@ -13,10 +13,17 @@ from sealer.clusterfile.values import Value
 from sealer.events import Json
 
 Schema = dict[str, Json]
+# What programs write in a field that was not given: Go writes every field that has no `omitempty`.
+NOTHING: tuple[Json, ...] = (None, "", {}, [])
 
 
 class Shape(abc.ABC):
-    """What may stand in a place."""
+    """What may stand in a place.
+
+    :cvar zeros: further values that stand for nothing.
+    """
+
+    zeros: tuple[Json, ...] = ()
 
     def read(self, node: Node, path: str, report: Report) -> Value | None:
         """Understand a node; None when it cannot be, and the report says why."""
@@ -26,11 +33,22 @@ class Shape(abc.ABC):
         """The same as JSON Schema (draft 2020-12)."""
         return self._schema()
 
+    def is_nothing(self, node: Node) -> bool:
+        """Whether a node stands where nothing was given: null, an empty text, an empty mapping or list."""
+        return node_is_nothing(node)
+
     @abc.abstractmethod
     def _read(self, node: Node, path: str, report: Report) -> Value | None: ...
 
     @abc.abstractmethod
     def _schema(self) -> Schema: ...
+
+
+def node_is_nothing(node: Node) -> bool:
+    """Whether a node is null, an empty text, an empty mapping or an empty list."""
+    if isinstance(node, Scalar):
+        return node.is_null or not node.text
+    return not (node.items if isinstance(node, Items) else node.entries)
 
 
 class Ignored(Shape):
@@ -123,6 +141,11 @@ class OneOf(Shape):
             return None
         return sort.read(node, path, report)
 
+    def is_nothing(self, node: Node) -> bool:
+        """Whether nothing was given, as the shape for this sort of node sees it."""
+        sort = {Scalar: self._words, Items: self._items, Entries: self._mapping}[type(node)]
+        return sort.is_nothing(node) if sort else super().is_nothing(node)
+
     def _schema(self) -> Schema:
         return {"anyOf": [shape.schema() for shape in self.shapes]}
 
@@ -132,11 +155,19 @@ class Field:
     """A field of a record.
 
     :param about: what it is for, one line: the schema's description.
+    :param empty_counts: an empty value says something here, and only null counts as not given.
     """
 
     shape: Shape
     about: str
     required: bool = False
+    empty_counts: bool = False
+
+    def is_given(self, node: Node) -> bool:
+        """Whether a node says something in this field; what a required one says is for its shape to judge."""
+        if self.required or self.empty_counts:
+            return not (isinstance(node, Scalar) and node.is_null)
+        return not self.shape.is_nothing(node)
 
 
 class Record(Shape):
@@ -166,10 +197,10 @@ class Record(Shape):
         broken: set[str] = set()
         for name, (key, item) in self._named(node, path, report).items():
             inner = f"{path}.{_step(name)}" if path else _step(name)
-            shape = self._shape(name, key, inner, report)
-            if shape is None or (isinstance(item, Scalar) and item.is_null):
+            field = self._field(name, key, inner, report)
+            if field is None or not field.is_given(item):
                 continue
-            value = shape.read(item, inner, report)
+            value = field.shape.read(item, inner, report)
             if value is None:
                 broken.add(name)
             else:
@@ -178,6 +209,16 @@ class Record(Shape):
             if field.required and name not in read and name not in broken:
                 report.error(node, f"{path}.{name}" if path else name, "is missing")
         return Value(node, path, read, frozenset(broken))
+
+    def is_nothing(self, node: Node) -> bool:
+        """Whether none of its fields is given."""
+        if not isinstance(node, Entries):
+            return super().is_nothing(node)
+        for key, item in node.entries.values():
+            field = self.fields.get(self.named(key)) or (Field(self._others, "") if self._others else None)
+            if field is None or not (field.shape.is_nothing(item) and not field.empty_counts):
+                return False
+        return True
 
     def named(self, key: Scalar) -> str:
         """The field that a key stands for."""
@@ -199,13 +240,13 @@ class Record(Shape):
                 named[name] = (key, item)
         return named
 
-    def _shape(self, name: str, key: Scalar, path: str, report: Report) -> Shape | None:
+    def _field(self, name: str, key: Scalar, path: str, report: Report) -> Field | None:
         if field := self.fields.get(name):
-            return field.shape
+            return field
         if self._others is None:
             hint = self._hint(name)
             report.error(key, path, f"unknown field; {hint}")
-        return self._others
+        return Field(self._others, "") if self._others else None
 
     def _hint(self, name: str) -> str:
         if near := nearest(name, self.fields):
@@ -230,18 +271,9 @@ class Record(Shape):
 def _or_nothing(field: Field) -> Schema:
     """The schema of a field; one that is not required may be there and empty."""
     schema = field.shape.schema()
-    if field.required:
+    if field.required or not schema:
         return schema
-    kinds, words, forms = schema.get("type"), schema.get("enum"), schema.get("anyOf")
-    if isinstance(kinds, str):
-        schema["type"] = [kinds, "null"]
-    elif isinstance(kinds, list):
-        schema["type"] = [*kinds, "null"]
-    elif isinstance(words, list):
-        schema["enum"] = [*words, None]
-    elif isinstance(forms, list):
-        schema["anyOf"] = [*forms, {"type": "null"}]
-    return schema
+    return {"anyOf": [schema, {"enum": [*NOTHING, *field.shape.zeros]}]}
 
 
 def _step(name: str) -> str:

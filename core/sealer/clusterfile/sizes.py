@@ -19,8 +19,14 @@ class Size(Shape):
     :param in_mib: how many MiB the value's unit has: 1 or 1024.
     """
 
+    zeros = (0, "0")
+
     def __init__(self, in_mib: int) -> None:
         self._in_mib = in_mib
+
+    def is_nothing(self, node: Node) -> bool:
+        """Whether nothing was given: no size is 0."""
+        return super().is_nothing(node) or (isinstance(node, Scalar) and node.text == "0")
 
     def _read(self, node: Node, path: str, report: Report) -> Value | None:
         if not isinstance(node, Scalar):

@@ -217,6 +217,7 @@ CLUSTER_SPEC = Record(
         "appNames": Field(
             ListOf(Text("the name of an application"), or_one=True),
             "the image's applications that are installed, in place of those of its LAUNCH; an empty list: none",
+            empty_counts=True,
         ),
     }
 )
@@ -232,7 +233,7 @@ PLUGIN_SPEC = Record(
         "type": Field(WORD, "HOSTNAME, SHELL, or what an installed plugin offers"),
         "action": Field(Text(), "phases, joined by |"),
         "on": Field(Text(), "which hosts: nothing, master, node, addresses, or a label key=value"),
-        "data": Field(Anything(), "the type's own text"),
+        "data": Field(Anything(), "the type's own text", empty_counts=True),
     },
     rename=_read_on,
 )

@@ -95,7 +95,7 @@ def test_all_at_once_and_in_the_order_of_the_text() -> None:
             "F:4:20: spec.masters.count: hosts are given by ipList or by count, not by both",
         ),
         (
-            "  masters: {ipList: [10.0.0.1]}\n  hosts: []\n",
+            "  masters: {ipList: [10.0.0.1]}\n  hosts: [{ips: [10.0.0.2], roles: [master]}]\n",
             "F:4:12: spec.masters: hosts are given either by spec.hosts or by spec.masters and spec.nodes, not by both",
         ),
         (

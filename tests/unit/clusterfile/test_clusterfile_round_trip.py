@@ -6,6 +6,7 @@ import string
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sealer.clusterfile.free_values import without_nothing
 from sealer.clusterfile.model import (
     Cluster,
     Clusterfile,
@@ -62,7 +63,7 @@ json = st.recursive(
 )
 options = st.dictionaries(
     lower_words.filter(lambda word: word != "name"), json.filter(lambda it: it is not None), max_size=2
-)
+).map(without_nothing)
 
 
 @st.composite

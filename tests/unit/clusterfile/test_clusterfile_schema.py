@@ -81,6 +81,9 @@ spec:
 """
 
 
+ONE: Json = {"ips": ["10.0.0.1"], "roles": ["master"]}
+
+
 def as_json(text: str) -> list[Json]:
     """The documents as an editor sees them: YAML 1.2, where `on` is text."""
     report = Report("F")
@@ -182,8 +185,8 @@ def test_reader_and_schema_agree_on_unknown_fields(text: str, number: int, path:
         {"kind": "Plugin", "apiVersion": "sealer.io/v2", "metadata": {"name": "a/b"}, "spec": {"type": "A"}},
         {"kind": "Cluster", "apiVersion": "sealer.io/v2", "spec": {"image": 1.2}},
         {"kind": "Cluster", "apiVersion": "sealer.io/v2", "spec": {"ssh": {"port": 70000}}},
-        {"kind": "Cluster", "apiVersion": "sealer.io/v2", "spec": {"hosts": {}}},
-        {"kind": "Cluster", "apiVersion": "sealer.io/v2", "spec": {"hosts": [], "masters": {}}},
+        {"kind": "Cluster", "apiVersion": "sealer.io/v2", "spec": {"hosts": {"ips": []}}},
+        {"kind": "Cluster", "apiVersion": "sealer.io/v2", "spec": {"hosts": [ONE], "masters": {"ipList": ["1.2.3.4"]}}},
         {"kind": "Cluster", "apiVersion": "sealer.io/v2", "metadata": {"name": "A"}, "spec": {}},
         {"kind": "KubeletConfiguration", "apiVersion": "kubeadm.k8s.io/v1beta3"},
         {"kind": "Config", "apiVersion": "sealer.io/v2", "metadata": {"name": "a"}, "spec": {"path": "a"}},

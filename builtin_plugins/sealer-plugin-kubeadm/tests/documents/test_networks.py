@@ -19,7 +19,7 @@ PODS, SERVICES = "spec.network.podCIDR", "spec.network.svcCIDR"
 
 WRONG = [
     (NEEDS, "  podSubnet: 10.0.0.0", "my.yml:4:3: ClusterConfiguration.networking.podSubnet: '10.0.0.0' is no CIDR"),
-    (NEEDS, "  podSubnet: ''", "my.yml:4:3: ClusterConfiguration.networking.podSubnet: '' is no CIDR"),
+    (NEEDS, "  podSubnet: ' '", "my.yml:4:3: ClusterConfiguration.networking.podSubnet: '' is no CIDR"),
     (NEEDS, "  serviceSubnet: 10.96.0.1/22", "did you mean '10.96.0.0/22'?"),
     (NEEDS, "  podSubnet: 10.96.0.0/16", "10.96.0.0/16 overlaps the default range of services 10.96.0.0/22"),
     (

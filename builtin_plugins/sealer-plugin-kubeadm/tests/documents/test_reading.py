@@ -65,7 +65,11 @@ MISTAKES = [
         "dns: {type: coredns}",
         "3:7: dns.type: it is one of CoreDNS, kube-dns; did you mean 'CoreDNS' by 'coredns'?",
     ),
-    (CLUSTER, "etcd: {local: {}, external: {}}", "3:1: etcd: local and external exclude each other"),
+    (
+        CLUSTER,
+        "etcd: {local: {dataDir: /a}, external: {endpoints: [a]}}",
+        "3:1: etcd: local and external exclude each other",
+    ),
     (
         INIT,
         "skipPhases: [preflight]",
@@ -84,7 +88,11 @@ MISTAKES = [
         "did you mean 'NoSchedule' by 'Noschedule'?",
     ),
     (KUBELET, "maxpods: 3", "3:1: maxpods: unknown field; did you mean 'maxPods' by 'maxpods'?"),
-    (KUBELET, "memorySwap: {}", "3:1: memorySwap: Kubernetes v1.20 does not have this field yet"),
+    (
+        KUBELET,
+        "memorySwap: {swapBehavior: LimitedSwap}",
+        "3:1: memorySwap: Kubernetes v1.20 does not have this field yet",
+    ),
     (
         KUBELET,
         "cgroupDriver: Systemd",

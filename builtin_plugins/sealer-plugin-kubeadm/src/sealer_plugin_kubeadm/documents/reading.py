@@ -24,6 +24,9 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "mode": ("", "iptables", "ipvs", "nftables", "userspace"),
     "effect": EFFECTS,
 }
+# A kubelet whose resolvConf is empty gives its pods no name server of the host.
+_EMPTY_COUNTS = frozenset({"resolvConf"})
+_NEVER_ZERO = frozenset({"bindPort"})
 # sealer resets and upgrades hosts by steps of its own; the state of a cluster is nothing that one configures.
 _UNUSED = {
     "ResetConfiguration": "sealer resets hosts in its own way; leave this document out",
@@ -113,8 +116,12 @@ class _Reader:
         for name, inner in value.items():
             field_path = f"{path}.{name}" if path else name
             field = struct.get(name)
+            if field is not None and _is_nothing(name, inner, field.type):
+                continue
             if field is not None and field.in_version(self._version):
                 read = self._value(field.type, inner, field_path)
+                if read == {} and not field.type.startswith("{"):  # all of its fields are nothing
+                    continue
                 tree[name] = self._by_name(read, field_path) if name in BY_NAME and read is not None else read
             elif self._lenient and field is None and not nearest(name, struct):
                 message = "sealer does not know this field; it is passed on to this newer Kubernetes"
@@ -239,6 +246,18 @@ class _Reader:
         if not isinstance(value, str) or not DURATION.fullmatch(value):
             self._wrong(path, "a duration such as 5m0s", value)
         return value
+
+
+def _is_nothing(name: str, value: Json, kind: str) -> bool:
+    """Whether a field counts as not given: what Go programs write in one that has no value.
+
+    A null is more, it takes a field away; an empty list, too: `taints: []` is a master without taints.
+    """
+    if name in _NEVER_ZERO and value == 0 and not isinstance(value, bool):
+        return True
+    if value == {}:
+        return not kind.startswith("{")  # of free keys: they are put over those of the image, and there are none
+    return value == "" and name not in _EMPTY_COUNTS  # 0 and false say something
 
 
 def _described(value: Json) -> str:
