@@ -11,6 +11,7 @@ SealerError                     1  the work failed
 ├── PluginError                 1  a plugin broke a promise, or could not be loaded
 ├── ImageError                  1  the image store, an archive, a layer
 │   ├── ImageNotFoundError      1
+│   │   └── UnknownImageError   2  no image of that name is in the local store, as of a cluster that is not recorded
 │   ├── RegistryError           1  a registry refused, answered wrongly, or could not be reached
 │   └── BuildError              1  an instruction of a Kubefile failed
 ├── HostError                   1  anything about one host
@@ -144,6 +145,12 @@ class ImageError(SealerError):
 
 class ImageNotFoundError(ImageError):
     """No image of that name is in the store, or in the registry."""
+
+
+class UnknownImageError(ImageNotFoundError):
+    """No image of the name that the user gave is in the local store; no registry was asked."""
+
+    exit_status = 2
 
 
 class RegistryError(ImageError):

@@ -620,9 +620,9 @@ def test_every_field_of_every_listing_is_described(site: Site) -> None:
         (["run", "demo:1", "-m", "10.0.0.3", "-f", "/not/there"], 2, "name a Clusterfile with -f"),
         (["run", "demo:1", "--output", "xml"], 2, "'xml' is not one of 'text', 'json'"),
         (["images", "--bogus"], 2, "--bogus"),
-        (["inspect", "nix:1"], 1, "nix:1"),
+        (["inspect", "nix:1"], 2, "nix:1"),
         (["validate", "-f", "/"], 2, "Is a directory"),
-        (["run", "nix:1", "-m", "10.0.0.3"], 1, "nix:1"),
+        (["run", "nix:1", "-m", "10.0.0.3"], 2, "nix:1"),
         (["apply", "-f", "/not/there"], 2, "/not/there"),
     ],
 )

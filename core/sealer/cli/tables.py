@@ -18,4 +18,6 @@ def some(names: Sequence[str], most: int = 3) -> str:
     """`a, b, c`; of many the first ones, and how many more there are."""
     if len(names) <= most:
         return ", ".join(names)
+    if most < 2:  # there is no room for a name beside the number
+        return f"{len(names)} in all"
     return f"{', '.join(names[: most - 1])} and {len(names) - most + 1} more"

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sealer.cli.tables import some, table
+from sealer.cli.tables import table
 from sealer.cli.terminal import encoding_of
 from sealer.cli.views.words import duration, one_line
 from sealer.cluster.runs import RunSummary
@@ -115,7 +115,7 @@ def _bars(found: Timeline, hosts: bool) -> str:
     rows: list[tuple[str, str, str, str, Span, str]] = []
     for step in found.steps:
         stroke = drawn.critical if id(step) in critical else drawn.other
-        where = some(list(step.hosts), 1) if not hosts or len(step.hosts) == 1 else f"{len(step.hosts)} hosts"
+        where = next(iter(step.hosts)) if len(step.hosts) == 1 else f"{len(step.hosts)} hosts" if step.hosts else ""
         rows.append((step.phase, _title(step), where, _took(step), step, stroke))
         if hosts and len(step.hosts) > 1:
             rows += [("", "", host, _took(span), span, stroke) for host, span in step.hosts.items()]

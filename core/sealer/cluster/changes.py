@@ -94,7 +94,7 @@ def refuse_uncovered(found: Changes, covered: frozenset[str]) -> None:
         return
     remedy = "Undo the change"
     if "spec.image" in left:
-        remedy += "; another image is for `sealer upgrade`, which this version does not have yet"
+        remedy += ": this version of sealer cannot upgrade a cluster to another image"
     if any(field.endswith(".env") for field in left):
         remedy += "; env is for the templates and the scripts/update.sh of an image, and this one has neither"
     raise RefusedError(

@@ -281,12 +281,14 @@ class Checkup:
         recorded = self._asked.operation.recorded
         for host in () if recorded and recorded.foreign else self._members:
             error: SealerError | None = None
+            option = f"{'-m' if host.is_master else '-n'} {host.address} --name {self._asked.operation.cluster}"
             if not self._files.get(host.id, True):
                 error = HostError(
                     "The cluster's files are not on the host any more",
                     where=host.id,
                     why=f"there is no {self._asked.operation.paths.rootfs}",
-                    remedy="Take the host out of the cluster (`sealer delete --force`) and add it again.",
+                    remedy=f"Remove the host and add it again: `sealer delete {option} --force`, then "
+                    f"`sealer scale-up {option}`.",
                 )
             if host.id in self._files:
                 state: Condition = "failed" if error else "well"

@@ -332,7 +332,8 @@ class Executor:
                 raise OutcomeUnknownError(
                     f"'{planned.step.title}' must not run twice, and what it does has changed since it began",
                     where=host.id,
-                    remedy="Run the command as it was, or `sealer delete --all` and begin again.",
+                    remedy="Run the command as it was, or delete the cluster with "
+                    f"`sealer delete --all --name {self._with.operation.cluster}` and begin again.",
                 ) from error
             return False
         except CommandError:

@@ -80,10 +80,12 @@ def of_nodes(nodes: Sequence[Node] | None, hosts: Sequence[Host], why_unknown: s
 
 def _unready(host: Host, node: Node | None) -> SealerError | None:
     if node is None:
+        option = f"{'-m' if host.is_master else '-n'} {host.address}"
         return HostError(
             "It is no node of the cluster",
             where=host.id,
-            remedy="Take the host out (`sealer delete --force`) and add it again (`sealer scale-up`).",
+            remedy=f"Remove the host and add it again: `sealer delete {option} --force`, then "
+            f"`sealer scale-up {option}`.",
         )
     if node.ready:
         return None

@@ -57,8 +57,8 @@ def other_machine(host: str, said: Mapping[str, Any], recorded: str) -> SealerEr
         "This is not the machine it was",
         where=host,
         why=f"its machine-id is {machine}, recorded is {recorded}",
-        remedy="If the host was replaced, `sealer delete --force` with this host forgets it and leaves the new machine "
-        "alone; `sealer scale-up` adds it again.",
+        remedy=f"If the host was replaced, `sealer delete -n {host} --force` forgets it and leaves the new machine "
+        f"alone; `sealer scale-up -n {host}` adds it again. For a master, use -m.",
     )
 
 

@@ -190,7 +190,7 @@ class Lifecycle:
             if image.first.type == APP_INSTALLER:
                 return self._application(home, recorded, image, desired)
             if recorded is not None and recorded.status != "creating" and not self._lacks_a_word(home, recorded):
-                raise exists(recorded)
+                raise exists(recorded, image)
             return self._create(home, recorded, image, desired)
 
     def apply(self, desired: Clusterfile) -> Outcome:

@@ -105,11 +105,22 @@ class Intention:
         return hmac.new(key, json.dumps(content).encode(), hashlib.sha256).hexdigest()[:32]
 
 
-def exists(recorded: Recorded) -> RefusedError:
-    """A create of what is there."""
+def exists(recorded: Recorded, image: ClusterImage | None = None) -> RefusedError:
+    """A create of what is there.
+
+    :param image: that was to be run; None: the same.
+    """
+    if image is not None and image.digest != recorded.image_digest:
+        return RefusedError(
+            f"The cluster '{recorded.name}' exists ({recorded.status})",
+            why=f"it runs {recorded.image}, and sealer cannot upgrade a cluster to another image",
+            remedy="`--name NAME` makes another cluster on other hosts; "
+            f"`sealer delete --all --name {recorded.name}` removes this one.",
+        )
     return RefusedError(
         f"The cluster '{recorded.name}' exists ({recorded.status})",
-        remedy="`sealer apply -f Clusterfile` changes it; another cluster needs another `--name`.",
+        remedy=f"`sealer scale-up --name {recorded.name}` adds hosts to it, `sealer apply -f Clusterfile` changes it; "
+        "another cluster needs another `--name`.",
     )
 
 

@@ -29,7 +29,7 @@ def nodes_by_address(context: StepContext, addresses: Iterable[str]) -> Mapping[
             f"{', '.join(missing)}: no node of the cluster has this address",
             status=1,
             where=context.host.id,
-            remedy="see `sealer kubectl get nodes -o wide`; the address of a node is its InternalIP",
+            remedy="see `sealer kubectl -- get nodes -o wide`; the address of a node is its InternalIP",
         )
     return {address: nodes[address] for address in wanted}
 

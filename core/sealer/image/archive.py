@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO, Literal, get_args
@@ -19,6 +20,8 @@ from sealer.image.tarstream import CHUNK
 
 ArchiveFormat = Literal["oci-archive", "oci-dir", "docker-archive"]
 FORMATS: tuple[ArchiveFormat, ...] = get_args(ArchiveFormat)
+_HEAD = 512  # bytes: as many as a tar's first header has
+_NO_TEXT = re.compile(rb"[^\t\n\r\x20-\x7e\x80-\xff]")
 STANDARD_INPUT = "standard input"
 STANDARD_OUTPUT = "standard output"
 
@@ -89,6 +92,7 @@ def _load_stream(store: Store, stream: BinaryIO, name: str, warn: Callable[[str]
 
 
 def _load(store: Store, source: Path, name: str, warn: Callable[[str], None]) -> tuple[tuple[str, str], ...]:
+    _refuse_text(source, name)
     try:
         if not source.is_dir():
             return load_cluster_images(store, source, name, warn)
@@ -108,3 +112,21 @@ def _load(store: Store, source: Path, name: str, warn: Callable[[str], None]) ->
         why="the directory has neither index.json and oci-layout nor manifest.json",
         remedy="name the directory of an OCI layout, or a file",
     )
+
+
+def _refuse_text(source: Path, name: str) -> None:
+    """Say of a text file that it is one: a tar and all compressed forms have bytes in their head that no text has.
+
+    :raises ImageError: it is one.
+    """
+    if not source.is_file():
+        return
+    with storage_errors("the archive cannot be read", source), source.open("rb") as file:
+        head = file.read(_HEAD)
+    if head and not _NO_TEXT.search(head):
+        raise ImageError(
+            "not an image archive",
+            where=name or str(source),
+            why="it is a text file",
+            remedy="name the file that `sealer save`, `docker save` or `skopeo copy` wrote",
+        )

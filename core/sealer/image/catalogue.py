@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sealer.errors import ImageNotFoundError, InputError
+from sealer.errors import InputError, UnknownImageError
 from sealer.image.oci import REF_NAME, Descriptor
 from sealer.image.reference import SHORT_ID, Reference
 from sealer.suggestions import close_matches
@@ -79,7 +79,7 @@ class Catalogue:
         """
         found = self._by_name(reference) or self._by_digest(reference)
         if found is None:
-            raise ImageNotFoundError(f"no image '{reference}' in the local store", remedy=self.advice(reference))
+            raise UnknownImageError(f"no image '{reference}' in the local store", remedy=self.advice(reference))
         return found
 
     def with_image(self, image: Descriptor, names: Sequence[str]) -> Catalogue:

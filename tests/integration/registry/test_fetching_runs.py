@@ -72,7 +72,7 @@ def test_a_tag_that_moved(sealer: Shell, store: Store, name: str) -> None:
 
 
 def test_never(sealer: Shell, store: Store, name: str) -> None:
-    message = sealer("run", name, "-m", HOST, "--pull", "never", status=1)
+    message = sealer("run", name, "-m", HOST, "--pull", "never", status=2)
     assert f"no image '{name}' in the local store" in message
     assert not names(store)
 
@@ -92,7 +92,7 @@ def test_short_names_are_fetched_where_somebody_said_from_where(
     sealer: Shell, store: Store, name: str, registry: DockerRegistry
 ) -> None:
     """A mistyped one is told to nobody: no public registry is asked."""
-    missing = sealer("run", "app:v1", "-m", HOST, status=1)
+    missing = sealer("run", "app:v1", "-m", HOST, status=2)
     assert "no image 'app:v1' in the local store" in missing
     (sealer.home / "registries.yaml").write_text(f"defaultRepository: {registry.address}/ns\n")
     sealer("run", "app:v1", "-m", HOST, "--dry-run")

@@ -145,7 +145,7 @@ def test_a_password_elsewhere_is_mentioned(sealer: Shell, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["push", "none:v1"], 1, "no image 'none:v1'"),
+        (["push", "none:v1"], 2, "no image 'none:v1'"),
         (["push", "a:v1", "--all=false"], 2, "an image is pushed whole"),
         (["pull", "127.0.0.1:1/app", "--authfile", "none"], 2, "none: there is no such file with credentials"),
         (["pull", "App:v1"], 2, "names are written in lower case"),

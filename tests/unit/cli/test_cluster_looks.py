@@ -117,3 +117,10 @@ def test_how_a_host_is_now(reached: bool | None, lost: str, nodes: Any, keeps: b
         keeps,
     )
     assert now_text(RecordedHost(Host(host), member=True), health) == words
+
+
+def test_kubectl_on_a_cluster_without_kubernetes_says_so(here: Here) -> None:
+    here.apply()
+    done = here("kubectl", "--", "get", "pods", status=2)
+    assert "the cluster 'here' has no Kubernetes: its runtime is standalone" in done.stderr
+    assert "`sealer exec --name here -- COMMAND`" in done.stderr

@@ -125,7 +125,7 @@ def check(context: StepContext, patience: Patience) -> None:
                 f"The cluster is not stable after {patience.timeout:g} s",
                 where=context.host.id,
                 why="; ".join(map(str, found[:SHOWN])) + (f"; and {len(found) - SHOWN} more" if found[SHOWN:] else ""),
-                remedy="See `sealer kubectl get pods -A -o wide`, fix the cause, then run the same command again.",
+                remedy="See `sealer kubectl -- get pods -A -o wide`, fix the cause, then run the same command again.",
             )
         again = found == told
         if not again:

@@ -160,11 +160,11 @@ def _replace(context: StepContext) -> str:
     masters = [it for it in operation.hosts if it.is_master]
     if host.is_master and len(masters) < 2:
         return "Restore /etc/kubernetes and /var/lib/kubelet from a backup of this host: it is the only master."
-    option = "-m" if host.is_master else "-n"
+    option = f"{'-m' if host.is_master else '-n'} {host.address}"
     name = operation.cluster
     return (
-        f"Remove the host and add it again: `sealer delete {option} {host.address} --force --name {name}`, then "
-        f"`sealer scale-up {option} {host.address} --name {name}`."
+        f"Remove the host and add it again: `sealer delete {option} --force --name {name}`, then "
+        f"`sealer scale-up {option} --name {name}`."
     )
 
 

@@ -44,11 +44,33 @@ def command(app: App, /, words: tuple[str, ...], name: str, **login: Any) -> Non
     cancellation = Cancellation()
     lifecycle = existing(app, cancellation)
     cluster = chosen_cluster(lifecycle, name)
+    _refuse_without_kubernetes(lifecycle, cluster)
     login_given = options.ssh(app, options.login(login))
     masters = picked_hosts(lifecycle.recorded(cluster), "master", "", login_given)
     with interrupts(cancellation.request, app.events):
         status = _on_one(lifecycle, cluster, masters, words, cancellation)
     raise SystemExit(status)
+
+
+def _refuse_without_kubernetes(lifecycle: Lifecycle, cluster: str) -> None:
+    """See that the cluster has an API for kubectl.
+
+    :raises InputError: its runtime keeps no nodes.
+    """
+    from sealer.errors import InputError, PluginError  # noqa: PLC0415
+    from sealer.extension.loading import driver_class  # noqa: PLC0415
+
+    runtime = lifecycle.recorded(cluster).runtime
+    try:
+        found = driver_class("runtime", runtime, lifecycle.settings) if runtime else None
+    except (InputError, PluginError):  # a runtime that is not installed any more: kubectl may be there all the same
+        return
+    if found is not None and not getattr(found, "keeps_nodes", True):
+        raise InputError(
+            f"the cluster '{cluster}' has no Kubernetes",
+            why=f"its runtime is {runtime}",
+            remedy=f"`sealer exec --name {cluster} -- COMMAND` runs a command on its hosts",
+        )
 
 
 def _on_one(

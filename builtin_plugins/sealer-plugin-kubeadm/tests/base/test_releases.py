@@ -79,6 +79,18 @@ def test_a_version_that_was_never_published(fetcher: Fetcher, mirror: Any) -> No
     with pytest.raises(BuildError) as caught:
         fetcher.fetch(release)
     assert caught.value.why == "the server answered 404 File not found"
+    assert not caught.value.remedy
+
+
+def test_without_internet_the_ways_around_are_named(fetcher: Fetcher) -> None:
+    """Nobody listens there, as where no name is resolved."""
+    [release] = [
+        one for one in releases(versions_of("v1.30.4", {}), "amd64", "http://127.0.0.1:1") if one.name == "kubelet"
+    ]
+    with pytest.raises(BuildError) as caught:
+        fetcher.fetch(release)
+    assert "--from" in caught.value.remedy
+    assert "--mirror" in caught.value.remedy
 
 
 def test_two_at_once(fetcher: Fetcher, kubelet: Release, tmp_path: Path) -> None:

@@ -112,8 +112,9 @@ class KnownHosts:
                     where=address,
                     why=f"it shows {key.type} {key.fingerprint}, recorded is {recorded}: another machine may have "
                     "taken its place",
-                    remedy="if the machine was replaced, `sealer delete --force` with this host forgets it and leaves "
-                    "the new machine alone; if its keys were renewed, compare them with its own, then add them: "
+                    remedy=f"if the machine was replaced, `sealer delete -n {address} --force` (-m for a master) "
+                    "forgets the host and leaves the new machine alone; if its keys were renewed, compare them with "
+                    "its own, then add them: "
                     f"ssh-keyscan -p {port} {address} >> {self._own}",
                 )
             if not self._known(address, port, key):

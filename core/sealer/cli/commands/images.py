@@ -27,11 +27,16 @@ SHORT = 12
 def command(
     app: App, *, name: str, ids_only: bool, digests: bool, no_trunc: bool, noheading: bool, as_json: bool
 ) -> None:
-    """List the images of this machine; with NAME those of that name, whatever their tags, or of that one tag."""
+    """List the images of this machine; with NAME those of that name, whatever their tags, or of that one tag.
+
+    Where there is no image of that name, the exit status is 2; for a program (-q, --json) the list is empty.
+    """
     from sealer.image.store import Store  # noqa: PLC0415
 
     wanted = Reference.parse(name) if name else None
     found = [image for image in Store(app.settings.images).list() if _is_wanted(image, wanted, name)]
+    if name and not found and not ids_only and not as_json and app.output == "text":
+        Store(app.settings.images).descriptor(name)  # says that there is none, and which names are near
     for image in found:
         if image.problem:
             app.events.warn(f"{image.reference or image.digest}: {image.problem}")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sealer.errors import ImageError, LockHeldError
+from sealer.errors import BuildError, ImageError, LockHeldError
 from sealer.image.download import Limits, download
 from sealer.image.downloads import PARTIAL, Downloads
 from sealer.image.storage import storage_errors
@@ -81,7 +81,10 @@ class Fetcher:
         :raises ImageError: it is not what its checksum says.
         :raises LockHeldError: another process downloads it.
         """
-        wanted = self._published_sum(release)
+        try:
+            wanted = self._published_sum(release)
+        except BuildError as error:
+            raise _offline(error) from error
         known = self._downloads.directory / wanted
         if known.is_file() and _digest(known) == wanted:
             return known, True
@@ -109,6 +112,19 @@ class Fetcher:
         if not found:
             raise ImageError(f"{release.sums} has no checksum of {file_name}", remedy="is the version right?")
         return found
+
+
+def _offline(error: BuildError) -> BuildError:
+    """The same error, with what helps where there is no way to the publishers: one that answers is no matter of it."""
+    if "the server answered" in error.why:
+        return error
+    return BuildError(
+        error.what,
+        where=error.where,
+        why=error.why,
+        remedy="without internet, give the programs with --from DIRECTORY (bin/, cni/, images/), or name a mirror of "
+        "the publishers with --mirror URL",
+    )
 
 
 def checksum(text: str, file_name: str) -> str:
