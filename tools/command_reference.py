@@ -12,8 +12,10 @@ from pathlib import Path
 
 import click
 
+from sealer.cli import contributed
 from sealer.cli.app import App
 from sealer.cli.root import COMMANDS, root
+from sealer.settings import SHIPPED
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "commands.md"
 
@@ -23,7 +25,8 @@ HEAD = """\
 <!-- Made by tools/command_reference.py from the commands themselves; not to be edited. -->
 
 `sealer COMMAND --help` shows the same. The [exit status](exit-status.md) says how a command ended, and `--output json`
-gives [JSON](json-output.md). Commands of installed plugins are listed by `sealer --help`.
+gives [JSON](json-output.md). Commands
+of sealer's own plugins stand at the end; `sealer --help` lists those of all installed ones.
 
 ## Environment variables
 
@@ -45,9 +48,12 @@ They may stand before the name of the command, or after it.
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:
-    """Every command of the kernel by its full name, nested ones after their group."""
-    with click.Context(root, info_name="sealer", obj=App()) as context:
-        for name in COMMANDS:
+    """Every command of sealer and of its own plugins by its full name, nested ones after their group."""
+    app = App()
+    offered = contributed.names(app.settings)
+    ours = {package for packages in SHIPPED.values() for package in packages.values()}
+    with click.Context(root, info_name="sealer", obj=app) as context:
+        for name in (*COMMANDS, *(name for name, package in offered.items() if package in ours)):
             command = root.get_command(context, name)
             assert command is not None, name
             yield from _with_nested(name, command)
@@ -95,6 +101,8 @@ def _plain(text: str) -> str:
     for block in inspect.cleandoc(text).split("\n\n"):
         lines = block.splitlines()
         if lines[:1] == ["\b"]:
+            if lines[1].endswith(":"):  # the head of examples
+                blocks.append(lines.pop(1))
             blocks.append("\n".join("    " + line.strip() for line in lines[1:]))
         else:
             blocks.append(_escaped(" ".join(lines)))

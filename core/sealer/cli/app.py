@@ -39,6 +39,7 @@ class Options:
     no_plugins: bool = False
     color: Literal["auto", "always", "never"] = "auto"
     log_format: Literal["auto", "text", "json"] = "auto"
+    format: str = ""  # of commands that list something
 
 
 class App:
@@ -46,11 +47,13 @@ class App:
 
     :ivar options: the global options, complete when a command's body runs.
     :ivar events: what happens; warnings go to stderr unless a view shows them.
+    :ivar rows: the field of the result that `--format` is applied to.
     """
 
     def __init__(self) -> None:
         self.options = Options()
         self.events = EventStream()
+        self.rows = ""
         self._view: View | None = None
         self._asking = threading.Lock()  # one question at a time
         self._showing = threading.Lock()
@@ -98,7 +101,12 @@ class App:
 
             click.echo(json.dumps({"apiVersion": API_VERSION, **value}))
             return
-        shown = text if isinstance(text, str) else text()
+        if self.options.format not in ("", "table"):
+            from sealer.cli.formats import formatted  # noqa: PLC0415
+
+            shown = formatted({"apiVersion": API_VERSION, **value}, self.options.format, self.rows)
+        else:
+            shown = text if isinstance(text, str) else text()
         if shown:
             click.echo(shown, color=True)  # whether there are colours is for the stream to know
 
@@ -151,6 +159,10 @@ class App:
         from sealer.cli import logs  # noqa: PLC0415  # `sealer --help` does without
 
         logs.configure(self.options.log_format, self.options.debug)
+        if self.options.format:
+            from sealer.cli.formats import check_format  # noqa: PLC0415
+
+            check_format(self)
 
     def _show(self, event: Event) -> None:
         with self._showing:

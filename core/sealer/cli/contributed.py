@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -47,6 +49,41 @@ def _found() -> Mapping[str, _Command]:
         for name, target in _points_in(text, GROUP):
             found.setdefault(name, _Command(package, target, plugins))
     return dict(sorted(found.items()))
+
+
+@cache
+def lines() -> Mapping[str, str]:
+    """What each of them does, in one line, where its source says so: nothing of a plugin runs for `sealer --help`."""
+    found = {name: _line(command.target) for name, command in _found().items()}
+    return {name: line for name, line in found.items() if line}
+
+
+def _line(target: str) -> str:
+    """The first sentence of a command's help: the docstring of the function that becomes it."""
+    module, _, name = target.partition(":")
+    path = Path(*module.split("."))
+    for directory in _package_directories(path.parts[0]):
+        for file in (directory / path.with_suffix(".py"), directory / path / "__init__.py"):
+            try:
+                tree = ast.parse(file.read_bytes())
+            except (OSError, SyntaxError, ValueError, RecursionError):
+                continue
+            functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name.strip()]
+            text = next((ast.get_docstring(node) for node in functions), None) or ""
+            return " ".join(text.partition("\n\n")[0].split())
+    return ""
+
+
+def _package_directories(package: str) -> Iterator[Path]:
+    """Where a package may lie: below a directory of the search path, or where an editable install says."""
+    for directory in sys.path:
+        yield Path(directory or ".")
+    try:
+        found = importlib.util.find_spec(package)
+    except (ImportError, ValueError, AttributeError):
+        return
+    for location in (found.submodule_search_locations or ()) if found else ():
+        yield Path(location).parent
 
 
 def _points_in(text: str, group: str) -> Iterator[tuple[str, str]]:

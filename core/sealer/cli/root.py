@@ -64,8 +64,11 @@ class Root(click.Group):
         :raises PluginError: an installed package offers it, and it cannot be loaded.
         """
         if cmd_name in COMMANDS:
-            module = importlib.import_module(f"sealer.cli.commands.{COMMANDS[cmd_name][0]}")
-            return accept_global_options(module.command)
+            from sealer.cli.examples import with_examples  # noqa: PLC0415  # `sealer --help` does without
+
+            name = COMMANDS[cmd_name][0]
+            module = importlib.import_module(f"sealer.cli.commands.{name}")
+            return accept_global_options(with_examples(name, module.command))
         if cmd_name in self._contributed(ctx):
             return accept_global_options(contributed.load(cmd_name))
         return None
@@ -84,7 +87,8 @@ class Root(click.Group):
         rows = [(name, line) for name, (_, line) in COMMANDS.items()]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
-        offered = [(name, f"From {package}.") for name, package in self._contributed(ctx).items()]
+        lines = contributed.lines()
+        offered = [(name, lines.get(name, f"From {package}.")) for name, package in self._contributed(ctx).items()]
         if offered:
             with formatter.section("Commands of plugins"):
                 formatter.write_dl(offered)
@@ -92,7 +96,10 @@ class Root(click.Group):
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Commands and options that begin with `incomplete`."""
         names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
-        items = [CompletionItem(name, help=COMMANDS.get(name, ("", ""))[1]) for name in names]
+        lines = contributed.lines()
+        items = [
+            CompletionItem(name, help=COMMANDS[name][1] if name in COMMANDS else lines.get(name)) for name in names
+        ]
         return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def _contributed(self, ctx: click.Context) -> Mapping[str, str]:

@@ -12,6 +12,7 @@ import click
 
 from sealer.cli import cluster_options as options
 from sealer.cli.app import App, pass_app
+from sealer.cli.examples import epilog
 from sealer.cli.typed import as_text
 
 if TYPE_CHECKING:
@@ -20,12 +21,17 @@ if TYPE_CHECKING:
     from sealer.extension import Connection
     from sealer.hosts import Host
 
+EXAMPLES = (
+    "sealer kubectl get nodes",
+    "sealer kubectl -- get pods --all-namespaces",
+    "sealer kubectl --name prod -- apply -f - < app.yaml",
+)
 _BLOCK = 1 << 16
 _PATIENCE = 10.0  # seconds that a master may take to say that it answers
 _READS = frozenset({"-", "-i", "-it", "-ti", "--stdin", "--stdin=true"})
 
 
-@click.command("kubectl")
+@click.command("kubectl", epilog=epilog(EXAMPLES))
 @click.argument("words", nargs=-1, required=True, metavar="ARGUMENTS...", callback=as_text, type=click.UNPROCESSED)
 @options.name_option
 @options.login_options

@@ -8,6 +8,7 @@ import click
 
 from sealer.cli import cluster_options as options
 from sealer.cli.app import App, pass_app
+from sealer.cli.formats import format_option
 
 if TYPE_CHECKING:
     from sealer.cluster.health import Health
@@ -27,6 +28,7 @@ DEFAULT_SECONDS = 120
     help="What has not been answered by then is not known.",
 )
 @click.option("--parallel", type=click.IntRange(1), metavar="N", help="Hosts asked at once; default 32.")
+@format_option("checks", "State")
 @options.login_options
 @pass_app
 def command(app: App, /, cluster: str, name: str, timeout: int, parallel: int | None, **login: Any) -> None:

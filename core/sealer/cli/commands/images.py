@@ -6,6 +6,7 @@ import click
 
 from sealer.cli.app import App, pass_app
 from sealer.cli.completions import image_names
+from sealer.cli.formats import format_option
 from sealer.cli.tables import table
 from sealer.events import Json
 from sealer.image.catalogue import StoredImage
@@ -22,6 +23,7 @@ SHORT = 12
 @click.option("--no-trunc", is_flag=True, help="Do not shorten the ids.")
 @click.option("-n", "--noheading", is_flag=True, help="Leave out the line with the names of the columns.")
 @click.option("-a", "--all", is_flag=True, expose_value=False, help="Accepted; all images are listed.")
+@format_option("images", "Name")
 @click.option("--json", "as_json", is_flag=True, help="The same as --output json.")
 @pass_app
 def command(

@@ -9,6 +9,7 @@ import click
 
 from sealer.cli.app import App, pass_app
 from sealer.cli.completions import image_names
+from sealer.cli.formats import format_option
 from sealer.cli.terminal import visible_json
 from sealer.errors import InputError
 from sealer.events import Json
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 @click.argument("image", shell_complete=image_names)
 @click.option("--platform", metavar="OS/ARCH", default="", help="Only what hosts of this platform get.")
 @click.option("-t", "--type", type=click.Choice(["image"]), expose_value=False, help="Accepted; there are only images.")
+@format_option("image", "Digest")
 @pass_app
 def command(app: App, image: str, *, platform: str) -> None:
     """Show what IMAGE is made of: its layers, environment, labels and commands, and the container images inside."""

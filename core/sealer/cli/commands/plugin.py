@@ -11,6 +11,7 @@ import click
 
 from sealer.cli.app import App, pass_app
 from sealer.cli.completions import plugin_names
+from sealer.cli.formats import format_option
 from sealer.errors import InputError
 from sealer.phases import Phase
 
@@ -26,6 +27,7 @@ def command() -> None:
 
 
 @command.command("list", short_help="List the installed plugins.")
+@format_option("plugins", "Name")
 @pass_app
 def list_plugins(app: App) -> None:
     """List the installed packages that extend sealer, and what each provides.

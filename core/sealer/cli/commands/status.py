@@ -8,11 +8,13 @@ import click
 
 from sealer.cli import cluster_options as options
 from sealer.cli.app import App, pass_app
+from sealer.cli.formats import format_option
 from sealer.cli.tables import some, table
 from sealer.errors import SealerError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
     from sealer.cli.unfinished import Progress
     from sealer.cluster.cancellation import Cancellation
@@ -29,28 +31,56 @@ PATIENCE = 5.0  # seconds for all hosts: longer than any that is well takes, sho
 @options.name_argument
 @options.name_option
 @click.option("--recorded", "only_recorded", is_flag=True, help="Ask no host: show only what sealer recorded.")
+@format_option("clusters", "Name")
+@click.option("-w", "--watch", is_flag=True, help="Show it again every 2 seconds, until Ctrl-C.")
 @pass_app
-def command(app: App, cluster: str, name: str, only_recorded: bool) -> None:
+def command(app: App, cluster: str, name: str, only_recorded: bool, watch: bool) -> None:
     """Show the clusters of this machine, or with NAME the hosts of one and how they are now.
 
     Without NAME no host is asked: what is shown is what sealer recorded. With it, hosts and the cluster's API have
     five seconds to answer; 'sealer check' looks more closely.
     """
-    from sealer.cli.operations import cluster_record  # noqa: PLC0415  # 100 ms that `--help` need not wait for
-    from sealer.cli.requests import existing  # noqa: PLC0415
-    from sealer.cli.unfinished import Progress  # noqa: PLC0415
+    from sealer.cli.requests import existing  # noqa: PLC0415  # 100 ms that `--help` need not wait for
     from sealer.cluster.cancellation import Cancellation  # noqa: PLC0415
 
     name = options.one_name(cluster, name)
     cancellation = Cancellation()
     lifecycle = existing(app, cancellation)
+    if not watch:
+        with _interrupts(app, cancellation):
+            result, text = _looked_at(app, lifecycle, name, ask=not only_recorded)
+        app.show(result, text)
+        return
+    from sealer.cli.watching import watching  # noqa: PLC0415
+
+    with watching(cancellation) as rounds:
+        for clear in rounds:
+            result, text = _looked_at(app, lifecycle, name, ask=not only_recorded)
+            clear(app)
+            app.show(result, text)
+
+
+def _interrupts(app: App, cancellation: Cancellation) -> AbstractContextManager[None]:
+    from sealer.cli.interrupts import interrupts  # noqa: PLC0415
+
+    return interrupts(cancellation.request, app.events)
+
+
+def _looked_at(app: App, lifecycle: Lifecycle, name: str, *, ask: bool) -> tuple[Mapping[str, Json], Callable[[], str]]:
+    """How one cluster is, or which there are: for a program, and for a person.
+
+    :param name: empty: all.
+    :param ask: whether hosts are asked.
+    """
+    from sealer.cli.operations import cluster_record  # noqa: PLC0415
+    from sealer.cli.unfinished import Progress  # noqa: PLC0415
+
     if name:
         recorded = lifecycle.recorded(name)
-        health = None if only_recorded else _asked(app, lifecycle, cancellation, name)
+        health = _asked(app, lifecycle, name) if ask else None
         progress = Progress(lifecycle.settings.clusters, recorded)
         record = {**cluster_record(recorded), "failure": progress.record}
-        app.show(_with_health(record, recorded, health), lambda: _one(recorded, health, progress))
-        return
+        return _with_health(record, recorded, health), lambda: _one(recorded, health, progress)
     clusters: list[Recorded | Damaged] = [_recorded(lifecycle, known) for known in lifecycle.names()]
     progresses = {it.name: Progress(lifecycle.settings.clusters, it) for it in clusters if not isinstance(it, Damaged)}
     records: list[Json] = [
@@ -59,7 +89,7 @@ def command(app: App, cluster: str, name: str, only_recorded: bool) -> None:
         else {**cluster_record(it), "failure": progresses[it.name].record}
         for it in clusters
     ]
-    app.show({"clusters": records}, lambda: _all(clusters, progresses))
+    return {"clusters": records}, lambda: _all(clusters, progresses)
 
 
 class Damaged(NamedTuple):
@@ -83,14 +113,12 @@ def _damaged_record(cluster: Damaged) -> dict[str, Json]:
     return {"name": cluster.name, "status": "damaged", "error": error_record(cluster.error)}
 
 
-def _asked(app: App, lifecycle: Lifecycle, cancellation: Cancellation, name: str) -> Health | None:
+def _asked(app: App, lifecycle: Lifecycle, name: str) -> Health | None:
     """How the cluster is; None: nobody can be asked, and what is recorded is shown all the same."""
-    from sealer.cli.interrupts import interrupts  # noqa: PLC0415
     from sealer.errors import InterruptedRunError  # noqa: PLC0415
 
     try:
-        with interrupts(cancellation.request, app.events):
-            return lifecycle.look(name, PATIENCE)
+        return lifecycle.look(name, PATIENCE)
     except InterruptedRunError:
         raise
     except SealerError as error:  # a driver that is not installed any more, say

@@ -7,6 +7,7 @@ from click.shell_completion import CompletionItem
 
 from sealer.cli import cluster_options as options
 from sealer.cli.app import App, pass_app
+from sealer.cli.formats import format_option
 from sealer.cli.typed import as_text
 
 
@@ -28,6 +29,7 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 @options.name_option
 @click.option("--list", "listed", is_flag=True, help="List the runs that are recorded.")
 @click.option("--hosts", is_flag=True, help="A bar for each host of a step, too.")
+@format_option("runs", "Run")
 @pass_app
 def command(app: App, run: str, name: str, listed: bool, hosts: bool) -> None:
     """Show what took the time in a run on a cluster: the last one, or RUN.

@@ -11,6 +11,7 @@ import click
 
 from sealer.cli.app import App, pass_app
 from sealer.cli.build_images import ImageOptions, image_options, image_record, image_request, image_table
+from sealer.cli.examples import epilog
 from sealer.events import Json
 from sealer_plugin_kubeadm.base.context import NETWORKS
 from sealer_plugin_kubeadm.base.versions import OVERRIDABLE
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from sealer_plugin_kubeadm.base.assembly import BaseRequest
     from sealer_plugin_kubeadm.base.context import Plan
 
+EXAMPLES = (
+    "sealer kubernetes base --version v1.30.4",
+    "sealer kubernetes base --from /media/usb/kubernetes -t kubernetes:site",
+    "sealer kubernetes base --version v1.30.4 --arch amd64,arm64 --cni none",
+)
 Function = TypeVar("Function", bound=Callable[..., Any])
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
 MIRROR = "SEALER_KUBERNETES_MIRROR"
@@ -36,10 +42,10 @@ def _version_options(function: Function) -> Function:
 
 @click.group("kubernetes")
 def group() -> None:
-    """What Kubernetes needs beside `run` and `apply`: its base image."""
+    """Make base images of Kubernetes."""
 
 
-@group.command("base")
+@group.command("base", epilog=epilog(EXAMPLES))
 @click.option("--version", "version", default="", metavar="VERSION", help="Of Kubernetes, such as v1.30.4.")
 @click.option(
     "--arch", "architectures", multiple=True, metavar="ARCH,...", help="amd64, arm64; default: this machine's."
