@@ -96,7 +96,7 @@ COMPLETE = {
     "bash": """
         source <(sealer completion bash) || exit 1
         function=$(complete -p sealer | sed 's/.*-F \\([^ ]*\\) .*/\\1/')
-        COMP_WORDS=(sealer plugin s) COMP_CWORD=2
+        COMP_LINE="sealer plugin s" COMP_POINT=15
         $function sealer s plugin
         echo "${COMPREPLY[*]}" """,
     "zsh": """

@@ -9,11 +9,15 @@ from sealer.cli.app import App, pass_app
 
 
 def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    group: click.Command = ctx.find_root().command
-    with click.Context(group, obj=ctx.obj) as above:
-        for word in ctx.params.get("words") or ():
-            group = (group.get_command(above, word) if isinstance(group, click.Group) else None) or group
-        return group.shell_complete(above, incomplete) if isinstance(group, click.Group) else []
+    context = ctx.find_root()
+    for word in ctx.params.get("words") or ():
+        found = context.command.get_command(context, word) if isinstance(context.command, click.Group) else None
+        if found is None:
+            return []
+        context = click.Context(found, parent=context, info_name=word)
+    if not isinstance(context.command, click.Group):
+        return []
+    return [item for item in context.command.shell_complete(context, incomplete) if not item.value.startswith("-")]
 
 
 @click.command("help")
