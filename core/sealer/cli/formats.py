@@ -47,7 +47,7 @@ def formatted(value: Mapping[str, Json], format: str, rows: str) -> str:
     if format == "yaml":
         import yaml  # noqa: PLC0415  # 30 ms that not every command needs
 
-        text: str = yaml.safe_dump(json.loads(json.dumps(value)), sort_keys=False, allow_unicode=True)
+        text: str = yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True)
         return text.rstrip("\n")
     from sealer.templates.gotemplate import render  # noqa: PLC0415
 

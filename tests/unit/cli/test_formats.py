@@ -70,12 +70,13 @@ def test_a_format_that_cannot_be_is_refused(
     assert said in printed(capsys, "images", *words, status=2)
 
 
-def _watch(here: Here, *words: str, **streams: int) -> subprocess.Popen[bytes]:
+def _watch(here: Here, *words: str, stdout: int, stderr: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "sealer", "status", *words, "--watch"],
-        env={**os.environ, "SEALER_HOME": str(here.directory / "home")},
+        env={**os.environ, "SEALER_HOME": f"{here.directory}/home"},
         stdin=subprocess.DEVNULL,
-        **({"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams),
+        stdout=stdout,
+        stderr=stderr,
     )
 
 
@@ -83,7 +84,7 @@ def test_status_is_watched_until_ctrl_c(here: Here) -> None:
     here.apply()
     ours, theirs = pty.openpty()
     on_terminal = _watch(here, stdout=theirs, stderr=theirs)
-    in_pipe = _watch(here, "here")
+    in_pipe = _watch(here, "here", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     os.close(theirs)
     shown, end = b"", time.monotonic() + 60
     while shown.count(b"\x1b[H\x1b[2J") < 2 and time.monotonic() < end:
