@@ -17,6 +17,7 @@ from sealer.cli.questions import somebody_is_there
 from sealer.cli.run_records import RunRecord
 from sealer.cluster.cancellation import Cancellation
 from sealer.cluster.choices import Choices, nobody_knows
+from sealer.cluster.differences import as_json as changes_as_json
 from sealer.cluster.lifecycle import Lifecycle, Outcome
 from sealer.events import Event, Json, State
 from sealer.extension.operation import Recorded
@@ -98,11 +99,13 @@ class OutcomeQuestions:
 def show_outcome(app: App, outcome: Outcome) -> None:
     """Print what came of it."""
     if outcome.plan is not None:
-        app.show(as_json(outcome.plan), as_text(outcome.plan))
+        app.show(as_json(outcome.plan, outcome.changes), as_text(outcome.plan, outcome.changes))
         return
     record: dict[str, Json] = {"cluster": outcome.cluster, "operation": outcome.kind}
     if outcome.recorded is not None:
         record |= cluster_record(outcome.recorded)
+    if outcome.changes is not None:
+        record["changes"] = changes_as_json(outcome.changes)
     unchanged = f"cluster {outcome.cluster}: nothing to do, it is what was asked for"
     app.show(record, unchanged if outcome.kind == "nothing" and not app.options.quiet else "")
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sealer.cli.tables import some, table
+from sealer.cluster.changes import Changes
+from sealer.cluster.differences import as_json as changes_as_json
+from sealer.cluster.differences import lines_of
 from sealer.cluster.hosts_of import resolve
 from sealer.cluster.plan import Plan, PlannedStep
 from sealer.events import Json
@@ -13,12 +16,17 @@ from sealer.extension.targets import Labelled
 from sealer.hosts import Host
 
 
-def as_text(plan: Plan) -> str:
-    """The plan for a person."""
+def as_text(plan: Plan, changes: Changes | None = None) -> str:
+    """The plan for a person.
+
+    :param changes: of an apply: what it would change.
+    """
     operation = plan.operation
     head = f"{operation.kind} of cluster {operation.cluster}, a dry run: nothing is changed"
     rows = [(step.phase, step.step.title, step.plugin, _hosts_text(step, operation)) for step in plan.steps]
     parts = [head, *_membership(operation)]
+    if changes is not None and (lines := lines_of(changes)):
+        parts += ["", "Changes:", *(f"  {line}" for line in lines)]
     parts += ["", table(("phase", "step", "plugin", "hosts"), rows)] if rows else ["", "There is nothing to do."]
     if plan.unread:
         parts += ["", f"Facts of {some(plan.unread, 8)}: not read"]
@@ -29,10 +37,11 @@ def as_text(plan: Plan) -> str:
     return "\n".join(parts)
 
 
-def as_json(plan: Plan) -> dict[str, Json]:
+def as_json(plan: Plan, changes: Changes | None = None) -> dict[str, Json]:
     """The plan for a program."""
     operation = plan.operation
     return {
+        **({} if changes is None else {"changes": changes_as_json(changes)}),
         "dryRun": True,
         "cluster": operation.cluster,
         "operation": operation.kind,

@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "delete": ("delete", "Delete a cluster, or remove hosts from it."),
     "status": ("status", "Show the clusters, or how the hosts of one are."),
     "ps": ("status", "The same as status."),
+    "get": ("get", "Print the Clusterfile of a cluster."),
     "check": ("check", "Look whether a cluster is well, now."),
     "timeline": ("timeline", "Show what took the time in a run on a cluster."),
     "exec": ("exec", "Run a command on the hosts of a cluster."),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from sealer.clusterfile.model import Cluster, Clusterfile
 from sealer.clusterfile.secrets import without_secrets
 from sealer.errors import RefusedError
+from sealer.events import Json
 from sealer.extension.operation import Recorded
 from sealer.hosts import MASTER, NODE, Host
 
@@ -29,11 +30,27 @@ _SPELLED = {
 
 
 @dataclass(frozen=True)
+class FieldChange:
+    """A field that is another than recorded.
+
+    :param field: as the user spells it: `spec.env.A`, `spec.hosts[10.0.0.2].labels.disk`, `Config site: data`.
+    :param before, after: None: not given. A secret is never in them.
+    :param secret: only that it changed is told.
+    """
+
+    field: str
+    before: Json = None
+    after: Json = None
+    secret: bool = False
+
+
+@dataclass(frozen=True)
 class Changes:
     """How the desired cluster differs from the recorded one.
 
     :param fields: changed fields, as the user spells them.
     :param plugins: names of Plugin documents that were edited, added or removed.
+    :param details: of `fields` and `plugins`, what they were and what they become.
     """
 
     added: tuple[Host, ...] = ()
@@ -41,6 +58,7 @@ class Changes:
     kept: tuple[Host, ...] = ()
     fields: tuple[str, ...] = ()
     plugins: tuple[str, ...] = ()
+    details: tuple[FieldChange, ...] = ()
 
     @property
     def none(self) -> bool:

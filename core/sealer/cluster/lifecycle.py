@@ -19,6 +19,7 @@ from sealer.cluster.choices import Choices
 from sealer.cluster.connections import Connections
 from sealer.cluster.content import ImageContent
 from sealer.cluster.desired import corrected, login_in, placeholders, recorded_ssh, with_logins
+from sealer.cluster.differences import differences, lines_of
 from sealer.cluster.documents import (
     DocumentsPlugin,
     Parsed,
@@ -499,6 +500,7 @@ class Lifecycle:
         self._confirm_this_machine(cluster, recorded)
         found = changes(recorded, desired, self._wanted(cluster, recorded))
         found = replace(found, fields=(*found.fields, *self._changed_in_registry(home, recorded, desired, found.kept)))
+        found = replace(found, details=differences(recorded, desired, found))
         return self._scale(home, recorded, desired, found)
 
     def _changed_in_registry(
@@ -546,7 +548,8 @@ class Lifecycle:
         prepared = self._prepared if needed else self._prepared_for_removal
         run = prepared(home, recorded, intention)
         run.refuse_uncovered(found)
-        self._choices.announce(_announcement(home.name, found))
+        for line in (_announcement(home.name, found), *lines_of(found)):
+            self._choices.announce(line)
         ask = found.removed and not self._choices.dry_run
         if ask and not self._choices.confirm(_question(home.name, found.removed)):
             raise RefusedError("Nothing was changed", remedy="Add --yes to remove hosts without being asked.")

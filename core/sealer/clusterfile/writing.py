@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -14,6 +15,7 @@ from sealer.clusterfile.model import (
     ConfigDocument,
     DriverChoice,
     HostGroup,
+    KubeadmDocument,
     LocalRegistry,
     PluginDocument,
     RegistrySpec,
@@ -33,17 +35,47 @@ def write(clusterfile: Clusterfile) -> str:
 
     Passwords, passphrases and private keys are left out, and so are hosts that have no address yet: their groups stay.
     """
+    text: str = yaml.dump_all(
+        documents_of(clusterfile), Dumper=_Dumper, sort_keys=False, allow_unicode=True, explicit_start=True, width=2**20
+    )
+    return text
+
+
+def documents_of(clusterfile: Clusterfile) -> list[Fields]:
+    """The documents that :func:`write` writes."""
     clean = without_secrets(clusterfile)
-    documents = [
+    return [
         *(_cluster_documents(clean.cluster) if clean.cluster else ()),
         *({"apiVersion": it.api_version, "kind": it.kind, **it.content} for it in clean.kubeadm),
         *(_config(config) for config in clean.configs),
         *(_plugin(plugin) for plugin in clean.plugins),
     ]
-    text: str = yaml.dump_all(
-        documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True, explicit_start=True, width=2**20
-    )
-    return text
+
+
+def spec_fields(cluster: Cluster) -> Fields:
+    """A Cluster document's `spec` without its hosts, as :func:`write` writes it."""
+    spec = next(iter(_cluster_documents(dataclasses.replace(cluster, hosts=(), groups=()))))["spec"]
+    assert isinstance(spec, dict)
+    return spec
+
+
+def config_fields(config: ConfigDocument) -> Fields:
+    """A Config document's `spec`."""
+    spec = _config(config)["spec"]
+    assert isinstance(spec, dict)
+    return spec
+
+
+def plugin_fields(plugin: PluginDocument) -> Fields:
+    """A Plugin document's `spec`."""
+    spec = _plugin(plugin)["spec"]
+    assert isinstance(spec, dict)
+    return spec
+
+
+def kubeadm_fields(document: KubeadmDocument) -> Fields:
+    """The fields of a document of kubeadm, kubelet or kube-proxy."""
+    return {"apiVersion": document.api_version, **document.content}
 
 
 class _Dumper(_DUMPER):  # type: ignore[misc]  # which of the two it is, is known at run time only

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from sealer.cluster import state
+from sealer.clusterfile.reading import read
+from sealer.clusterfile.writing import write
 from sealer.errors import RefusedError
 from sealer.events import State
 from sealer.extension import ALL, Operation, Role, Step, StepContext, Targets, hookimpl
@@ -75,7 +77,11 @@ def test_a_field_that_a_plugins_step_covers_is_changed(running: Site) -> None:
     told: list[str] = []
     running.lifecycle(announce=told.append).apply(desired)
     assert sorted(certificates.ran) == ["10.0.0.1", "10.0.0.2"]
-    assert told == ["cluster here: add 10.0.0.2 (node), change spec.certSANS"]
+    assert told == [
+        "cluster here: add 10.0.0.2 (node), change spec.certSANS",
+        "+ host 10.0.0.2 (node)",
+        "+ spec.certSANS: [a]",
+    ]
     recorded = state.load(running.home)
     assert recorded
     assert recorded.clusterfile.cluster
@@ -131,6 +137,53 @@ def test_what_a_config_document_changed_is_put_back_when_it_goes(site: Site) -> 
     assert site.lifecycle().apply(site.desired()).changes.fields == ("Config",)
     assert there.read_text() == "of the image\n"
     assert not new.exists()
+
+
+def test_what_is_printed_of_a_running_cluster_changes_nothing_when_it_is_applied(site: Site) -> None:
+    """Also after hosts came and went, and fields changed; another Clusterfile than the one it was made of."""
+    site.build({"etc/there.conf": "x\n", "scripts/update.sh": "#!/bin/sh\n"})
+    script = (
+        "apiVersion: sealer.io/v2\nkind: Plugin\nmetadata: {name: p}\n"
+        "spec: {type: SHELL, action: PostInstall, data: 'true'}\n"
+    )
+    documents = (script, config("etc/there.conf", "changed\\nlines"))
+    site.lifecycle().create(site.desired(*documents, machines=(1, 2), env="{A: '1', B: ''}", appNames="[]"))
+    site.lifecycle(confirm=lambda question: True).apply(
+        site.desired(*documents, machines=(1, 3), env="{A: '2', B: ''}", appNames="[]")
+    )
+    recorded = state.load(site.home)
+    assert recorded
+    again = read(write(recorded.clusterfile), "Clusterfile")
+    assert again.cluster
+    assert [(host.address, host.roles) for host in again.cluster.hosts] == [
+        ("10.0.0.1", ("master",)),
+        ("10.0.0.3", ("node",)),
+    ]
+    outcome = site.lifecycle().apply(again)
+    assert (outcome.kind, outcome.changes.details, outcome.changes.plugins) == ("nothing", (), ())
+
+
+def test_a_removed_host_and_each_changed_field_are_announced_before_the_question(site: Site) -> None:
+    site.build({"scripts/update.sh": "#!/bin/sh\n"})
+    site.lifecycle().create(site.desired(machines=(1, 2), env="{A: '1', DB_PASSWORD: first}"))
+    said: list[str] = []
+
+    def asked(question: str) -> bool:
+        said.append(f"asked: {question}")
+        return False
+
+    with pytest.raises(RefusedError):
+        site.lifecycle(announce=said.append, confirm=asked).apply(
+            site.desired(env="{A: '2', B: x, DB_PASSWORD: other}")
+        )
+    assert said[1:] == [
+        "- host 10.0.0.2 (node): REMOVED from the cluster, with all that it holds",
+        "~ spec.env.A: 1 -> 2",
+        "~ spec.env.DB_PASSWORD: changed (secret)",
+        "+ spec.env.B: x",
+        said[-1],
+    ]
+    assert said[-1].startswith("asked: ")
 
 
 def test_a_host_that_is_passed_over_is_not_said_to_be_done(site: Site) -> None:
