@@ -174,7 +174,7 @@ def test_a_cluster_from_its_plan_to_its_end(site: Site) -> None:
 
     shown = site.done("apply", "-f", file)
     assert "127.0.0.1 | the answer is 42" in shown
-    assert "create of here: done" in shown
+    assert "Cluster here created" in shown
 
     runs = list((site.work / "home" / "clusters" / "here" / "runs").glob("*/events.jsonl"))
     assert len(runs) == 1
@@ -184,7 +184,7 @@ def test_a_cluster_from_its_plan_to_its_end(site: Site) -> None:
     assert {event["run"] for event in events} == {runs[0].parent.name}
     assert events[-1]["state"] == "done"
 
-    assert site.done("apply", "-f", file) == "cluster here: nothing to do, it is what was asked for\n"
+    assert site.done("apply", "-f", file) == "cluster here: already up to date\n"
     assert site.json("apply", "-f", file)["operation"] == "nothing"
 
     assert "here  running  1" in site.done("status")
@@ -319,7 +319,7 @@ def test_a_command_on_the_hosts_ends_when_nobody_reads_it(site: Site, command: s
 
 def test_what_will_be_done_is_said_before_it_is(site: Site) -> None:
     lines = site.done("apply", "-f", str(site.clusterfile)).splitlines()
-    [said] = [number for number, line in enumerate(lines) if "create of cluster here, image demo:1, 1 host in" in line]
+    [said] = [number for number, line in enumerate(lines) if "Creating cluster here from demo:1 on 1 host" in line]
     assert said < next(number for number, line in enumerate(lines) if line.endswith(": started"))
     site.done("delete", "--all", "--yes")
 
@@ -684,7 +684,7 @@ def test_on_a_terminal_there_is_a_live_view_and_a_question(site: Site) -> None:
     status, shown = on_a_terminal(site, ["delete", "--all"], b"n\n")
     assert status == 3
     assert "Delete the cluster 'here'" in shown
-    assert "Nothing was deleted" in shown
+    assert "Aborted: nothing was deleted" in shown
     status, shown = on_a_terminal(site, ["delete", "--all"], b"y\n")
     assert status == 0
     assert not (site.work / "data").exists()

@@ -236,7 +236,7 @@ def test_a_provider_with_needed_fields(site: Site, way: str) -> None:
     assert not (site.work / "hosts.done").exists()
     assert "up" in site.call("apply", "-f", clusterfile, *flags)
     assert site.provided == ["made"]
-    assert "nothing to do" in site.call("apply", "-f", clusterfile, *flags)
+    assert "already up to date" in site.call("apply", "-f", clusterfile, *flags)
     assert "listed" in site.call("status") + site.call("check", "--name", "listed")  # needs no token
     assert "open sesame" not in site.recorded()
     assert "'token' is needed" in site.call("delete", "--all", "--yes", "--name", "listed", status=2)

@@ -241,7 +241,7 @@ def test_without_hosts_it_is_asked_once(site: Site) -> None:
     status, shown = site.on_a_terminal("apply", "-f", file, typed=b"y\n")
     assert status == 0, shown
     assert site.changed
-    assert "nothing to do" in site.call("apply", "-f", file)  # it is in the cluster: nobody is asked again
+    assert "already up to date" in site.call("apply", "-f", file)  # it is in the cluster: nobody is asked again
     site.call("delete", "--all", "--yes")
     site.call("apply", "-f", file, "--yes")
     site.call("delete", "--all", "--yes")

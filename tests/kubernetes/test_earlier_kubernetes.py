@@ -54,6 +54,6 @@ def test_a_kubernetes_of_the_version_before_goes_on(machines: Machines, payload:
     site.run("delete", "--name", site.name, "-n", site.hosts[1].address)
     assert site.ready() == site.addresses(0)
     assert left_on(site.hosts[1], untouched[1]) == ""
-    assert "is well" in site.sealer("check", "--name", site.name)
+    assert "is healthy" in site.sealer("check", "--name", site.name)
     site.run("delete", "--all", "--name", site.name)
     assert left_on(site.hosts[0], untouched[0]) == ""

@@ -49,7 +49,7 @@ def test_the_demo_keeps_its_promises() -> None:
         "=> 3 members, all healthy",
         "=> 3 hosts have the names that the Clusterfile gives them",
         "=> read through 198.19.77.12, 198.19.77.13",
-        "=> sealer found nothing to do",
+        "=> sealer found nothing to change",
         "=> every member is the process that it was",
         "=> 4 members, all healthy",
         "=> 4 hosts have the names that the Clusterfile gives them",

@@ -50,10 +50,10 @@ def test_it_is_looked_at_changed_and_deleted(made: Site) -> None:
     before = site.on(0, "cd /var/lib/sealer && find . -type f -exec sha256sum {} + | sort -k2")
     assert "running" in site.sealer("status")
     assert first in site.sealer("status", "--name", site.name)
-    assert "is well" in site.sealer("check", "--name", site.name)
+    assert "is healthy" in site.sealer("check", "--name", site.name)
     assert site.sealer("exec", "--name", site.name, "--", "echo", "here").count("here") == 2
     assert site.on(0, "cd /var/lib/sealer && find . -type f -exec sha256sum {} + | sort -k2") == before
-    assert "nothing to do" in site.apply()
+    assert "already up to date" in site.apply()
 
     key = ("--pk", site.hosts[0].ssh.private_key)
     site.sealer("scale-up", "--name", site.name, "-n", third, *key)
@@ -68,7 +68,7 @@ def test_it_is_looked_at_changed_and_deleted(made: Site) -> None:
     site.sealer("delete", "--name", site.name, "-n", third, "--yes")
     assert last_marks(site)[2][-1] == "clean"
     assert left(site)[2] == "0"
-    assert "is well" in site.sealer("check", "--name", site.name)
+    assert "is healthy" in site.sealer("check", "--name", site.name)
     site.delete()
     assert left(site) == ["0"] * 3
     assert second not in site.sealer("status")

@@ -76,7 +76,7 @@ def test_one_apply_adds_and_removes_and_says_so_before(site: Site) -> None:
     assert new_marks(site, 1) == ["pre-clean", "post-clean", "clean"]
     assert new_marks(site, 2) == ["pre-join", "init", "post-join"]
     assert new_marks(site, 0) == ["update"]
-    assert "nothing to do" in site.apply()
+    assert "already up to date" in site.apply()
     site.delete()
 
 

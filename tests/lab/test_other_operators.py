@@ -61,7 +61,7 @@ def test_hosts_of_somebody_else_s_cluster_are_refused_whatever_its_name(site: Si
             assert f"sealer delete --all --cluster-id {ours} -m" in said
         assert "There is no cluster" in other.sealer("status")
     assert everything(site) == before
-    assert "is well" in site.sealer("check", "--name", site.name)
+    assert "is healthy" in site.sealer("check", "--name", site.name)
 
     # Their cluster on the third host is nothing that the first one's could be joined to.
     other.write(hosts=other.hosts[:1])

@@ -173,7 +173,7 @@ def test_a_port_of_another_cluster_on_the_host_is_told_with_that_cluster(site: S
     finally:
         other.delete("--force", status=None)
     assert serves(site, 0, "docker.io/library/web:7")
-    assert "is well" in site.sealer("check", "--name", site.name)
+    assert "is healthy" in site.sealer("check", "--name", site.name)
     site.delete()
 
 
@@ -235,7 +235,7 @@ def test_a_check_tells_of_a_registry_that_is_down_and_of_a_host_that_forgot_it(s
     assert f"{toml} is missing" in said
     assert said.count("FAILED") == 1
     site.on(1, f"mv /root/hosts.toml {toml}")
-    assert "is well" in site.sealer("check", "--name", site.name)
+    assert "is healthy" in site.sealer("check", "--name", site.name)
     site.delete()
 
 
@@ -316,7 +316,7 @@ def test_another_password_takes_effect_everywhere(site: Site) -> None:
     apply("After-2", "other")
     assert serves(site, 1, "docker.io/library/web:9")
     assert login_of(site, 0) == "other:After-2"
-    assert "is well" in site.sealer("check", "--name", site.name)
+    assert "is healthy" in site.sealer("check", "--name", site.name)
     site.delete()
 
 
@@ -340,6 +340,6 @@ def test_a_check_tells_of_a_registry_that_takes_pushes_and_apply_ends_that(site:
         note.unlink()
     assert "Run `sealer apply`" in site.sealer("check", "--name", site.name, status=1)
     site.apply()
-    assert "is well" in site.sealer("check", "--name", site.name)
+    assert "is healthy" in site.sealer("check", "--name", site.name)
     assert serves(site, 1, "docker.io/library/web:10")
     site.delete()

@@ -114,7 +114,7 @@ def test_hosts_ask_a_registry_without_tls_and_then_one_outside(
         said = site.apply()
         assert USER[1] not in said
         assert not open_secrets(site, USER[1])
-        assert "is well" in site.sealer("check", "--name", site.name)
+        assert "is healthy" in site.sealer("check", "--name", site.name)
         with Containerd(site.hosts[1]) as worker:
             hosts_toml = site.on(1, f"cat {HOSTS_TOML}/docker.io/hosts.toml")
             assert '[host."http://sea.hub:5000/v2/docker.io"]' in hosts_toml
@@ -170,7 +170,7 @@ def test_a_cluster_whose_only_registry_is_outside(site: Site, here: str, authori
             assert "external-registry-ca.crt is missing" in site.sealer("check", "--name", site.name, status=1)
             site.on(last, f"mv /root/ca.crt {authorities}")
             assert host.pull(images[1])
-        assert "is well" in site.sealer("check", "--name", site.name)
+        assert "is healthy" in site.sealer("check", "--name", site.name)
         site.delete()
     assert site.on(last, "ls -d /etc/containerd /var/lib/sealer 2>/dev/null || true") == ""
 

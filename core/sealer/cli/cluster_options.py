@@ -213,13 +213,13 @@ def run_options(function: C) -> C:
         function,
         click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing."),
         click.option("--parallel", type=click.IntRange(1), metavar="N", help="Hosts worked on at once; default 32."),
-        click.option("--continue", "finish", is_flag=True, help="Finish what is unfinished, as it was begun."),
-        click.option("--abandon", is_flag=True, help="Go on from where it stopped, towards what is asked for now."),
+        click.option("--continue", "finish", is_flag=True, help="Finish the interrupted operation as it was started."),
+        click.option("--abandon", is_flag=True, help="Continue where it stopped, with this command's input."),
         click.option(
             "--settle",
             multiple=True,
             metavar="STEP@HOST=done|again",
-            help="Tell what became of a step that must not run twice.",
+            help="Say how a step that must not run twice ended.",
         ),
     )
 

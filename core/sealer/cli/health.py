@@ -12,7 +12,7 @@ from sealer.cluster.health import Finding, Health
 from sealer.events import Json
 from sealer.extension.operation import Node, RecordedHost
 
-_WORDS = {"well": "well", "warning": "warning", "failed": "FAILED", "unknown": "not known"}
+_WORDS = {"well": "passed", "warning": "warning", "failed": "FAILED", "unknown": "unknown"}
 # The wrong ones first in the eye, at the end of what scrolls by.
 _ORDER = {"well": 0, "warning": 1, "unknown": 2, "failed": 3}
 
@@ -63,16 +63,15 @@ def _reasons(finding: Finding) -> list[str]:
 
 
 def summary(health: Health) -> str:
-    """`2 of 9 checks failed, 1 is not known`."""
+    """`2 of 9 checks failed, 1 unknown`."""
     count = Counter(finding.state for finding in health.findings)
     total = f"{len(health.findings)} check{'s' if len(health.findings) != 1 else ''}"
     if health.well:
         return f"{total} passed" + (f", {count['warning']} with a warning" if count["warning"] else "")
     failed, unknown = count["failed"], count["unknown"]
-    not_known = f"{'are' if unknown > 1 else 'is'} not known"
     if not failed:
-        return f"{unknown} of {total} {not_known}"
-    return f"{failed} of {total} failed" + (f", {unknown} {not_known}" if unknown else "")
+        return f"{unknown} of {total} unknown"
+    return f"{failed} of {total} failed" + (f", {unknown} unknown" if unknown else "")
 
 
 # -- one host, for `sealer status` ---------------------------------------------------------------------------------
@@ -108,7 +107,7 @@ def _host_words(entry: RecordedHost, health: Health) -> str:
         case False:
             return one_line(health.lost.get(entry.host.id, "")) or "does not answer"
         case None:
-            return "not known" if entry.host.address else "was never made"
+            return "unknown" if entry.host.address else "was never created"
 
 
 def _node_words(entry: RecordedHost, health: Health) -> str:

@@ -14,8 +14,8 @@ from sealer.errors import InterruptedRunError
 from sealer.events import EventStream
 
 _MESSAGES = {
-    1: "stopping: nothing new is started, what must not be cut short is waited for; Ctrl-C again ends that too",
-    2: "ending the scripts that still run on the hosts",
+    1: "stopping: waiting for running steps; press Ctrl-C again to abort them",
+    2: "aborting the scripts that still run on the hosts",
 }
 
 

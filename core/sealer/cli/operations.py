@@ -106,7 +106,7 @@ def show_outcome(app: App, outcome: Outcome) -> None:
         record |= cluster_record(outcome.recorded)
     if outcome.changes is not None:
         record["changes"] = changes_as_json(outcome.changes)
-    unchanged = f"cluster {outcome.cluster}: nothing to do, it is what was asked for"
+    unchanged = f"cluster {outcome.cluster}: already up to date"
     app.show(record, unchanged if outcome.kind == "nothing" and not app.options.quiet else "")
 
 

@@ -158,9 +158,9 @@ def picked_hosts(recorded: Recorded, roles: str, hosts: str, ssh: Ssh) -> tuple[
         and (named is None or named & {entry.host.address, entry.host.placeholder})
     ]
     if not found:
+        asked = [f"{flag} {text}" for flag, text in (("--roles", roles), ("--hosts", hosts)) if text]
         raise InputError(
-            f"no host of the cluster '{recorded.name}' is meant",
-            why=f"roles '{roles}', hosts '{hosts}'",
+            f"no host in cluster '{recorded.name}' matches {' '.join(asked) or 'the command'}",
             remedy=f"`sealer status --name {recorded.name}` lists its hosts",
         )
     return tuple(found)

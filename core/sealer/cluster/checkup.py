@@ -96,7 +96,7 @@ class Checkup:
 
     def _stage(self, checks: Checks) -> Stage:
         builder = StageBuilder("check")
-        reach = Step("host", "It is reached, and the machine it was", ALL, self._reach, effect=Effect.QUERY)
+        reach = Step("host", "Reachable, same machine as recorded", ALL, self._reach, effect=Effect.QUERY)
         builder.add("Reach", KERNEL, [reach])
         if self._keeps_nodes:
             ask = Step("api", "The cluster's API answers on it", Role(MASTER), self._ask_nodes, effect=Effect.QUERY)
@@ -132,7 +132,7 @@ class Checkup:
         if not entry.host_key or not key or key == entry.host_key:
             return None
         return HostKeyError(
-            "It does not identify itself as it did",
+            "Its identity has changed",
             where=host.id,
             why=f"its host key is {key}, recorded is {entry.host_key}",
             remedy="Find out whether the host was replaced or given new keys before you trust it.",
@@ -209,7 +209,7 @@ class Checkup:
     def _labelled(self, key: str, value: str | None) -> frozenset[str]:
         nodes = self._first_answer()
         if nodes is None:
-            raise SealerError(f"Nodes labelled {key} are not known", why="the cluster's API does not answer")
+            raise SealerError(f"Nodes labelled {key} are unknown", why="the cluster's API does not answer")
         return frozenset(node.address for node in nodes if key in node.labels and value in (None, node.labels[key]))
 
     def _passed_over(self, planned: PlannedStep, host: Host) -> str:
@@ -269,11 +269,11 @@ class Checkup:
         error: SealerError | None = None
         if recorded and recorded.status != "running":
             error = SealerError(
-                f"An operation on it has not ended: it is {recorded.status}",
+                f"An operation was interrupted or still runs: the cluster is {recorded.status}",
                 why=self._at_work,
                 remedy="Wait for it to end." if self._at_work else "Run the command again that began it: it continues.",
             )
-        title = "No operation on it is unfinished"
+        title = "No interrupted operation"
         yield Finding("Record/kernel/status", KERNEL, title, "", "failed" if error else "well", error)
 
     def _rootfs(self) -> Iterable[Finding]:

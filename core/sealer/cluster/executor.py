@@ -420,7 +420,7 @@ def as_sealer_error(error: BaseException, planned: PlannedStep) -> SealerError:
     wrapped = PluginError(
         f"Plugin {planned.plugin} failed in step {planned.id}",
         why=redactor(f"{type(error).__name__}: {error} ({frame.filename}:{frame.lineno})"),
-        remedy=f"This is a mistake in {planned.plugin}; report it to its authors.",
+        remedy=f"This is a bug in the plugin {planned.plugin}: report it to its authors with the log.",
     )
     wrapped.__cause__ = error
     return wrapped

@@ -18,7 +18,7 @@ class Finding:
     """What came of one check on one host.
 
     :param check: id of the check, `phase/plugin/step`.
-    :param title: what holds where all is well.
+    :param title: what is true of a healthy cluster.
     :param host: id of the host, `operator`, or empty: the cluster as a whole.
     :param state: `warning`: it holds, with a reservation; `unknown`: nobody could be asked.
     :param error: what is wrong, or why it is not known; None: nothing.

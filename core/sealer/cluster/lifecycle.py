@@ -115,7 +115,7 @@ class Lifecycle:
         if recorded is None:
             known = ", ".join(self.names()) or "none"
             raise InputError(
-                f"There is no cluster '{name}'", why=f"recorded here: {known}", remedy="`sealer status` lists them"
+                f"No cluster named '{name}'", why=f"clusters: {known}", remedy="`sealer status` lists them"
             )
         return recorded
 
@@ -286,7 +286,7 @@ class Lifecycle:
             hosts = tuple(_with_ssh(entry.host, ssh) for entry in recorded.hosts)
             question = _forgetting(home.name) if recorded.foreign else _question(home.name, hosts, everything=True)
             if not (self._choices.dry_run or self._choices.confirm(question)):
-                raise RefusedError("Nothing was deleted", remedy="Add --yes to delete without being asked.")
+                raise RefusedError("Aborted: nothing was deleted")
             desired = recorded.clusterfile
             image = self._image_if_whole(recorded)
             intention = Intention("delete", desired, image, wanted=(), removed=hosts)
@@ -383,7 +383,7 @@ class Lifecycle:
             recorded = lost.record
             question = f"{_question(home.name, lost.hosts, everything=True)} Its id is {recorded.id}."
             if not (self._choices.dry_run or self._choices.confirm(question)):
-                raise RefusedError("Nothing was deleted", remedy="Add --yes to delete without being asked.")
+                raise RefusedError("Aborted: nothing was deleted")
             self.events.warn(
                 "The cluster's record is lost: plugins of its Clusterfile do not run, and hosts that a provider made "
                 "are cleaned and stay"
@@ -552,7 +552,7 @@ class Lifecycle:
             self._choices.announce(line)
         ask = found.removed and not self._choices.dry_run
         if ask and not self._choices.confirm(_question(home.name, found.removed)):
-            raise RefusedError("Nothing was changed", remedy="Add --yes to remove hosts without being asked.")
+            raise RefusedError("Aborted: nothing was changed")
         return replace(self._carried_out(run), changes=found)
 
     def _record_logins(self, home: ClusterHome, recorded: Recorded, desired: Clusterfile, kept: Sequence[Host]) -> None:

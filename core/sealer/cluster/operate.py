@@ -257,7 +257,8 @@ class Run:
                 self._stage(journal, self._composer().destroy_stage())
                 journal.settle()
             self._finish(journal)
-            self._tell(State.DONE, f"{self.operation.kind} of {self.home.name}: done", time.monotonic() - started)
+            done = {"create": "created", "delete": "deleted"}.get(self.operation.kind, "updated")
+            self._tell(State.DONE, f"Cluster {self.home.name} {done}", time.monotonic() - started)
         except BaseException as error:
             state_ = State.CANCELLED if isinstance(error, InterruptedRunError) else State.FAILED
             if locks:
@@ -681,16 +682,24 @@ class Run:
         locks.release()
 
     def _summary(self) -> str:
-        operation = self.operation
-        parts = [f"{operation.kind} of cluster {self.home.name}"]
-        if operation.image and operation.kind in ("create", "application"):
-            parts.append(f"image {operation.image.reference}")
-        parts += [
-            f"{len(hosts)} host{'s' if len(hosts) != 1 else ''} {word}"
-            for hosts, word in ((operation.added, "in"), (operation.removed, "out"))
-            if hosts
-        ]
-        return ", ".join(parts)
+        """What begins, as a heading: `Creating cluster etcd from etcd:3.4 on 3 hosts`."""
+        operation, name = self.operation, self.home.name
+        image = operation.image.reference if operation.image else ""
+        match operation.kind:
+            case "create":
+                words = f"Creating cluster {name}{f' from {image}' if image else ''} on {_hosts(operation.added)}"
+            case "application":
+                words = f"Installing {image or 'applications'} on cluster {name}"
+            case "delete":
+                words = f"Deleting cluster {name}, {_hosts(operation.removed)}"
+            case _ if operation.added:
+                removing = f", removing {_hosts(operation.removed)}" if operation.removed else ""
+                words = f"Adding {_hosts(operation.added)} to cluster {name}{removing}"
+            case _ if operation.removed:
+                words = f"Removing {_hosts(operation.removed)} from cluster {name}"
+            case _:
+                words = f"Updating cluster {name}"
+        return words
 
     def _tell(self, state_: State, message: str, seconds: float | None = None) -> None:
         data = {} if seconds is None else {"seconds": round(seconds, 1)}
@@ -728,3 +737,7 @@ def _updated(recorded: Host, wanted: Host | None) -> Host:
         taints=wanted.taints,
         ssh=wanted.ssh.filled_from(recorded.ssh),
     )
+
+
+def _hosts(hosts: Sequence[Host]) -> str:
+    return f"{len(hosts)} host{'s' if len(hosts) != 1 else ''}"

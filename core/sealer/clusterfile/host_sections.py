@@ -111,7 +111,7 @@ class HostSections:
         for role in roles:
             text = role.the(str)
             if text not in _ROLES and (near := likely_role(text)):
-                self.report.warn(role, role.path, f"{quoted(text)} becomes a label; {quoted(near)} is meant, perhaps")
+                self.report.warn(role, role.path, f"{quoted(text)} becomes a label; did you mean {quoted(near)}?")
 
     def _is_role(self, role: Value) -> bool:
         text = role.the(str)

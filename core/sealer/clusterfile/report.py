@@ -89,6 +89,6 @@ def nearest(word: str, words: Iterable[str]) -> str:
 
 
 def not_one_of(rule: str, word: str, words: Iterable[str]) -> str:
-    """`rule; did you mean 'node' by 'nodee'?`, or `rule, not 'x'` where nothing comes near."""
+    """`rule, not 'nodee'; did you mean 'node'?`, or `rule, not 'x'` where nothing comes near."""
     near = nearest(word, words)
-    return f"{rule}; did you mean {quoted(near)} by {quoted(word)}?" if near else f"{rule}, not {quoted(word)}"
+    return f"{rule}, not {quoted(word)}" + (f"; did you mean {quoted(near)}?" if near else "")

@@ -250,7 +250,7 @@ class Record(Shape):
 
     def _hint(self, name: str) -> str:
         if near := nearest(name, self.fields):
-            return f"did you mean {quoted(near)} by {quoted(name)}?"
+            return f"did you mean {quoted(near)}?"
         for inner, field in self.fields.items():
             if isinstance(field.shape, Record) and name in field.shape.fields:
                 return f"it belongs into {inner}, indented"

@@ -100,7 +100,7 @@ class Runtime(Driver):
         return ()
 
     def check(self, operation: Operation) -> Sequence[Step]:
-        """QUERY steps on `operation.kept`, each of which raises where something is not well; see `sealer check`."""
+        """QUERY steps on `operation.kept`, each of which raises where something is wrong; see `sealer check`."""
         return ()
 
     def environment(self, operation: Operation, host: Host) -> Mapping[str, str]:
@@ -146,7 +146,7 @@ class Registry(Driver):
         )
 
     def check(self, operation: Operation) -> Sequence[Step]:
-        """QUERY steps on `operation.kept`, each of which raises where something is not well; see `sealer check`."""
+        """QUERY steps on `operation.kept`, each of which raises where something is wrong; see `sealer check`."""
         return ()
 
 

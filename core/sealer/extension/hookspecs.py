@@ -149,7 +149,7 @@ def preflight_checks(operation: Operation) -> Sequence[Step]:
 
 @hookspec
 def health_checks(operation: Operation) -> Sequence[Step]:
-    """QUERY steps of `sealer check`: each raises a SealerError where something is not well.
+    """QUERY steps of `sealer check`: each raises a SealerError where something is wrong.
 
     ::
 

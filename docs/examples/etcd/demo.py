@@ -191,7 +191,7 @@ class Demo:
         show = ("sealer", "exec", "--", "systemctl", "show", "-p", "MainPID,ActiveEnterTimestamp", "etcd-of-sealer")
         before = self.terminal.ask(*show)
         answer = self.terminal.ask("sealer", "apply", "-f", "Clusterfile")
-        promise(any("nothing to do" in line for line in answer), "sealer found nothing to do")
+        promise(any("already up to date" in line for line in answer), "sealer found nothing to change")
         promise(self.terminal.ask(*show) == before, "every member is the process that it was")
 
     def edit(self, before: int, after: int) -> None:

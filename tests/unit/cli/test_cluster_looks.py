@@ -19,8 +19,8 @@ Here = Any  # the fixture's class lives in conftest.py, which cannot be imported
 
 def test_a_cluster_that_is_well_and_one_that_is_not(here: Here) -> None:
     here.apply()
-    assert "The cluster here is well: 4 checks passed." in here("check").stdout
-    assert here("check", "-q").stdout == "The cluster here is well: 4 checks passed.\n"
+    assert "Cluster here is healthy: 4 checks passed." in here("check").stdout
+    assert here("check", "-q").stdout == "Cluster here is healthy: 4 checks passed.\n"
     found = here.json("check", "--name", "here")
     assert found["well"]
     assert {check["state"] for check in found["checks"]} == {"well"}
@@ -28,11 +28,11 @@ def test_a_cluster_that_is_well_and_one_that_is_not(here: Here) -> None:
     here.broken.touch()
     done = here("check", status=1)
     assert re.search(r"127\.0\.0\.1 .* FAILED +The command ended with status 3\n +\| broken\n", done.stdout)
-    assert "sealer: error: The cluster here is not well: 1 of 4 checks failed\n" in done.stderr
+    assert "sealer: error: Cluster here is unhealthy: 1 of 4 checks failed\n" in done.stderr
     lines = [json.loads(line) for line in here("check", "--output", "json", status=1).stdout.splitlines()]
     [failed] = [check for check in lines[0]["checks"] if check["state"] != "well"]
     assert (failed["host"], failed["error"]["output"]) == ("127.0.0.1", ["broken"])
-    assert lines[1]["error"]["what"] == "The cluster here is not well"
+    assert lines[1]["error"]["what"] == "Cluster here is unhealthy"
 
 
 def test_what_is_recorded_and_what_is_now_stand_side_by_side(here: Here) -> None:
@@ -64,12 +64,12 @@ def test_a_driver_that_is_gone_leaves_what_is_recorded(here: Here) -> None:
 
 def test_a_cluster_that_is_not_there(here: Here) -> None:
     assert "there is no cluster" in here("check", status=2).stderr
-    assert "There is no cluster 'other'" in here("check", "--name", "other", status=2).stderr
+    assert "No cluster named 'other'" in here("check", "--name", "other", status=2).stderr
 
 
 def finding(host: str, state: Any = "well", what: str = "", **more: Any) -> Finding:
     error = HostError(what, where=host, **more) if what else None
-    return Finding("Check/test/a", "test", "a is well", host, state, error)
+    return Finding("Check/test/a", "test", "a is healthy", host, state, error)
 
 
 def test_what_reads_alike_stands_in_one_row_and_what_is_wrong_stands_last() -> None:
@@ -82,16 +82,16 @@ def test_what_reads_alike_stands_in_one_row_and_what_is_wrong_stands_last() -> N
         ),
     )
     assert as_text(found).splitlines() == [
-        "HOST                           CHECK      STATE   WHY",
-        "10.0.0.2, 10.0.0.3 and 2 more  a is well  well",
-        "10.0.0.1                       a is well  FAILED  no: because",
-        "                                                  | line",
-        "                                                  what to do: fix it",
+        "HOST                           CHECK         STATE   WHY",
+        "10.0.0.2, 10.0.0.3 and 2 more  a is healthy  passed",
+        "10.0.0.1                       a is healthy  FAILED  no: because",
+        "                                                     | line",
+        "                                                     what to do: fix it",
     ]
     assert summary(found) == "1 of 5 checks failed"
     unknown = finding(hosts[0], "unknown", "No answer")
-    assert summary(Health("c", (*found.findings, unknown))) == "1 of 6 checks failed, 1 is not known"
-    assert summary(Health("c", (unknown, unknown))) == "2 of 2 checks are not known"
+    assert summary(Health("c", (*found.findings, unknown))) == "1 of 6 checks failed, 1 unknown"
+    assert summary(Health("c", (unknown, unknown))) == "2 of 2 checks unknown"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_what_reads_alike_stands_in_one_row_and_what_is_wrong_stands_last() -> N
         (True, "", [], True, "no node of the cluster"),
         (True, "", None, True, "answers; the cluster's API does not answer"),
         (False, "nobody answers", [Node("a", "10.0.0.1", True)], True, "nobody answers; ready by the cluster's API"),
-        (None, "", None, True, "not known; the cluster's API does not answer"),
+        (None, "", None, True, "unknown; the cluster's API does not answer"),
     ],
 )
 def test_how_a_host_is_now(reached: bool | None, lost: str, nodes: Any, keeps: bool, words: str) -> None:

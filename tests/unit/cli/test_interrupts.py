@@ -41,7 +41,7 @@ def test_the_first_two_ask(number: signal.Signals) -> None:
         assert heard.acquire(timeout=10)
     assert request.count == 2
     assert messages[0].startswith("stopping")
-    assert messages[1].startswith("ending")
+    assert messages[1].startswith("aborting")
     assert signal.getsignal(number) is before
 
 

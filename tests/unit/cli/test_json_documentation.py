@@ -32,6 +32,6 @@ def test_a_problem_reads_as_the_page_says() -> None:
     problem = Problem(
         Position("Clusterfile", 12, 9),
         "spec.hosts[1].roles",
-        "a host is a master or a node; did you mean 'node' by 'nodee'?",
+        "a host is a master or a node, not 'nodee'; did you mean 'node'?",
     )
     assert f"    {problem}\n" in page

@@ -9,7 +9,7 @@ Here = Any  # the fixture's class lives in conftest.py, which cannot be imported
 
 
 def test_a_cluster_that_is_not_there(here: Here) -> None:
-    assert "There is no cluster 'other'" in here("timeline", "--name", "other", status=2).stderr
+    assert "No cluster named 'other'" in here("timeline", "--name", "other", status=2).stderr
 
 
 def test_the_timeline_of_a_failed_run_and_of_the_one_that_continued_it(here: Here) -> None:
@@ -35,7 +35,7 @@ def test_the_timeline_of_a_failed_run_and_of_the_one_that_continued_it(here: Her
     assert here.json("timeline", failed["run"])["steps"] == failed["steps"]
 
     text = here("timeline", "--hosts", PYTHONIOENCODING="utf-8").stdout
-    assert text.startswith("create of cluster here, image demo:1, 1 host in: done, ")
+    assert text.startswith("Creating cluster here from demo:1 on 1 host: done, ")
     assert "3 steps had been done before" in text
     assert re.search(r"Init +Prepare the host \(scripts/init.sh\) +127\.0\.0\.1 +0\.\ds +█+\n", text)
     assert "critical path" in text

@@ -31,7 +31,7 @@ class Listed(Standalone):
     def check(self, operation):
         def ask(context):
             context.query("test ! -e {disk}/etcd-broken")
-        return [Step("etcd", "etcd is well", FIRST_MASTER, ask, effect=Effect.QUERY)]
+        return [Step("etcd", "etcd is healthy", FIRST_MASTER, ask, effect=Effect.QUERY)]
 """
 
 
@@ -182,7 +182,7 @@ def test_the_runtime_has_checks_of_its_own(listed: Site) -> None:
     assert check(listed).well
     (listed.machine(1) / "disk/etcd-broken").touch()
     [finding] = wrong(check(listed))
-    assert (finding.title, finding.state) == ("etcd is well", "failed")
+    assert (finding.title, finding.state) == ("etcd is healthy", "failed")
 
 
 class Hooks:
@@ -199,7 +199,7 @@ class Hooks:
 
 
 def query(name: str, run: Any, on: Any = ALL, **more: Any) -> Step:
-    return Step(name, f"{name} is well", on, run, effect=Effect.QUERY, **more)
+    return Step(name, f"{name} is healthy", on, run, effect=Effect.QUERY, **more)
 
 
 def fails(context: StepContext) -> None:
@@ -308,7 +308,7 @@ def test_an_operation_that_is_unfinished_is_told_of(site: Site) -> None:
         create(site, 1)
     [finding] = [one for one in wrong(check(site)) if one.check == "Record/kernel/status"]
     assert finding.error
-    assert "has not ended: it is creating" in finding.error.what
+    assert "the cluster is creating" in finding.error.what
     assert "it continues" in finding.error.remedy
 
 

@@ -44,12 +44,12 @@ def test_all_at_once_and_in_the_order_of_the_text() -> None:
         "F:4:9: metadata.name: a name of lower-case letters, digits, '-' and '.', at most 63, is needed,"
         " not 'My_Cluster'",
         'F:6:10: spec.image: YAML makes 1.2 of it; quote it: "1.20"',
-        "F:7:3: spec.imgae: unknown field; did you mean 'image' by 'imgae'?",
+        "F:7:3: spec.imgae: unknown field; did you mean 'image'?",
         "F:8:17: spec.ssh.passwd: a text is needed, not a list",
         "F:8:34: spec.ssh.port: a whole number between 1 and 65535 is needed, not '99999'",
         "F:10:23: spec.hosts[0].ips[1]: 10.0.0.1 is named twice, first as hosts[0].ips[0]",
         "F:10:38: spec.hosts[0].ips[2]: '10.0.0.300' is not an IP address",
-        "F:13:15: spec.hosts[1].roles: a host is a master or a node; did you mean 'node' by 'nodee'?",
+        "F:13:15: spec.hosts[1].roles: a host is a master or a node, not 'nodee'; did you mean 'node'?",
     ]
 
 
@@ -125,8 +125,8 @@ def test_all_at_once_and_in_the_order_of_the_text() -> None:
         ),
         (
             "  hosts:\n    - {ips: 10.0.0.1, roles: master, taints: ['a=b:NoShedule']}\n",
-            "F:5:47: spec.hosts[0].taints[0]: an effect is NoSchedule, PreferNoSchedule or NoExecute;"
-            " did you mean 'NoSchedule' by 'NoShedule'?",
+            "F:5:47: spec.hosts[0].taints[0]: an effect is NoSchedule, PreferNoSchedule or NoExecute, not 'NoShedule';"
+            " did you mean 'NoSchedule'?",
         ),
         (
             "  hosts:\n    - {ips: 10.0.0.1, roles: master, labels: {a: b c}}\n",
@@ -161,8 +161,8 @@ def test_of_a_cluster(fields: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ("  type: SHELL\n  action: PostInstal\n", "F:6:11: spec.action: a phase is one of PreInit, PreJoin, PostJoin, PreGuest, PostInstall, PreClean, PostClean; did you mean 'PostInstall' by 'PostInstal'?"),  # noqa: E501
-        ("  type: SHELL\n  'on': mastre\n", "F:6:9: spec.on: on takes nothing (all hosts), 'master', 'node', addresses or a label key=value; did you mean 'master' by 'mastre'?"),  # noqa: E501
+        ("  type: SHELL\n  action: PostInstal\n", "F:6:11: spec.action: a phase is one of PreInit, PreJoin, PostJoin, PreGuest, PostInstall, PreClean, PostClean, not 'PostInstal'; did you mean 'PostInstall'?"),  # noqa: E501
+        ("  type: SHELL\n  'on': mastre\n", "F:6:9: spec.on: on takes nothing (all hosts), 'master', 'node', addresses or a label key=value, not 'mastre'; did you mean 'master'?"),  # noqa: E501
         ("  type: SHELL\n  'on': 10.0.0.5-10.0.0.1\n", "F:6:9: spec.on: '10.0.0.5-10.0.0.1': the range runs backwards; did you mean '10.0.0.1-10.0.0.5'?"),  # noqa: E501
         ("  type: SHELL\n  action: PreInit\n  'on': a=b\n", "F:7:9: spec.on: a node label can only be asked for when the cluster's API answers: in PostJoin, PreGuest, PostInstall, PreClean, not PreInit"),  # noqa: E501
         ("  type: SHELL\n  'on': a=b,c=d\n", "F:6:9: spec.on: on takes one label, key=value; it knows neither lists nor other comparisons"),  # noqa: E501
@@ -187,10 +187,10 @@ def test_of_a_plugin_document(fields: str, expected: str) -> None:
         ("a:\n\tb: 1\n", ["F:2:1: no valid YAML: found character that cannot start any token; YAML is indented by blanks, not by tabs"]),  # noqa: E501
         ("a: \x07\n", ["F:1:4: the character U+0007 may not stand in a YAML text"]),
         ("apiVersion: sealer.io/v2\nspec: {}\n", ["F:1:1: kind: is missing; a kind is one of Cluster, Plugin, Config, Infra"]),  # noqa: E501
-        ("kind: Clutser\n", ["F:1:7: kind: a kind is one of Cluster, Plugin, Config, Infra; did you mean 'Cluster' by 'Clutser'?"]),  # noqa: E501
-        ("apiVersion: sealer.io/v3\nkind: Cluster\nspec: {image: a}\n", ["F:1:13: apiVersion: an apiVersion is sealer.io/v2, sealer.io/v1, sealer.cloud/v2, sealer.aliyun.com/v1alpha1; did you mean 'sealer.io/v2' by 'sealer.io/v3'?"]),  # noqa: E501
+        ("kind: Clutser\n", ["F:1:7: kind: a kind is one of Cluster, Plugin, Config, Infra, not 'Clutser'; did you mean 'Cluster'?"]),  # noqa: E501
+        ("apiVersion: sealer.io/v3\nkind: Cluster\nspec: {image: a}\n", ["F:1:13: apiVersion: an apiVersion is sealer.io/v2, sealer.io/v1, sealer.cloud/v2, sealer.aliyun.com/v1alpha1, not 'sealer.io/v3'; did you mean 'sealer.io/v2'?"]),  # noqa: E501
         ("kind: KubeletConfiguration\n", ["F:1:7: kind: 'KubeletConfiguration' has an apiVersion that begins with kubelet.config.k8s.io/"]),  # noqa: E501
-        ("apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfig\n", ["F:2:7: kind: a kind of kubeadm.k8s.io is ClusterConfiguration, InitConfiguration, JoinConfiguration, ResetConfiguration, UpgradeConfiguration; did you mean 'ClusterConfiguration' by 'ClusterConfig'?"]),  # noqa: E501
+        ("apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfig\n", ["F:2:7: kind: a kind of kubeadm.k8s.io is ClusterConfiguration, InitConfiguration, JoinConfiguration, ResetConfiguration, UpgradeConfiguration, not 'ClusterConfig'; did you mean 'ClusterConfiguration'?"]),  # noqa: E501
         ("apiVersion: kubeadm.k8s.io/beta\nkind: ClusterConfiguration\n", ["F:1:13: apiVersion: 'beta' is no version such as v1beta3"]),  # noqa: E501
         ("apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfiguration\nkubernetesVersion: 1.20\n", ['F:3:20: kubernetesVersion: YAML makes the number 1.2 of 1.20; quote it: "1.20"']),  # noqa: E501
         (CLUSTER + "  image: a\n---\n" + CLUSTER + "  image: b\n", ["F:6:1: kind: a file has one Cluster; the first begins in line 1"]),  # noqa: E501
@@ -199,13 +199,13 @@ def test_of_a_plugin_document(fields: str, expected: str) -> None:
         (CONFIG + "  path: /etc/x\n  strategy: mergee\n  process: value|toYaml\n", [
             "F:5:3: spec.data: is missing",
             "F:5:9: spec.path: a path inside the rootfs is needed, such as etc/values.yaml, not '/etc/x'",
-            "F:6:13: spec.strategy: a strategy is overwrite or merge; did you mean 'merge' by 'mergee'?",
+            "F:6:13: spec.strategy: a strategy is overwrite or merge, not 'mergee'; did you mean 'merge'?",
             "F:7:12: spec.process: a process is a pipe of value, toJson, toBase64, toSecret; 'toYaml' is none of them",
         ]),
         (CONFIG + "  path: a/../../x\n  data: ''\n", ["F:5:9: spec.path: a path inside the rootfs is needed, such as etc/values.yaml, not 'a/../../x'"]),  # noqa: E501
         (CONFIG + "  path: values.yaml\n  data: {image: {tag: 1.20}}\n", ['F:6:23: spec.data.image.tag: YAML makes the number 1.2 of 1.20; quote it: "1.20"']),  # noqa: E501
         ("apiVersion: sealer.io/v2\nkind: Infra\nspec:\n  hosts: [{count: 1, role: mastr}, {count: 1}]\n", [
-            "F:4:28: spec.hosts[0].role: a host to be made is a master or a node; did you mean 'master' by 'mastr'?",
+            "F:4:28: spec.hosts[0].role: a host to be made is a master or a node, not 'mastr'; did you mean 'master'?",
             "F:4:36: spec.hosts[1].role: a host to be made is a master or a node; say which of them",
         ]),
         ("apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfiguration\nnetworking: {podSubnet: 10.0.0.0/16}\n---\n" + CLUSTER + "  network: {podCIDR: 10.1.0.0/16}\n", [  # noqa: E501
@@ -231,7 +231,7 @@ def test_of_a_file(text: str, expected: list[str]) -> None:
         ),
         (
             CLUSTER + "  hosts:\n    - {ips: 10.0.0.1, roles: [master, noed]}\n",
-            ["F:5:39: spec.hosts[0].roles[1]: 'noed' becomes a label; 'node' is meant, perhaps"],
+            ["F:5:39: spec.hosts[0].roles[1]: 'noed' becomes a label; did you mean 'node'?"],
         ),
         (
             CLUSTER + "  masters: {ipList: [10.0.0.1], cpu: 4}\n",

@@ -100,7 +100,7 @@ def test_a_complaint_without_a_place_stands_at_the_data() -> None:
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ("  type: NAME\n", "F:5:9: spec.type: no installed plugin offers this type; installed are NAMES, SCRIPTS; did you mean 'NAMES' by 'NAME'?"),  # noqa: E501
+        ("  type: NAME\n", "F:5:9: spec.type: no installed plugin offers this type; installed are NAMES, SCRIPTS, not 'NAME'; did you mean 'NAMES'?"),  # noqa: E501
         ("  type: NAMES\n  action: PostClean\n", "F:6:11: spec.action: a NAMES cannot act in PostClean; it can in PreInit, PreJoin"),  # noqa: E501
         ("  type: SCRIPTS\n  data: x\n", "F:5:3: spec.action: is missing; a SCRIPTS has no phase of its own"),
     ],

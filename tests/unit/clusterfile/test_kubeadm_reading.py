@@ -46,5 +46,5 @@ def test_an_images_file_has_no_other_documents(text: str) -> None:
 
 
 def test_an_unknown_kind_is_refused_with_the_nearest() -> None:
-    with pytest.raises(InputError, match="did you mean 'ClusterConfiguration' by 'ClusterConfig'"):
+    with pytest.raises(InputError, match="not 'ClusterConfig'; did you mean 'ClusterConfiguration'"):
         read_kubeadm("apiVersion: kubeadm.k8s.io/v1beta2\nkind: ClusterConfig\n", "etc/kubeadm.yml")

@@ -38,7 +38,7 @@ def test_understood(text: str, expected: Selector) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("masters", "did you mean 'master' by 'masters'"),
+        ("masters", "not 'masters'; did you mean 'master'"),
         ("everything", "a label key=value, not 'everything'"),
         ("10.0.0", "'10.0.0' is not an IP address"),
         ("10.0.0.9-10.0.0.1", "runs backwards"),

@@ -45,7 +45,7 @@ def test_all_mistakes_each_on_a_line(tmp_path: Path, way: str) -> None:
     done = sealer("validate", "-f", name if way == "file" else "-", cwd=tmp_path, stdin=BROKEN)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines()[1:] == [
-        f"{name}:6:33: spec.hosts[1].roles: a host is a master or a node; did you mean 'node' by 'nodee'?",
+        f"{name}:6:33: spec.hosts[1].roles: a host is a master or a node, not 'nodee'; did you mean 'node'?",
         f"{name}:7:17: spec.ssh.passwd: a text is needed, not a list",
     ]
 

@@ -136,7 +136,9 @@ class Kubeadm(Runtime):
         steps = [
             probe(addresses | kept_masters),
             installation.keys(),
-            endpoint.settle("endpoint", "Let hosts find the control plane", operation, Addresses(addresses, "added")),
+            endpoint.settle(
+                "endpoint", "Configure the control-plane endpoint", operation, Addresses(addresses, "added")
+            ),
             installation.certificates(added),
             images.step(operation, Addresses(addresses, "added"), frozenset({"endpoint"})),
         ]

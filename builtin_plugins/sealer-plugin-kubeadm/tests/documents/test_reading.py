@@ -24,9 +24,9 @@ MISTAKES = [
     (
         CLUSTER,
         "networking: {podSubnett: 10.244.0.0/16}",
-        "3:14: networking.podSubnett: unknown field; did you mean 'podSubnet' by 'podSubnett'?",
+        "3:14: networking.podSubnett: unknown field; did you mean 'podSubnet'?",
     ),
-    (CLUSTER, "apiserver: {}", "3:1: apiserver: unknown field; did you mean 'apiServer' by 'apiserver'?"),
+    (CLUSTER, "apiserver: {}", "3:1: apiserver: unknown field; did you mean 'apiServer'?"),
     (CLUSTER, "xyzzy: 1", "3:1: xyzzy: unknown field"),
     (CLUSTER, "clusterName: 7", "3:1: clusterName: a text (in quotes) is needed, not a number"),
     (CLUSTER, "clusterName: [a]", "3:1: clusterName: a text is needed, not a list"),
@@ -63,7 +63,7 @@ MISTAKES = [
     (
         CLUSTER,
         "dns: {type: coredns}",
-        "3:7: dns.type: it is one of CoreDNS, kube-dns; did you mean 'CoreDNS' by 'coredns'?",
+        "3:7: dns.type: it is one of CoreDNS, kube-dns, not 'coredns'; did you mean 'CoreDNS'?",
     ),
     (
         CLUSTER,
@@ -84,10 +84,10 @@ MISTAKES = [
     (
         JOIN,
         "nodeRegistration: {taints: [{key: a, effect: Noschedule}]}",
-        "3:38: nodeRegistration.taints[0].effect: it is one of NoSchedule, PreferNoSchedule, NoExecute; "
-        "did you mean 'NoSchedule' by 'Noschedule'?",
+        "3:38: nodeRegistration.taints[0].effect: it is one of NoSchedule, PreferNoSchedule, NoExecute, "
+        "not 'Noschedule'; did you mean 'NoSchedule'?",
     ),
-    (KUBELET, "maxpods: 3", "3:1: maxpods: unknown field; did you mean 'maxPods' by 'maxpods'?"),
+    (KUBELET, "maxpods: 3", "3:1: maxpods: unknown field; did you mean 'maxPods'?"),
     (
         KUBELET,
         "memorySwap: {swapBehavior: LimitedSwap}",
@@ -96,12 +96,12 @@ MISTAKES = [
     (
         KUBELET,
         "cgroupDriver: Systemd",
-        "3:1: cgroupDriver: it is one of systemd, cgroupfs; did you mean 'systemd' by 'Systemd'?",
+        "3:1: cgroupDriver: it is one of systemd, cgroupfs, not 'Systemd'; did you mean 'systemd'?",
     ),
     (
         PROXY,
         "mode: ipvz",
-        "3:1: mode: it is one of iptables, ipvs, nftables, userspace; did you mean 'ipvs' by 'ipvz'?",
+        "3:1: mode: it is one of iptables, ipvs, nftables, userspace, not 'ipvz'; did you mean 'ipvs'?",
     ),
     (PROXY, "mode: nftables", "3:1: mode: kube-proxy of Kubernetes v1.20.2 does not have nftables"),
 ]

@@ -62,8 +62,8 @@ def authorize(operation: Operation, credentials: Path) -> Sequence[Step]:
 
     inputs = {"file": KEY_FILE}
     return [
-        Step("make-key", "Make the cluster's SSH key", OPERATOR, make, inputs),
-        Step("authorize", "Let the cluster's SSH key in", ADDED, put, inputs),
+        Step("make-key", "Create the cluster's SSH key", OPERATOR, make, inputs),
+        Step("authorize", "Authorize the cluster's SSH key", ADDED, put, inputs),
     ]
 
 
@@ -81,7 +81,7 @@ def revoke(operation: Operation, credentials: Path) -> Sequence[Step]:
             user = shlex.quote(context.host.ssh.user or "root")
             context.query(f"how=-x\n{_FILE.format(user=user, key=key)}{_REVOKE}")
 
-    return [Step("revoke", "Take the cluster's SSH key away", REMOVED, take, {"file": KEY_FILE}, unreachable="skip")]
+    return [Step("revoke", "Remove the cluster's SSH key", REMOVED, take, {"file": KEY_FILE}, unreachable="skip")]
 
 
 def make_key(path: Path, comment: str) -> None:

@@ -25,14 +25,14 @@ DEFAULT_SECONDS = 120
     default=DEFAULT_SECONDS,
     show_default=True,
     metavar="SECONDS",
-    help="What has not been answered by then is not known.",
+    help="Checks that take longer are reported as unknown.",
 )
 @click.option("--parallel", type=click.IntRange(1), metavar="N", help="Hosts asked at once; default 32.")
 @format_option("checks", "State")
 @options.login_options
 @pass_app
 def command(app: App, /, cluster: str, name: str, timeout: int, parallel: int | None, **login: Any) -> None:
-    """Look whether a cluster is well, now.
+    """Check the health of a cluster.
 
     Every host is reached and the machine it was, its node is ready, and the image, the runtime, the registry and all
     plugins find nothing wrong. Nothing is changed or recorded. All is looked at, whatever is wrong; then the exit
@@ -61,7 +61,7 @@ def command(app: App, /, cluster: str, name: str, timeout: int, parallel: int | 
 def _text(app: App, health: Health, table: str, words: str) -> str:
     if not health.well:
         return table
-    well = f"The cluster {health.cluster} is well: {words}."
+    well = f"Cluster {health.cluster} is healthy: {words}."
     return well if app.options.quiet else f"{table}\n\n{well}"
 
 
@@ -69,4 +69,4 @@ def _not_well(health: Health, words: str) -> None:
     from sealer.errors import SealerError  # noqa: PLC0415
 
     remedy = f"Fix what is named, then run `sealer check --name {health.cluster}` again."
-    raise SealerError(f"The cluster {health.cluster} is not well", why=words, remedy=remedy)
+    raise SealerError(f"Cluster {health.cluster} is unhealthy", why=words, remedy=remedy)

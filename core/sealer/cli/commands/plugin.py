@@ -23,7 +23,7 @@ _MARKS = {"enabled": "", "disabled": " (disabled)", "broken": " (broken)"}
 
 @click.group("plugin")
 def command() -> None:
-    """List, show and start plugins."""
+    """List, inspect and create plugins."""
 
 
 @command.command("list", short_help="List the installed plugins.")

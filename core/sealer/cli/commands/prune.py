@@ -14,7 +14,7 @@ from sealer.events import Json
 @click.command("prune")
 @pass_app
 def command(app: App) -> None:
-    """Free the disk of what nobody needs: images without a name, unused blobs, remains of broken transfers.
+    """Remove unused data: images without a name, unused blobs, remains of broken transfers.
 
     What a recorded cluster needs stays, and so does what a running sealer reads or writes.
     """

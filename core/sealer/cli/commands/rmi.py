@@ -20,8 +20,8 @@ from sealer.image.catalogue import Removal
 def command(app: App, images: tuple[str, ...], *, force: bool, prune: bool) -> None:
     """Remove images: each is a name, a digest, or the beginning of one.
 
-    An image goes with its last name. What other images use stays. An image that a recorded cluster needs, or that a
-    running sealer reads, is removed by --force alone; a process that reads it can finish.
+    Removing the last tag deletes the image. Layers that other images use are kept. An image that a recorded cluster
+    needs, or that a running sealer reads, is removed by --force alone; a process that reads it can finish.
     """
     from sealer.cluster.images import users_of_images  # noqa: PLC0415
     from sealer.image.store import Store  # noqa: PLC0415

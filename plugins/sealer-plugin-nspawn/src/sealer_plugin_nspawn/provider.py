@@ -59,7 +59,8 @@ class NspawnProvider(Provider):
 
         def boot(context: StepContext) -> None:
             def tick(ready: int) -> None:
-                context.log(f"{ready} hosts answer, the others boot")
+                waiting = len(hosts) - ready
+                context.log(f"{ready} of {len(hosts)} hosts up" + (f", waiting for {waiting}" if waiting else ""))
 
             kept = [host.id for host in operation.kept]
             states = self.machines(operation.cluster, context).up(hosts, tick, also=kept)

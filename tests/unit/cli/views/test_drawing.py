@@ -183,11 +183,11 @@ def test_what_the_cmds_print_stays_but_not_without_end() -> None:
 
 def test_the_runs_own_beginning_and_end_stay() -> None:
     lasting = Lasting(ASCII)
-    begun = lasting.line(Event(State.STARTED, message="create of cluster c, 3 hosts in"), None)
-    ended = lasting.line(Event(State.DONE, message="create of c: done", data={"seconds": 63.2}), None)
+    begun = lasting.line(Event(State.STARTED, message="Creating cluster c on 3 hosts"), None)
+    ended = lasting.line(Event(State.DONE, message="Cluster c created", data={"seconds": 63.2}), None)
     assert begun is not None
     assert ended is not None
-    assert [begun.plain, ended.plain] == ["create of cluster c, 3 hosts in", "+ create of c: done in 1m03s"]
+    assert [begun.plain, ended.plain] == ["Creating cluster c on 3 hosts", "+ Cluster c created in 1m03s"]
 
 
 EVENTS = st.builds(

@@ -135,7 +135,7 @@ class _Reader:
         kubeadm = self._structs is fields.STRUCTS
         if field is None:
             near = nearest(name, [known for known, it in struct.items() if it.in_version(self._version)])
-            return f"unknown field; did you mean {quoted(near)} by {quoted(name)}?" if near else "unknown field"
+            return f"unknown field; did you mean {quoted(near)}?" if near else "unknown field"
         if not kubeadm:
             return f"Kubernetes v1.{self._version} does not have this field yet"
         if field.since > self._version:
