@@ -7,7 +7,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sealer.redaction import Secret
 
@@ -26,6 +26,8 @@ class Ssh:
     :param private_key: path of a private key, or the key itself (PEM or OpenSSH format).
     :param private_key_password: the passphrase of that key.
     :param port: TCP port; 0 means not given (22).
+    :param config: file of ssh's configuration that counts; `none`: nothing of it does; empty: as for ssh.
+    :param alias: the name by which the host was named; that configuration is asked about it.
     """
 
     user: str = ""
@@ -33,6 +35,13 @@ class Ssh:
     private_key: str = ""
     private_key_password: Secret | None = None
     port: int = 0
+    config: str = ""
+    alias: str = ""
+
+    @property
+    def is_login(self) -> bool:
+        """Whether it says how to log in, and not just where to look that up."""
+        return replace(self, config="", alias="") != Ssh()
 
     def filled_from(self, other: Ssh) -> Ssh:
         """This, with every empty field taken from `other`."""
@@ -42,6 +51,8 @@ class Ssh:
             private_key=self.private_key or other.private_key,
             private_key_password=self.private_key_password or other.private_key_password,
             port=self.port or other.port,
+            config=self.config or other.config,
+            alias=self.alias or other.alias,
         )
 
 
@@ -69,7 +80,7 @@ class Host:
     @property
     def has_login(self) -> bool:
         """Whether anything is given of how to log in: such a host is reached over the network, wherever it is."""
-        return self.ssh != Ssh()
+        return self.ssh.is_login
 
     @property
     def id(self) -> str:

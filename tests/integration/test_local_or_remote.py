@@ -193,6 +193,28 @@ def test_a_delete_logs_in_as_the_named_file_says(site: Site, server: LoopbackSsh
     assert not (site.work / "home/clusters/here/state.json").exists()
 
 
+def test_ssh_s_configuration_counts_for_as_long_as_the_cluster_lives(
+    site: Site, server: LoopbackSshd, tmp_path: Path
+) -> None:
+    """Given once, with a host on the way: later commands find the way again."""
+    (tmp_path / "bastion").mkdir()
+    with LoopbackSshd(tmp_path / "bastion") as bastion:
+        (site.work / "config").write_text(
+            f"Host bastion\n  HostName 127.0.0.1\n  Port {bastion.port}\n  User root\n  IdentityFile {bastion.key}\n"
+            f"Host 127.0.0.1\n  Port {server.port}\n  User root\n  IdentityFile {server.key}\n  ProxyJump bastion\n"
+        )
+        words = ["-m", f"127.0.0.1:{server.port}", "--name", "here"]
+        told = site.call("run", "demo:1", *words, "--ssh-config", "nosuch", status=2)
+        assert "nosuch" in told
+        site.call("run", "demo:1", *words, status=1)
+        assert not site.changed
+        site.call("run", "demo:1", *words, "--ssh-config", str(site.work / "config"))
+        for command in (["check"], ["exec", "true"], ["delete", "--all", "--yes"]):
+            before = logins(bastion), logins(server)
+            site.call(*command)
+            assert (logins(bastion), logins(server)) == (before[0] + 1, before[1] + 1)
+
+
 def test_what_no_port_leads_to_is_not_this_machine(site: Site) -> None:
     port = free_port()
     told = site.call("run", "demo:1", "-m", f"127.0.0.1:{port}", status=1)

@@ -42,6 +42,7 @@ class Login(TypedDict):
     port: int | None
     pk: str | None
     pk_passwd: str | None
+    ssh_config: str | None
 
 
 def host_options(function: C) -> C:
@@ -79,6 +80,12 @@ def login_options(function: C) -> C:
         click.option("--port", type=click.IntRange(1, 65535), help="SSH port; default 22."),
         click.option("--pk", type=A_FILE, metavar="FILE", help="Private key."),
         click.option("--pk-passwd", callback=as_text, help="Passphrase of that key. Or set SEALER_PK_PASSWD."),
+        click.option(
+            "--ssh-config",
+            type=A_FILE,
+            metavar="FILE",
+            help="ssh's configuration; none: ignore it. Default: as for ssh.",
+        ),
     )
 
 
@@ -268,6 +275,7 @@ def ssh(app: App, given: Login) -> Ssh:
         private_key=str(expanded(given["pk"]).absolute()) if given["pk"] else "",
         private_key_password=resolved(_passphrase(given["pk_passwd"]), app.resolve_secret),
         port=given["port"] or 0,
+        config=_config(given["ssh_config"]),
     )
 
 
@@ -301,6 +309,19 @@ def kubeconfig(name: str) -> str:
 
 def _passphrase(typed: str | None) -> Secret | None:
     return Secret(typed) if typed else from_environment("SEALER_PK_PASSWD")
+
+
+def _config(name: str | None) -> str:
+    if not name or name.lower() == "none":
+        return (name or "").lower()
+    path = expanded(name).absolute()
+    if not path.is_file():
+        raise InputError(
+            "there is no such file",
+            where=name,
+            remedy="Check --ssh-config; `--ssh-config none` ignores ssh's configuration.",
+        )
+    return str(path)
 
 
 def _apply(function: C, *decorators: Callable[[C], C]) -> C:

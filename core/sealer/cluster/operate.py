@@ -56,7 +56,7 @@ from sealer.extension.manager import PluginManager
 from sealer.extension.operation import Operation, OperationKind, Recorded, RecordedHost
 from sealer.extension.steps import Effect, Step
 from sealer.extension.targets import FIRST_MASTER, REMOVED
-from sealer.hosts import Host, Ssh
+from sealer.hosts import DEFAULT_USER, Host, Ssh
 from sealer.image.model import ClusterImage
 from sealer.redaction import Secret
 from sealer.settings import Settings
@@ -553,8 +553,11 @@ class Run:
             if not machine or entry.machine_id not in ("", machine):
                 return entry
             # A key that differs was let pass by the transport: somebody vouched for it.
-            key = self._connections.to(entry.host).host_key
-            return replace(entry, machine_id=machine, host_key=key or entry.host_key)
+            connection = self._connections.to(entry.host)
+            host = entry.host
+            if connection.user not in ("", DEFAULT_USER) and not host.ssh.user:
+                host = replace(host, ssh=replace(host.ssh, user=connection.user))
+            return replace(entry, host=host, machine_id=machine, host_key=connection.host_key or entry.host_key)
 
         changed = state.change_hosts(current, learned)
         if changed != current:

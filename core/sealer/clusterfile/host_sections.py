@@ -188,4 +188,6 @@ def read_ssh(section: Value | None) -> Ssh:
         private_key,
         section.secret("pkPasswd"),
         section.value("port", 0),
+        section.value("config", ""),
+        section.value("alias", ""),
     )

@@ -82,7 +82,7 @@ def is_key_itself(private_key: str) -> bool:
 def recordable(ssh: Ssh) -> Ssh:
     """A login without secrets; one that was nothing else keeps its user, so that the host stays one with a login."""
     kept = _ssh(ssh)
-    return Ssh(user=DEFAULT_USER) if kept == Ssh() and ssh != Ssh() else kept
+    return dataclasses.replace(kept, user=DEFAULT_USER) if ssh.is_login and not kept.is_login else kept
 
 
 def is_secret(name: str) -> bool:
@@ -109,7 +109,7 @@ def _host(host: Host, ssh: Ssh) -> Host:
 
 def _ssh(ssh: Ssh) -> Ssh:
     key = "" if is_key_itself(ssh.private_key) else ssh.private_key
-    return Ssh(user=ssh.user, private_key=key, port=ssh.port)
+    return Ssh(user=ssh.user, private_key=key, port=ssh.port, config=ssh.config, alias=ssh.alias)
 
 
 def _choice(choice: DriverChoice) -> DriverChoice:

@@ -90,8 +90,9 @@ _SSH: Mapping[str, Field] = {
     "pk": Field(Text(), "path of a private key, or the key itself"),
     "pkPasswd": Field(SecretText(), "passphrase of the private key"),
     "port": Field(PORT, "TCP port; default 22"),
+    "config": Field(Text(), "file of ssh's configuration; none: it does not count; default: as for ssh"),
 }
-HOST_SSH = Record(_SSH)
+HOST_SSH = Record({**_SSH, "alias": Field(Text(), "name by which ssh's configuration is asked; default: the address")})
 CLUSTER_SSH = Record(
     {**_SSH, "authorizeKey": Field(Flag(), "whether sealer puts a key of its own on the hosts; default true")}
 )

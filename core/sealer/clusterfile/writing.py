@@ -162,7 +162,15 @@ def _host(host: Host, ssh: Ssh) -> Fields:
 
 
 def _ssh(ssh: Ssh) -> Fields:
-    return _given({"user": ssh.user, "pk": ssh.private_key, "port": ssh.port or None})
+    return _given(
+        {
+            "user": ssh.user,
+            "pk": ssh.private_key,
+            "port": ssh.port or None,
+            "config": ssh.config,
+            "alias": ssh.alias,
+        }
+    )
 
 
 def _choice(choice: DriverChoice) -> Json:

@@ -26,7 +26,11 @@ class Connection(abc.ABC):
 
     May be used by several threads at once; the transport keeps the number of open channels within what the host
     allows. After :class:`~sealer.errors.ConnectionLostError` every further call raises it too.
+
+    :ivar user: login name that the transport found out by itself; the kernel records it. Empty: none.
     """
+
+    user: str = ""
 
     @abc.abstractmethod
     def execute(

@@ -34,15 +34,19 @@ class LoopbackSshd:
     :param directory: where its files go; must exist.
     :param settings: further lines of sshd_config; each comes before the defaults, so it wins.
     :param host_keys: types of the host keys to make.
+    :param namespace: the network namespace to run in; empty: that of the caller.
     """
 
-    def __init__(self, directory: Path, *settings: str, host_keys: Sequence[str] = ("ed25519",)) -> None:
+    def __init__(
+        self, directory: Path, *settings: str, host_keys: Sequence[str] = ("ed25519",), namespace: str = ""
+    ) -> None:
         self.directory = directory
         self.key = directory / "id_ed25519"
         self.log: list[str] = []
         self.port = _free_port()
         self._settings = settings
         self._host_keys = host_keys
+        self._namespace = namespace
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
 
@@ -70,8 +74,9 @@ class LoopbackSshd:
         assert program, why_not()
         # Ends with whoever started it, also when that one is killed.
         tied = ("setpriv", "--pdeathsig", "TERM") if shutil.which("setpriv") else ()
+        inside = ("ip", "netns", "exec", self._namespace) if self._namespace else ()
         self._process = subprocess.Popen(
-            (*tied, program, "-D", "-e", "-f", configuration),
+            (*tied, *inside, program, "-D", "-e", "-f", configuration),
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

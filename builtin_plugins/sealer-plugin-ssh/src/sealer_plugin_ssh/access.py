@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sealer.extension import ADDED, OPERATOR, REMOVED, Operation, Step, StepContext
-from sealer.hosts import Host
+from sealer.hosts import DEFAULT_USER, Host
 
+UserOf = Callable[[Host], str]
 KEY_FILE = "id_ed25519"
 
 _FILE = """user={user}
@@ -47,10 +48,15 @@ exit 0
 """
 
 
-def authorize(operation: Operation, credentials: Path) -> Sequence[Step]:
+def _user_given(host: Host) -> str:
+    return host.ssh.user or DEFAULT_USER
+
+
+def authorize(operation: Operation, credentials: Path, user_of: UserOf = _user_given) -> Sequence[Step]:
     """The steps that make the key and put it on `operation.added`.
 
     :param credentials: directory of the cluster's own keys.
+    :param user_of: who is logged in as on a host.
     """
     path = credentials / KEY_FILE
 
@@ -58,7 +64,7 @@ def authorize(operation: Operation, credentials: Path) -> Sequence[Step]:
         make_key(path, f"sealer-{operation.cluster}")
 
     def put(context: StepContext) -> None:
-        context.query(_file_of(context.host, path) + _AUTHORIZE.replace("{restrictions}", _RESTRICTIONS))
+        context.query(_file_of(user_of(context.host), path) + _AUTHORIZE.replace("{restrictions}", _RESTRICTIONS))
 
     inputs = {"file": KEY_FILE}
     return [
@@ -67,18 +73,18 @@ def authorize(operation: Operation, credentials: Path) -> Sequence[Step]:
     ]
 
 
-def revoke(operation: Operation, credentials: Path) -> Sequence[Step]:
+def revoke(operation: Operation, credentials: Path, user_of: UserOf = _user_given) -> Sequence[Step]:
     """The step that takes the key away from `operation.removed`; the connection in use stays open."""
     path = credentials / KEY_FILE
 
     def take(context: StepContext) -> None:
         if path.exists():
-            context.query(f"how=-F\n{_file_of(context.host, path)}{_REVOKE}")
+            context.query(f"how=-F\n{_file_of(user_of(context.host), path)}{_REVOKE}")
         elif operation.cluster_id:  # the key is lost with the record: it is known by its comment
             name = operation.cluster.replace(".", "\\.")
             # Versions before 0.2 put it there without restrictions.
             key = shlex.quote(rf"\({_RESTRICTIONS} \)\{{0,1\}}ssh-ed25519 [^ ]* sealer-{name}")
-            user = shlex.quote(context.host.ssh.user or "root")
+            user = shlex.quote(user_of(context.host))
             context.query(f"how=-x\n{_FILE.format(user=user, key=key)}{_REVOKE}")
 
     return [Step("revoke", "Remove the cluster's SSH key", REMOVED, take, {"file": KEY_FILE}, unreachable="skip")]
@@ -113,6 +119,6 @@ def _write(path: Path, content: bytes) -> None:
     temporary.replace(path)
 
 
-def _file_of(host: Host, path: Path) -> str:
+def _file_of(user: str, path: Path) -> str:
     key = path.with_suffix(".pub").read_text("utf-8").strip()
-    return _FILE.format(user=shlex.quote(host.ssh.user or "root"), key=shlex.quote(key))
+    return _FILE.format(user=shlex.quote(user), key=shlex.quote(key))

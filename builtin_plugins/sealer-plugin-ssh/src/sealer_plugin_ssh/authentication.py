@@ -16,6 +16,7 @@ from sealer_plugin_ssh import keys
 from sealer_plugin_ssh.dial import DroppedError
 from sealer_plugin_ssh.multiplexer import Multiplexer
 from sealer_plugin_ssh.questions import Conversation, UnansweredError
+from sealer_plugin_ssh.ssh_config import HostConfig
 
 CLUSTER_KEY = "the cluster's key"
 
@@ -39,21 +40,26 @@ class Found:
     """All there is to try for a host.
 
     :param unusable: why a key that was named cannot be used; the others are tried without it.
+    :param locked: the same of keys that ssh's configuration names, which are the agent's, perhaps.
     """
 
     credentials: Sequence[Credential]
     unusable: Sequence[AuthenticationError] = ()
+    locked: Sequence[AuthenticationError] = ()
 
 
 @contextlib.contextmanager
-def credentials(host: Host, cluster_key: Path | None = None) -> Iterator[Found]:
-    """The cluster's key, the host's own, the agent's, the default keys, the password, in this order.
+def credentials(host: Host, cluster_key: Path | None = None, config: HostConfig | None = None) -> Iterator[Found]:
+    """The cluster's key, the host's own, those of ssh's configuration, the agent's, the default keys, the password.
 
     :param cluster_key: file of the key that sealer has put on the cluster's hosts, if it has.
+    :param config: what ssh's configuration says of the host.
     """
+    config = config or HostConfig(host.address, host.address)
     user = host.ssh.user
     found: list[Credential] = []
     unusable: list[AuthenticationError] = []
+    locked: list[AuthenticationError] = []
 
     def add(given: str, passphrase: Secret | None, called: str = "") -> None:
         try:
@@ -67,13 +73,20 @@ def credentials(host: Host, cluster_key: Path | None = None) -> Iterator[Found]:
         add(str(cluster_key), None, CLUSTER_KEY)
     if host.ssh.private_key:
         add(host.ssh.private_key, host.ssh.private_key_password)
-    with contextlib.closing(_agent()) as agent:
+    for file in config.identity_files:
+        try:
+            found.extend(_by_key(user, name, key) for name, key in keys.load(file, None, host.address))
+        except AuthenticationError as error:  # the agent may have it
+            locked.append(error)
+    only = keys.public_halves([host.ssh.private_key, *config.identity_files]) if config.identities_only else None
+    with contextlib.closing(_agent(config.identity_agent)) as agent:
         with contextlib.suppress(paramiko.SSHException, OSError):
-            found.extend(_by_key(user, name, key) for name, key in keys.of_agent(agent))
-        found.extend(_by_key(user, name, key) for name, key in keys.load_defaults())
+            found.extend(_by_key(user, name, key) for name, key in keys.of_agent(agent, only))
+        if not config.identity_files:
+            found.extend(_by_key(user, name, key) for name, key in keys.load_defaults())
         if host.ssh.password:
             found.append(_by_password(user, host.ssh.password))
-        yield Found(found, unusable)
+        yield Found(found, unusable, locked)
 
 
 class Login:
@@ -86,6 +99,7 @@ class Login:
         self._host = host
         self._waiting = list(found.credentials)
         self._unusable = found.unusable
+        self._locked = found.locked
         self._tried: list[str] = []
         self._offered: Sequence[str] = ()
         self._unanswered = ""
@@ -148,7 +162,9 @@ class Login:
 
     def _refused(self) -> AuthenticationError:
         tried = ", ".join(self._tried) or "nothing: there is no key, agent or password that suits"
-        unusable = [f"{error.what}{f' ({error.why})' if error.why else ''}" for error in self._unusable]
+        unusable = [
+            f"{error.what}{f' ({error.why})' if error.why else ''}" for error in (*self._unusable, *self._locked)
+        ]
         why = [
             f"tried: {tried}",
             *unusable,
@@ -183,8 +199,8 @@ class Login:
         return f"ssh{port} {self._host.ssh.user}@{self._host.address}"
 
 
-def _agent() -> paramiko.Agent:
-    return paramiko.Agent()
+def _agent(where: str) -> keys.Agent:
+    return paramiko.Agent() if not where else keys.AgentAt(where)
 
 
 def _by_key(user: str, name: str, key: paramiko.PKey) -> Credential:

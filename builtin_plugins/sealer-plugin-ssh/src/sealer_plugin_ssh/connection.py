@@ -6,8 +6,9 @@ import itertools
 import select
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 from sealer.errors import ConnectionLostError, HostError
 from sealer.extension import Connection, Exit
@@ -25,11 +26,30 @@ START_TIMEOUT = 60.0  # seconds that a host's start-up files and sudo may take b
 Blocks = Iterable[bytes | memoryview]
 
 
-class SshConnection(Connection):
-    """One connection to one host."""
+class Closing(Protocol):
+    """What is on the way to a host, and ends with the connection."""
 
-    def __init__(self, address: str, transport: Multiplexer, host_key: str, places: ChannelPlaces) -> None:
+    def close(self) -> None:
+        """End it."""
+
+
+class SshConnection(Connection):
+    """One connection to one host.
+
+    :ivar user: the login name.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        transport: Multiplexer,
+        host_key: str,
+        places: ChannelPlaces,
+        way: Sequence[Closing] = (),
+    ) -> None:
         self.address = address
+        self.user = ""
+        self._way = way
         self.privileges = Privileges()
         self._transport = transport
         self._host_key = host_key
@@ -77,13 +97,14 @@ class SshConnection(Connection):
             self._forwardings.append(forwarding)
         return forwarding.address
 
-    def open_tunnel(self, details: bytes) -> Channel:
+    def open_tunnel(self, details: bytes, watch: Watch | None = None) -> Channel:
         """Open a `direct-tcpip` channel.
 
         :param details: RFC 4254, section 7.2.
+        :param watch: gives up; None: after a while.
         """
         with self._mapped_errors():
-            return self._open("direct-tcpip", details, Watch(self.address, REFUSED_FOR, None))
+            return self._open("direct-tcpip", details, watch or Watch(self.address, REFUSED_FOR, None))
 
     def close(self) -> None:
         """End it, and every forwarding."""
@@ -93,6 +114,8 @@ class SshConnection(Connection):
         for forwarding in forwardings:
             forwarding.close()
         self._transport.close()
+        for connection in reversed(self._way):
+            connection.close()
 
     # ---- opening -----------------------------------------------------------------------------------------------
 

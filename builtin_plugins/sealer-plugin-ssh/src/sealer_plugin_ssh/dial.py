@@ -56,14 +56,24 @@ class DroppedError(Exception):
 def dial(address: str, port: int, timeout: float, check: Callable[[], None]) -> HostSocket:
     """Connect, and wait for the server's first words, which stay unread.
 
+    :param address: or a name, of a host on the way.
+
     :param timeout: seconds for the connection, and for the first words where that is more than `BANNER_TIMEOUT`.
     :param check: called several times a second while waiting; raises to give up.
     :raises HostUnreachableError: nobody there, or it is no SSH server.
     :raises DroppedError: accepted, then closed without a word.
     """
     connection = _connect(address, port, timeout, check)
+    _tune(connection)
+    return spoken(connection, address, port, timeout, check)
+
+
+def spoken(connection: HostSocket, address: str, port: int, timeout: float, check: Callable[[], None]) -> HostSocket:
+    """Wait for the server's first words on a connection, which is closed where they do not come.
+
+    :raises HostUnreachableError, DroppedError: as :func:`dial`.
+    """
     try:
-        _tune(connection)
         _await_banner(connection, address, port, max(timeout, BANNER_TIMEOUT), check)
     except BaseException:
         connection.close()
@@ -72,8 +82,8 @@ def dial(address: str, port: int, timeout: float, check: Callable[[], None]) -> 
 
 
 def _connect(address: str, port: int, timeout: float, check: Callable[[], None]) -> HostSocket:
-    target = _target(address, port)
-    connection = HostSocket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    family, target = _target(address, port)
+    connection = HostSocket(family, socket.SOCK_STREAM)
     try:
         _await_connection(connection, target, time.monotonic() + timeout, check)
     except OSError as error:
@@ -87,18 +97,21 @@ def _connect(address: str, port: int, timeout: float, check: Callable[[], None])
     return connection
 
 
-def _target(address: str, port: int) -> tuple[object, ...]:
+def _target(address: str, port: int) -> tuple[int, tuple[object, ...]]:
     """What the kernel is asked for: with the zone of a link-local address, which the text alone would lose."""
     try:
-        return socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0][4]
-    except socket.gaierror as error:
+        family, _, _, _, target = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+    except (socket.gaierror, UnicodeError) as error:
         zone = address.partition("%")[2]
         raise HostUnreachableError(
             f"no connection to port {port}",
             where=address,
-            why=f"this machine has no network interface '{zone}'" if zone else error.strerror or str(error),
-            remedy="`ip -6 address` lists the interfaces; the zone is the one on this machine" if zone else "",
+            why=f"this machine has no network interface '{zone}'" if zone else f"the name has no address: {error}",
+            remedy="`ip -6 address` lists the interfaces; the zone is the one on this machine"
+            if zone
+            else "check the name, and this machine's resolver",
         ) from error
+    return family, target
 
 
 def _await_connection(

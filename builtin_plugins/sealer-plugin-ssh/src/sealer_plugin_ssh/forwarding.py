@@ -71,6 +71,25 @@ class Forwarding:
                 self._sockets.discard(local)
 
 
+def tunnel(open_tunnel: OpenTunnel, host: str, port: int) -> socket.socket:
+    """A socket that leads to a port of a host that the other side reaches; one thread carries it.
+
+    :raises HostError: the other side does not reach it.
+    """
+    channel = open_tunnel(_text(host) + struct.pack(">I", port) + _text(LOOPBACK) + struct.pack(">I", 0))
+    ours, theirs = socket.socketpair()
+
+    def carry() -> None:
+        with theirs, contextlib.suppress(SealerError, BrokenError, OSError):
+            try:
+                _pump(theirs, channel)
+            finally:
+                channel.close()
+
+    threading.Thread(target=carry, name=f"tunnel-{host}-{port}", daemon=True).start()
+    return ours
+
+
 class _Wake(threading.Event):
     """A channel's `changed` that also makes a socket readable, so that one thread can wait for both sides."""
 

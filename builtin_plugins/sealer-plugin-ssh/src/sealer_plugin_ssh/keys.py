@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import copy
 import io
 import os
+import socket
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import paramiko  # noqa: TID253  # this module is imported by a running connection only
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -61,10 +66,54 @@ def load_defaults() -> list[tuple[str, paramiko.PKey]]:
     return found
 
 
-def of_agent(agent: paramiko.Agent) -> list[tuple[str, paramiko.PKey]]:
-    """The keys that an agent holds, certificates among them."""
+class Agent(Protocol):
+    """What holds keys."""
+
+    def get_keys(self) -> Sequence[paramiko.AgentKey]:
+        """The keys."""
+
+    def close(self) -> None:
+        """End the conversation."""
+
+
+class AgentAt(paramiko.agent.AgentSSH):
+    """The agent behind a socket; where none answers, one without keys."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        if path == "none":
+            return
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(path)
+            self._connect(connection)  # type: ignore[attr-defined]
+        except (OSError, paramiko.SSHException):
+            connection.close()
+
+    def close(self) -> None:
+        """End the conversation."""
+        self._close()  # type: ignore[attr-defined]
+
+
+def public_halves(files: Sequence[str]) -> frozenset[bytes]:
+    """The public keys that belong to files of keys, as far as they are known: in `FILE.pub`, or in the file itself."""
+    found = set()
+    for file in filter(None, files):
+        for name in (f"{file}.pub", file):
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                found.add(base64.b64decode(Path(name).expanduser().read_text().split()[1], validate=True))
+    return frozenset(found)
+
+
+def of_agent(agent: Agent, only: frozenset[bytes] | None = None) -> list[tuple[str, paramiko.PKey]]:
+    """The keys that an agent holds, certificates among them.
+
+    :param only: the public keys that count, without certificates; None: all.
+    """
     found: list[tuple[str, paramiko.PKey]] = []
     for key in agent.get_keys():
+        if only is not None and key.asbytes() not in only:
+            continue
         if key.get_name().endswith(_CERTIFICATE):
             # paramiko would show the plain key under the certificate's name, and have that one sign.
             key.inner_key = None  # type: ignore[attr-defined]

@@ -86,10 +86,14 @@ class KnownHosts:
     :param own: the file that is written.
     :param others: files that are only read.
     :param accept_new: whether a host that no file knows is believed, once.
+    :param names: what else the host is called; what a file says of one of them counts, too.
     """
 
-    def __init__(self, own: Path, others: Sequence[Path] = (), *, accept_new: bool = True) -> None:
+    def __init__(
+        self, own: Path, others: Sequence[Path] = (), *, accept_new: bool = True, names: Sequence[str] = ()
+    ) -> None:
         self._own = own
+        self._names = tuple(names)
         self._files = (own, *others)
         self._accept_new = accept_new
 
@@ -162,7 +166,7 @@ class KnownHosts:
         return any(entry.key == key and not entry.marker and entry.matches(name) for entry in read(self._own))
 
     def _known(self, address: str, port: int, key: HostKey) -> bool:
-        name = host_name(address, port)
+        names = [host_name(one, port) for one in (address, *self._names)]
         entries = self._about(address, port)
         for entry in entries:
             if entry.marker == "@revoked" and entry.key == key:
@@ -173,12 +177,13 @@ class KnownHosts:
                     remedy="give the host a new key: the old one lets others impersonate it",
                 )
         plain = [entry for entry in entries if not entry.marker and entry.key.type in USABLE]
-        of_name = [entry for entry in plain if entry.matches(name)]
+        of_name = [entry for entry in plain if any(map(entry.matches, names))]
         if any(entry.key == key for entry in of_name or plain):
             return True
         if of_name:
+            name = next(one for one in names if any(entry.matches(one) for entry in of_name))
             raise _changed(address, name, key, of_name)
-        if any(entry.marker == "@cert-authority" and entry.matches(name) for entry in entries):
+        if any(entry.marker == "@cert-authority" and any(map(entry.matches, names)) for entry in entries):
             raise HostKeyError(
                 "the host is known by a certificate authority, and sealer cannot check certificates of hosts",
                 where=address,
@@ -196,7 +201,7 @@ class KnownHosts:
 
     def _about(self, address: str, port: int) -> list[Entry]:
         """Entries for the server's name, and for an unusual port those of the plain address: they may confirm a key."""
-        names = {host_name(address, port), address}
+        names = {name for one in (address, *self._names) for name in (host_name(one, port), one)}
         return [entry for file in self._files for entry in read(file) if any(map(entry.matches, names))]
 
     def _add(self, name: str, key: HostKey) -> None:

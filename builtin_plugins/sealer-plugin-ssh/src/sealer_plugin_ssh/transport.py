@@ -76,12 +76,19 @@ class SshTransport(Transport):
         """Take the host's lines out of sealer's own known_hosts."""
         from sealer_plugin_ssh.connecting import Options  # noqa: PLC0415
 
-        Options.from_driver(self.options, self.settings).known_hosts.forget(host.address, host.ssh.port or 22)
+        Options.from_driver(self.options, self.settings).known_hosts().forget(host.address, host.ssh.port or 22)
 
     def authorize(self, operation: Operation) -> Sequence[Step]:
         """Make the cluster's key, and let it in on the hosts that are added."""
-        return access.authorize(operation, self.credentials) if self.credentials else ()
+        return access.authorize(operation, self.credentials, self._user_of) if self.credentials else ()
 
     def revoke(self, operation: Operation) -> Sequence[Step]:
         """Take the cluster's key away from the hosts that are removed."""
-        return access.revoke(operation, self.credentials) if self.credentials else ()
+        return access.revoke(operation, self.credentials, self._user_of) if self.credentials else ()
+
+    def _user_of(self, host: Host) -> str:
+        """Who is logged in as."""
+        from sealer_plugin_ssh import routes, ssh_config  # noqa: PLC0415
+
+        found = ssh_config.load(host.ssh.config).lookup(ssh_config.name_of(host))
+        return routes.effective(host, found, recorded=host.address in self.host_keys).ssh.user
