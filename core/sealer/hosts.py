@@ -6,7 +6,7 @@ import contextlib
 import ipaddress
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from sealer.redaction import Secret
@@ -196,6 +196,67 @@ def parse_addresses(text: str) -> list[tuple[str, int]]:
         port = end_port or start_port
         found.extend((address, port) for address in parse_range(start, end))
     return found
+
+
+@dataclass(frozen=True)
+class NamedHost:
+    """A host as somebody named it.
+
+    :param port: given with it, or 0.
+    :param name: what it was called, where that is no address.
+    :param default_port: of the name, where nothing else says one; 0: none.
+    """
+
+    address: str
+    port: int = 0
+    name: str = ""
+    default_port: int = 0
+
+    def login(self, ssh: Ssh) -> Ssh:
+        """How to log in to it.
+
+        :param ssh: what counts for all hosts that are named together.
+        """
+        return Ssh(port=self.port, alias=self.name).filled_from(ssh).filled_from(Ssh(port=self.default_port))
+
+
+# The address of a name, and a port or 0, by the choice of ssh's configuration; a ValueError says that there is none.
+Resolve = Callable[[str, str], tuple[str, int]]
+_LABEL = r"[A-Za-z0-9_](?:[-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?"
+_NAME = re.compile(rf"(?P<name>(?=.{{1,253}}(?::|$)){_LABEL}(?:\.{_LABEL})*\.?)(?::(?P<port>[0-9]{{1,5}}))?")
+
+
+def is_host_name(text: str) -> bool:
+    """Whether a text can be the name of a host: `1.2.3` and `1.2.3.x-1` are mistyped addresses."""
+    match = _NAME.fullmatch(text)
+    return match is not None and re.search("[A-Za-z]", match["name"].rstrip(".").rpartition(".")[2]) is not None
+
+
+def parse_hosts(text: str, resolve: Resolve | None, config: str = "") -> list[NamedHost]:
+    """As :func:`parse_addresses`, and names with an optional port: `node1.example, node2:2222`.
+
+    :param resolve: None: names are a mistake.
+    :param config: the choice of ssh's configuration.
+    :raises ValueError: with a message that says what is wrong.
+    """
+    found: list[NamedHost] = []
+    for item in (part.strip() for part in text.split(",")):
+        if resolve is None or not is_host_name(item) or _is_range(item):
+            found += [NamedHost(address, port) for address, port in parse_addresses(item)]
+            continue
+        match = _NAME.fullmatch(item)
+        assert match is not None
+        port = int(match["port"] or 0)
+        if match["port"] and not 0 < port < 65_536:
+            raise ValueError(f"'{item}': a port lies between 1 and 65535")
+        address, default_port = resolve(match["name"], config)
+        found.append(NamedHost(parse_address(address)[0], port, match["name"], default_port))
+    return found
+
+
+def _is_range(text: str) -> bool:
+    first, dash, _ = text.partition("-")
+    return bool(dash) and _is_address(first)
 
 
 def _is_address(text: str) -> bool:

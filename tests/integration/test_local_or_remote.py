@@ -215,6 +215,33 @@ def test_ssh_s_configuration_counts_for_as_long_as_the_cluster_lives(
             assert (logins(bastion), logins(server)) == (before[0] + 1, before[1] + 1)
 
 
+def test_a_host_is_named_as_ssh_s_configuration_calls_it(site: Site, server: LoopbackSshd) -> None:
+    """The address and the port are recorded; what else the section says, counts by the name."""
+    (site.work / ".ssh").mkdir()
+    (site.work / ".ssh/config").write_text(
+        f"Host box\n  HostName 127.0.0.1\n  Port {server.port}\n  User root\n  IdentityFile {server.key}\n"
+    )
+    hosts = "  hosts:\n  - {{ips: [{}], roles: [master]}}\n".format
+    told = site.call("apply", "-f", site.clusterfile(hosts("no-such-name")), status=2)
+    assert "no-such-name has no address" in told
+    told = site.call("apply", "-f", site.clusterfile(hosts("box")), "-n", "localhost", status=2)
+    assert "127.0.0.1 (box, localhost) is named 2 times" in told
+    assert not site.changed
+    site.call("validate", "-f", site.clusterfile(hosts("box")))
+    site.call("apply", "-f", site.clusterfile(hosts("box")))
+    host = site.host()
+    assert (host["address"], host["ssh"]) == (
+        "127.0.0.1",
+        {"user": "", "port": server.port, "privateKey": "", "config": "", "alias": "box"},
+    )
+    assert "already" in site.call("scale-up", "-n", "box", status=2)
+    site.call("exec", "--hosts", "box", "true")
+    site.call("apply", "-f", site.clusterfile(hosts("127.0.0.1")))
+    site.call("check")
+    site.call("delete", "--all", "--yes")
+    assert logins(server) == 4
+
+
 def test_what_no_port_leads_to_is_not_this_machine(site: Site) -> None:
     port = free_port()
     told = site.call("run", "demo:1", "-m", f"127.0.0.1:{port}", status=1)

@@ -294,7 +294,7 @@ def chain(needs_sshd: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             )
             for space, address in zip(spaces, addresses, strict=True)
         ]
-        yield Chain(*servers, (addresses[0], addresses[1], addresses[2]))
+        yield Chain(servers[0], servers[1], servers[2], (addresses[0], addresses[1], addresses[2]))
 
 
 def run(*command: str) -> None:

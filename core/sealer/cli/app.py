@@ -21,6 +21,7 @@ from sealer.settings import EVERY_PLUGIN, Settings
 
 if TYPE_CHECKING:
     from sealer.cli.views import View
+    from sealer.cluster.host_names import HostNames
     from sealer.extension.manager import PluginManager
     from sealer.redaction import Secret
 
@@ -86,6 +87,13 @@ class App:
         from sealer.extension.manager import PluginManager  # noqa: PLC0415  # loading them costs 100 ms
 
         return PluginManager.load(self.settings, self.events)
+
+    @cached_property
+    def host_names(self) -> HostNames:
+        """The addresses of hosts that are named; each name is asked for once."""
+        from sealer.cluster.host_names import HostNames  # noqa: PLC0415  # `--help` does without
+
+        return HostNames.of(self.settings, self.events)
 
     def resolve_secret(self, reference: str) -> Secret | None:
         """The secret that a reference stands for; None: no plugin knows it. The first one loads the plugins."""

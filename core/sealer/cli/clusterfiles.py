@@ -11,14 +11,16 @@ from sealer.clusterfile.reading import read_file
 from sealer.events import Json
 from sealer.extension.loading import Kind, check_options, driver_class
 from sealer.extension.missing_types import all_types
+from sealer.hosts import Resolve
 from sealer.settings import Settings
 
 Options = Mapping[str, Mapping[str, Json]]
 
 
-def read_clusterfile(app: App, path: str, options: Options | None = None) -> Clusterfile:
+def read_clusterfile(app: App, path: str, options: Options | None = None, ssh_config: str = "") -> Clusterfile:
     """Read and check `path`; its warnings become events.
 
+    :param ssh_config: the command line's choice of ssh's configuration, over the file's.
     :param options: fields of drivers that the command line gives over the file's, by the kind of driver.
     :raises InputError: with every mistake.
     """
@@ -27,7 +29,16 @@ def read_clusterfile(app: App, path: str, options: Options | None = None) -> Clu
         plugin_types=all_types(app.plugins),
         check_driver=driver_check(app.settings, options),
         warn=lambda problem: app.events.warn(str(problem)),
+        resolve=resolver(app, ssh_config),
     )
+
+
+def resolver(app: App, ssh_config: str = "") -> Resolve:
+    """Finds the addresses of hosts that are named.
+
+    :param ssh_config: the command line's choice of ssh's configuration.
+    """
+    return lambda name, config: app.host_names.resolve(name, ssh_config or config)
 
 
 def driver_check(settings: Settings, options: Options | None = None) -> DriverCheck:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sealer.cli.app import App
-from sealer.cli.clusterfiles import read_clusterfile
+from sealer.cli.clusterfiles import read_clusterfile, resolver
 from sealer.cli.fetching import Fetch
 from sealer.cluster import state
 from sealer.cluster.cancellation import Cancellation
@@ -17,7 +17,7 @@ from sealer.clusterfile.model import Cluster, Clusterfile
 from sealer.clusterfile.secret_references import all_resolved
 from sealer.errors import InputError
 from sealer.extension.operation import Recorded
-from sealer.hosts import Host, Ssh, parse_addresses
+from sealer.hosts import Host, Resolve, Ssh, parse_hosts
 from sealer.image.model import APP_INSTALLER
 from sealer.image.store import Store
 from sealer.settings import DEFAULT_CLUSTER_NAME
@@ -39,10 +39,11 @@ def cluster_request(app: App, clusterfile: str, flags: Flags, fetch: Fetch) -> C
     """
     base = None
     if clusterfile:
-        base = all_resolved(read_clusterfile(app, clusterfile, given_options(flags)), app.resolve_secret)
+        read = read_clusterfile(app, clusterfile, given_options(flags), flags.ssh.config)
+        base = all_resolved(read, app.resolve_secret)
     if base is not None and base.cluster is None and not flags.image:
         raise InputError("there is no document of kind Cluster", where=clusterfile)
-    found = desired(base, flags, existing(app).makes_hosts)
+    found = desired(base, flags, existing(app).makes_hosts, resolver(app))
     cluster = found.cluster or Cluster()
     if flags.image or flags.kubeconfig or not _goes_on(app, cluster.name):
         fetch(cluster.image)
@@ -89,15 +90,16 @@ def cluster_name(request: Clusterfile) -> str:
     return request.cluster.name if request.cluster else DEFAULT_CLUSTER_NAME
 
 
-def named_by_file(app: App, clusterfile: str, name: str) -> tuple[str, Clusterfile | None]:
+def named_by_file(app: App, clusterfile: str, name: str, ssh_config: str = "") -> tuple[str, Clusterfile | None]:
     """The name of the cluster, by a Clusterfile or by `--name`; both must agree. Empty: by neither.
 
+    :param ssh_config: the command line's choice of ssh's configuration.
     :returns: with the Clusterfile, for its logins.
     :raises InputError: they do not.
     """
     if not clusterfile:
         return name, None
-    given = all_resolved(read_clusterfile(app, clusterfile), app.resolve_secret)
+    given = all_resolved(read_clusterfile(app, clusterfile, ssh_config=ssh_config), app.resolve_secret)
     found = cluster_name(given)
     if name and name != found:
         raise InputError(
@@ -111,9 +113,9 @@ def lost_cluster(app: App, identifier: str, clusterfile: str, flags: Flags, *, f
 
     :raises InputError: no host is named, or that is no id.
     """
-    _, given = named_by_file(app, clusterfile, "")
+    _, given = named_by_file(app, clusterfile, "", flags.ssh.config)
     base = (given.cluster if given else None) or Cluster()
-    named = hosts_of_flags(flags) or base.hosts
+    named = hosts_of_flags(flags, resolver(app)) or base.hosts
     if not named:
         raise InputError(
             f"--cluster-id {identifier}", why="no host is named", remedy="Name all hosts of the cluster with -m and -n."
@@ -122,8 +124,12 @@ def lost_cluster(app: App, identifier: str, clusterfile: str, flags: Flags, *, f
     return existing(app).lost(identifier, hosts, base, force=force)
 
 
-def further_hosts(lifecycle: Lifecycle, name: str, flags: Flags) -> tuple[tuple[Host, ...], tuple[int, int]]:
+def further_hosts(
+    lifecycle: Lifecycle, name: str, flags: Flags, resolve: Resolve | None = None
+) -> tuple[tuple[Host, ...], tuple[int, int]]:
     """What to add to a cluster: hosts by address, or with a provider that makes hosts how many masters and nodes.
+
+    :param resolve: finds the addresses of hosts that are named.
 
     :raises InputError: neither, or an address where a count is needed.
     """
@@ -132,18 +138,21 @@ def further_hosts(lifecycle: Lifecycle, name: str, flags: Flags) -> tuple[tuple[
     cluster = lifecycle.recorded(name).clusterfile.cluster or Cluster(name=name)
     makes = lifecycle.makes_hosts(cluster.provider.name)
     if not (bool(cluster.groups) if makes is None else makes):
-        return hosts_of_flags(flags), (0, 0)
+        return hosts_of_flags(flags, resolve), (0, 0)
     return (), (_count("--masters", flags.masters, cluster), _count("--nodes", flags.nodes, cluster))
 
 
-def picked_hosts(recorded: Recorded, roles: str, hosts: str, ssh: Ssh) -> tuple[Host, ...]:
+def picked_hosts(
+    recorded: Recorded, roles: str, hosts: str, ssh: Ssh, resolve: Resolve | None = None
+) -> tuple[Host, ...]:
     """The hosts of a cluster that have one of `roles` and are among `hosts`; an empty text leaves none out.
 
     :param ssh: over what is recorded of how to log in.
+    :param resolve: finds the addresses of hosts that are named otherwise than they were.
     :raises InputError: a host is not in the cluster, or no host is left.
     """
     wanted = {role.strip() for role in roles.split(",") if role.strip()}
-    named = set(host_names(hosts)) if hosts else None
+    named = set(host_names(hosts, recorded, resolve)) if hosts else None
     known = {name for entry in recorded.hosts for name in (entry.host.address, entry.host.placeholder) if name}
     if named and named - known:
         raise InputError(
@@ -166,16 +175,17 @@ def picked_hosts(recorded: Recorded, roles: str, hosts: str, ssh: Ssh) -> tuple[
     return tuple(found)
 
 
-def leaving_hosts(recorded: Recorded, masters: str, nodes: str) -> list[str]:
+def leaving_hosts(recorded: Recorded, masters: str, nodes: str, resolve: Resolve | None = None) -> list[str]:
     """The hosts that are to leave a cluster.
 
     :param masters, nodes: addresses, ranges and names; each under the role that it has.
+    :param resolve: finds the addresses of hosts that are named otherwise than they were.
     :raises InputError: a host is named under the other role.
     """
     is_master = {
         name: entry.host.is_master for entry in recorded.hosts for name in (entry.host.address, entry.host.placeholder)
     }
-    found = {"-m": host_names(masters), "-n": host_names(nodes)}
+    found = {"-m": host_names(masters, recorded, resolve), "-n": host_names(nodes, recorded, resolve)}
     for flag, other, wanted in (("-m", "-n", True), ("-n", "-m", False)):
         wrong = [name for name in found[flag] if is_master.get(name, wanted) != wanted]
         if wrong:
@@ -188,19 +198,26 @@ def leaving_hosts(recorded: Recorded, masters: str, nodes: str) -> list[str]:
     return [*found["-m"], *found["-n"]]
 
 
-def host_names(text: str) -> list[str]:
-    """Addresses, ranges and names of hosts that are in a cluster.
+def host_names(text: str, recorded: Recorded, resolve: Resolve | None = None) -> list[str]:
+    """The addresses, and the names of hosts that a provider made, that a text of addresses, ranges and names means.
+
+    :param resolve: finds the addresses of names by which no host of the cluster was named; None: they are a mistake.
 
     :raises InputError: one is neither.
     """
     found: list[str] = []
+    aliases = {entry.host.ssh.alias: entry.host.address for entry in recorded.hosts if entry.host.ssh.alias}
+    placeholders = {entry.host.placeholder for entry in recorded.hosts}
     for item in filter(None, text.split(",")):
         word = item.strip()
+        if word in aliases and word not in placeholders:
+            found.append(aliases[word])
+            continue
         if word.startswith(("master-", "node-")):  # how hosts are called that a provider made
             found.append(word)
             continue
         try:
-            found += [address for address, _ in parse_addresses(word)]
+            found += [named.address for named in parse_hosts(word, resolve)]
         except ValueError as error:
             raise InputError(item, why=str(error)) from None
     return found

@@ -14,7 +14,7 @@ from sealer.clusterfile.secrets import is_key_itself, is_secret
 from sealer.errors import InputError, Position
 from sealer.events import Json
 from sealer.extension.operation import Recorded
-from sealer.hosts import MASTER, NODE, Host, Ssh, parse_addresses
+from sealer.hosts import MASTER, NODE, Host, NamedHost, Resolve, Ssh, parse_hosts
 from sealer.settings import DEFAULT_FOREIGN_RUNTIME, DEFAULT_PROVIDER, normalised
 
 _OptionKind = Literal["provider", "runtime", "transport"]
@@ -50,10 +50,16 @@ class Flags:
     kubeconfig: str = ""
 
 
-def desired(base: Clusterfile | None, flags: Flags, makes_hosts: Callable[[str], bool | None]) -> Clusterfile:
+def desired(
+    base: Clusterfile | None,
+    flags: Flags,
+    makes_hosts: Callable[[str], bool | None],
+    resolve: Resolve | None = None,
+) -> Clusterfile:
     """The Clusterfile with the command line merged in: hosts are added, everything else is over the file's.
 
     :param makes_hosts: whether a provider makes hosts by count; None: nobody knows, and the hosts tell.
+    :param resolve: finds the addresses of hosts that are named; None: names are a mistake.
     :raises InputError: a flag cannot be understood, or a host is named twice.
     """
     base = base or Clusterfile()
@@ -83,7 +89,7 @@ def desired(base: Clusterfile | None, flags: Flags, makes_hosts: Callable[[str],
     cluster = _with_options(cluster, "provider", flags.provider_options)
     cluster = _with_options(cluster, "runtime", flags.runtime_options)
     cluster = _with_options(cluster, "transport", flags.transport_options)
-    cluster = _with_counts(cluster, flags) if makes else _with_addresses(cluster, flags)
+    cluster = _with_counts(cluster, flags) if makes else _with_addresses(cluster, flags, resolve)
     if not cluster.hosts and not cluster.groups and not flags.kubeconfig:
         cluster = replace(cluster, hosts=(this_machine(),), on_this_machine=True)
     else:
@@ -91,15 +97,16 @@ def desired(base: Clusterfile | None, flags: Flags, makes_hosts: Callable[[str],
     return replace(base, cluster=_with_env(cluster, flags.env))
 
 
-def hosts_of_flags(flags: Flags) -> tuple[Host, ...]:
-    """The hosts that `--masters` and `--nodes` name by address, masters first.
+def hosts_of_flags(flags: Flags, resolve: Resolve | None = None) -> tuple[Host, ...]:
+    """The hosts that `--masters` and `--nodes` name by address or name, masters first.
 
+    :param resolve: finds the addresses of names; None: names are a mistake.
     :raises InputError: an address cannot be understood, or a host is named twice.
     """
     hosts = [
-        Host(address, (role,), replace(flags.ssh, port=port or flags.ssh.port))
+        Host(named.address, (role,), named.login(flags.ssh))
         for flag, role, text in (("--masters", MASTER, flags.masters), ("--nodes", NODE, flags.nodes))
-        for address, port in _addresses(flag, text)
+        for named in _named(flag, text, resolve, flags.ssh.config)
     ]
     _refuse_twice(hosts)
     return tuple(hosts)
@@ -220,23 +227,23 @@ def _with_counts(cluster: Cluster, flags: Flags) -> Cluster:
     return replace(cluster, groups=tuple(sorted(groups, key=lambda group: group.role != MASTER)))
 
 
-def _with_addresses(cluster: Cluster, flags: Flags) -> Cluster:
+def _with_addresses(cluster: Cluster, flags: Flags, resolve: Resolve | None) -> Cluster:
     if cluster.groups:
         raise InputError(
             "Hosts by count need a provider that makes them",
             why=f"the provider is '{cluster.provider.name or DEFAULT_PROVIDER}'",
             remedy="Name the hosts by address, or a provider with `--provider` or spec.provider.",
         )
-    hosts = (*cluster.hosts, *hosts_of_flags(flags))
+    hosts = (*cluster.hosts, *hosts_of_flags(flags, resolve))
     _refuse_twice(hosts)
     if hosts and not any(host.is_master for host in hosts):
         raise InputError("No master", why="only nodes are named", remedy="Name one with `--masters`.")
     return replace(cluster, hosts=hosts)
 
 
-def _addresses(flag: str, text: str) -> list[tuple[str, int]]:
+def _named(flag: str, text: str, resolve: Resolve | None, config: str) -> list[NamedHost]:
     try:
-        return parse_addresses(text)
+        return parse_hosts(text, resolve, config)
     except ValueError as error:
         remedy = "give addresses; counts are for a provider that makes hosts, --provider" if text.isdigit() else ""
         raise InputError(f"{flag} {text}", why=str(error), remedy=remedy) from None
@@ -246,9 +253,14 @@ def _refuse_twice(hosts: Sequence[Host]) -> None:
     for address, times in Counter(host.address for host in hosts).items():
         if times > 1:
             raise InputError(
-                f"The host {address} is named {times} times",
+                f"The host {address}{_names_of(hosts, address)} is named {times} times",
                 remedy="name it once: the command line's hosts are added to those of the Clusterfile",
             )
+
+
+def _names_of(hosts: Sequence[Host], address: str) -> str:
+    names = dict.fromkeys(host.ssh.alias for host in hosts if host.address == address and host.ssh.alias)
+    return f" ({', '.join(names)})" if names else ""
 
 
 def _chosen(choice: DriverChoice, name: str) -> DriverChoice:

@@ -33,6 +33,7 @@ from sealer.cluster.driver_choice import DriverNames, DriverRequest, choose_driv
 from sealer.cluster.foreign import attached, refuse_changes, settle_images
 from sealer.cluster.health import Health
 from sealer.cluster.home import ClusterHome
+from sealer.cluster.host_names import as_recorded
 from sealer.cluster.journal import Journal
 from sealer.cluster.leftovers import tidy
 from sealer.cluster.lock import cluster_lock, working
@@ -182,6 +183,7 @@ class Lifecycle:
         home = self._home(cluster.name)
         with self._locked(home):
             recorded = state.load(home)
+            desired = self._named_as_recorded(desired, recorded)
             image = self._begun_with(recorded, self._image(cluster.image))
             if foreign:
                 recorded = attached(recorded, cluster, image)
@@ -222,6 +224,7 @@ class Lifecycle:
         if any(counts):
             cluster = replace(cluster, ssh=ssh.filled_from(cluster.ssh))
         members = {entry.host.address for entry in recorded.hosts if entry.member}
+        hosts = as_recorded(hosts, recorded, self.events.warn)
         for host in hosts:
             if host.address in members:
                 raise InputError(f"The host {host.address} is in the cluster already")
@@ -480,8 +483,14 @@ class Lifecycle:
         if not (self._choices.dry_run or self._choices.confirm(_on_this_machine(cluster))):
             raise RefusedError("Aborted: nothing was changed", remedy="Name hosts with --masters and --nodes.")
 
+    def _named_as_recorded(self, desired: Clusterfile, recorded: Recorded | None) -> Clusterfile:
+        cluster = _cluster(desired)
+        hosts = as_recorded(cluster.hosts, recorded, self.events.warn)
+        return replace(desired, cluster=replace(cluster, hosts=hosts))
+
     def _apply(self, home: ClusterHome, desired: Clusterfile) -> Outcome:
         recorded = state.load(home)
+        desired = self._named_as_recorded(desired, recorded)
         if recorded is None or recorded.status == "creating":
             image = self._begun_with(recorded, self._image(_cluster(desired).image))
             return self._create(home, recorded, image, desired)

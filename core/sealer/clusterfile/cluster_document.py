@@ -21,7 +21,7 @@ from sealer.clusterfile.nodes import Entries
 from sealer.clusterfile.report import Report, not_one_of
 from sealer.clusterfile.values import Value
 from sealer.errors import Position
-from sealer.hosts import MASTER, NODE, canonical_address
+from sealer.hosts import MASTER, NODE, Resolve, canonical_address
 from sealer.settings import DEFAULT_CLUSTER_NAME, DEFAULT_DATA_ROOT
 
 
@@ -31,6 +31,7 @@ class ClusterReader:
 
     :param document: `kind: Cluster`.
     :param infra: `kind: Infra`.
+    :param resolve: finds the addresses of hosts that are named; None: names are a mistake.
     :param recorded: the documents are sealer's own record, also of a cluster that is on its way to its end.
     :param pods, services: the same ranges in kubeadm's ClusterConfiguration, where it has them.
     """
@@ -42,6 +43,7 @@ class ClusterReader:
     services: Value | None = None
     check_driver: DriverCheck | None = None
     recorded: bool = False
+    resolve: Resolve | None = None
 
     def __post_init__(self) -> None:
         whole = self.document or self.infra
@@ -94,7 +96,7 @@ class ClusterReader:
         made = self._made.get("ssh")
         if made and "ssh" in spec:
             self.report.error(made, made.path, "is given by the Cluster document already")
-        sections = HostSections(self.report, read_ssh(self._ssh()), spec.entries("env"))
+        sections = HostSections(self.report, read_ssh(self._ssh()), spec.entries("env"), resolve=self.resolve)
         first_form = spec.get("masters") or spec.get("nodes")
         if "hosts" in spec and first_form:
             message = "hosts are given either by spec.hosts or by spec.masters and spec.nodes, not by both"

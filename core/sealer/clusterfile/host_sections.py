@@ -12,7 +12,7 @@ from sealer.clusterfile.nodes import Items, Node, Scalar
 from sealer.clusterfile.report import Report, not_one_of, quoted
 from sealer.clusterfile.secrets import is_key_itself
 from sealer.clusterfile.values import Value
-from sealer.hosts import LARGEST_RANGE, MASTER, NODE, Host, Ssh, parse_addresses
+from sealer.hosts import LARGEST_RANGE, MASTER, NODE, Host, NamedHost, Resolve, Ssh, parse_hosts
 from sealer.redaction import redactor
 
 _ROLES = (MASTER, NODE)
@@ -24,6 +24,7 @@ class HostSections:
 
     :ivar named: where each address was named first.
     :ivar unclear: some host's role or address was not understood, so that nobody can say what is missing.
+    :ivar resolve: finds the addresses of hosts that are named; None: names are a mistake.
     :ivar crowded: there are too many hosts; that is reported, and further ones are not looked at.
     """
 
@@ -35,6 +36,7 @@ class HostSections:
     named: dict[str, Value] = field(default_factory=dict)
     unclear: bool = False
     crowded: bool = False
+    resolve: Resolve | None = None
 
     def __post_init__(self) -> None:
         self._shell_names = {shell_name(key): key for key in self.env}
@@ -47,18 +49,16 @@ class HostSections:
         ssh = read_ssh(entry.get("ssh")).filled_from(self.ssh)
         labels = entry.text_map("labels")
         texts = entry.text_map("env")
-        for address, port in self._addresses(entry, "ips"):
-            own = Ssh(port=port).filled_from(ssh) if port else ssh
-            self.hosts.append(Host(address, roles, own, texts, labels, entry.texts("taints")))
+        for named in self._addresses(entry, "ips", ssh):
+            self.hosts.append(Host(named.address, roles, named.login(ssh), texts, labels, entry.texts("taints")))
 
     def read_list(self, section: Value, role: str) -> None:
         """`spec.masters` or `spec.nodes`, first form: by address, or by count."""
         count = section.get("count")
         if count is not None and "ipList" in section:
             self.report.error(count, count.path, "hosts are given by ipList or by count, not by both")
-        for address, port in self._addresses(section, "ipList"):
-            own = Ssh(port=port).filled_from(self.ssh) if port else self.ssh
-            self.hosts.append(Host(address, (role,), own))
+        for named in self._addresses(section, "ipList", self.ssh):
+            self.hosts.append(Host(named.address, (role,), named.login(self.ssh)))
         if count is not None:
             self.read_group(section, role)
             return
@@ -120,34 +120,36 @@ class HostSections:
             return False
         return True
 
-    def _addresses(self, section: Value, key: str) -> Iterator[tuple[str, int]]:
+    def _addresses(self, section: Value, key: str, ssh: Ssh) -> Iterator[NamedHost]:
         given = section.get(key)
         if given is not None:
             self._check_list(given, given.node)
         for value in section.items(key):
             for part in value.the(str).split(","):
-                yield from self._named_once(part, value)
+                yield from self._named_once(part, value, ssh)
 
-    def _named_once(self, part: str, value: Value) -> Iterator[tuple[str, int]]:
+    def _named_once(self, part: str, value: Value, ssh: Ssh) -> Iterator[NamedHost]:
         if self.crowded:
             return
-        for address, port in self._parsed(part, value):
+        for named in self._parsed(part, value, ssh):
+            address = named.address
             if earlier := self.named.get(address):
                 where = "here" if earlier is value else f"as {earlier.path.removeprefix('spec.')}"
-                self.report.error(value, value.path, f"{address} is named twice, first {where}")
+                shown = f"{address} ({named.name})" if named.name else address
+                self.report.error(value, value.path, f"{shown} is named twice, first {where}")
                 continue
             if len(self.named) == LARGEST_RANGE:
                 self.report.error(value, value.path, f"more than {LARGEST_RANGE} hosts")
                 self.crowded = True
                 return
             self.named[address] = value
-            yield address, port
+            yield named
 
-    def _parsed(self, part: str, value: Value) -> Sequence[tuple[str, int]]:
+    def _parsed(self, part: str, value: Value, ssh: Ssh) -> Sequence[NamedHost]:
         try:
             if not part.strip():
                 raise ValueError("an address is missing")
-            found = parse_addresses(part)
+            found = parse_hosts(part, self.resolve, ssh.config)
         except ValueError as error:
             self.report.error(value, value.path, str(error))
             self.unclear = True

@@ -18,6 +18,7 @@ from sealer.clusterfile.tables import DOCUMENTS
 from sealer.clusterfile.values import Value
 from sealer.errors import InputError, Position, Problem
 from sealer.events import Json
+from sealer.hosts import Resolve
 
 Warn = Callable[[Problem], None]
 PluginTypes = Mapping[str, PluginChecker]
@@ -31,6 +32,7 @@ def read(
     check_driver: DriverCheck | None = None,
     warn: Warn | None = None,
     recorded: bool = False,
+    resolve: Resolve | None = None,
 ) -> Clusterfile:
     """Understand a Clusterfile.
 
@@ -38,11 +40,12 @@ def read(
     :param plugin_types: the types that Plugin documents may have, by upper-case name; None: any.
     :param check_driver: sees that a driver is installed and takes its options; None: any will do.
     :param recorded: the file is sealer's own record: the cluster's masters, and hosts that plugins name, may have left.
+    :param resolve: finds the addresses of hosts that are named; None: names are a mistake.
     :param warn: called with each warning, also when there are mistakes; without mistakes the Clusterfile has them too.
     :raises InputError: with every mistake, in the order of the text.
     """
     report = Report(file)
-    clusterfile = _Reading(text, report, plugin_types, check_driver, recorded).clusterfile()
+    clusterfile = _Reading(text, report, plugin_types, check_driver, recorded, resolve=resolve).clusterfile()
     report.finish(warn)
     return clusterfile
 
@@ -53,12 +56,15 @@ def read_file(
     plugin_types: PluginTypes | None = None,
     check_driver: DriverCheck | None = None,
     warn: Warn | None = None,
+    resolve: Resolve | None = None,
 ) -> Clusterfile:
     """Read a Clusterfile from disk; as :func:`read`.
 
     :raises InputError: also when there is no such file, or it is no UTF-8.
     """
-    return read(file_text(path), str(path), plugin_types=plugin_types, check_driver=check_driver, warn=warn)
+    return read(
+        file_text(path), str(path), plugin_types=plugin_types, check_driver=check_driver, warn=warn, resolve=resolve
+    )
 
 
 def file_text(path: str | Path) -> str:
@@ -130,12 +136,15 @@ class _Reading:
         plugin_types: PluginTypes | None,
         check_driver: DriverCheck | None = None,
         recorded: bool = False,
+        *,
+        resolve: Resolve | None = None,
     ) -> None:
         self._text = text
         self._report = report
         self._types = plugin_types
         self._check_driver = check_driver
         self._recorded = recorded
+        self._resolve = resolve
         self._found: dict[str, list[Value]] = {kind: [] for kind in DOCUMENTS}
         self._kubeadm: list[tuple[KubeadmDocument, Value]] = []
 
@@ -230,7 +239,7 @@ class _Reading:
         document, infra = next(iter(documents), None), next(iter(infras), None)
         pods, services = self._kubeadm_range("podSubnet"), self._kubeadm_range("serviceSubnet")
         cluster, sections = ClusterReader(
-            self._report, document, infra, pods, services, self._check_driver, self._recorded
+            self._report, document, infra, pods, services, self._check_driver, self._recorded, self._resolve
         ).read()
         all_known = bool(cluster.hosts) and not cluster.groups
         return cluster, frozenset(sections.named) if all_known else None

@@ -192,6 +192,16 @@ class Transport(Driver):
         :raises InterruptedRunError: the run was asked to stop meanwhile.
         """
 
+    def locate(self, name: str, config: str) -> tuple[str, int]:
+        """Where a host that is named is, by what the transport knows of names: a name or an address, and a port.
+
+        :param config: the user's choice of a configuration, `ssh.config`.
+        :returns: by default the name itself, and 0 for no port of its own.
+        :raises InputError: the configuration cannot be understood.
+        """
+        del config
+        return name, 0
+
     def forget(self, host: Host) -> None:
         """Drop what is remembered of a host's identity: it was taken out by force, and another may get its address."""
         del host

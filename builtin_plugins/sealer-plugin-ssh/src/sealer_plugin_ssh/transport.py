@@ -72,6 +72,13 @@ class SshTransport(Transport):
         if new:
             self.events.warn(message)
 
+    def locate(self, name: str, config: str) -> tuple[str, int]:
+        """The HostName and the Port of ssh's configuration."""
+        from sealer_plugin_ssh import ssh_config  # noqa: PLC0415
+
+        found = ssh_config.load(config).lookup(name)
+        return found.host_name, found.port
+
     def forget(self, host: Host) -> None:
         """Take the host's lines out of sealer's own known_hosts."""
         from sealer_plugin_ssh.connecting import Options  # noqa: PLC0415

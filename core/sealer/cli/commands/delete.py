@@ -51,7 +51,7 @@ def command(  # noqa: PLR0917  # click passes them by name
 
     NAME alone deletes the whole cluster, as --all does. With no name, the only cluster is meant; then, and with -f,
     --all or hosts are needed. Asks before it deletes or removes. A Clusterfile (-f) names the cluster and how to log in
-    to its hosts. Hosts are addresses and ranges, or names like node-0 of hosts that a provider made.
+    to its hosts. Hosts are addresses, names and ranges; hosts that a provider made have names like node-0.
 
     With --force, a host that is out of reach, refuses the login, or is another machine than was recorded is forgotten:
     nothing is done on it. What was passed over is listed. A damaged record of the cluster is no obstacle either.
@@ -59,6 +59,7 @@ def command(  # noqa: PLR0917  # click passes them by name
     Where the record of a cluster is lost, --all --cluster-id ID deletes it from the hosts of -m and -n: all of them
     must have that id. The refusal to use such a host names the id.
     """
+    from sealer.cli.clusterfiles import resolver  # noqa: PLC0415
     from sealer.cli.operations import operation, show_outcome  # noqa: PLC0415  # 100 ms
     from sealer.cli.requests import chosen_cluster, existing, leaving_hosts, lost_cluster, named_by_file  # noqa: PLC0415
     from sealer.cluster.desired import Flags  # noqa: PLC0415
@@ -77,7 +78,7 @@ def command(  # noqa: PLR0917  # click passes them by name
     everything = _is_everything(cluster, everything, bool(masters or nodes))
     login, run = options.split(more)
     ssh = options.ssh(app, login)
-    named, logins = named_by_file(app, clusterfile, name)
+    named, logins = named_by_file(app, clusterfile, name, ssh.config)
     cluster = chosen_cluster(existing(app), named)
     given = options.provider_fields(app, more)
     with operation(
@@ -86,7 +87,9 @@ def command(  # noqa: PLR0917  # click passes them by name
         if everything:
             outcome = lifecycle.delete(cluster, ssh, logins)
         else:
-            leaving = leaving_hosts(lifecycle.recorded(cluster), options.joined(masters), options.joined(nodes))
+            leaving = leaving_hosts(
+                lifecycle.recorded(cluster), options.joined(masters), options.joined(nodes), resolver(app, ssh.config)
+            )
             outcome = lifecycle.scale_down(cluster, leaving, ssh, logins)
     show_outcome(app, outcome)
 

@@ -62,6 +62,7 @@ def command(  # noqa: PLR0917  # click passes them by name
 
     A host that is another machine than recorded, or belongs to another cluster by now, is refused: nothing runs there.
     """
+    from sealer.cli.clusterfiles import resolver  # noqa: PLC0415
     from sealer.cli.interrupts import interrupts  # noqa: PLC0415  # 100 ms that `--help` need not wait for
     from sealer.cli.requests import chosen_cluster, existing, picked_hosts  # noqa: PLC0415
     from sealer.cluster.cancellation import Cancellation  # noqa: PLC0415
@@ -69,11 +70,13 @@ def command(  # noqa: PLR0917  # click passes them by name
     cancellation = Cancellation()
     lifecycle = existing(app, cancellation, parallel)
     cluster = chosen_cluster(lifecycle, name)
+    ssh = options.ssh(app, options.login(login))
     chosen = picked_hosts(
         lifecycle.recorded(cluster),
         options.joined(roles),
         options.joined(hosts),
-        options.ssh(app, options.login(login)),
+        ssh,
+        resolver(app, ssh.config),
     )
     line = words[0] if len(words) == 1 else shlex.join(words)
     heard = _Heard(app, len(chosen), cancellation)

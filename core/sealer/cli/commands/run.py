@@ -81,7 +81,7 @@ def command(  # noqa: PLR0917  # click passes them by name
 ) -> None:
     """Turn hosts into a cluster, or install an application image onto one.
 
-    Hosts are addresses and ranges, each with its own port if need be: -m 192.168.0.2,192.168.0.3:2222
+    Hosts are addresses, names and ranges, each with its own port if need be: -m 192.168.0.2,192.168.0.3:2222
     -n 192.168.0.5-192.168.0.9. With a provider that makes hosts they are counts. With no hosts named, this machine is
     the master, after a question. A run that ended too early is continued by the same command.
 

@@ -34,7 +34,7 @@ def command(app: App, file: str, option: str) -> None:
     Every mistake is told, each on a line with its place. What it says to an image is checked where the image is in the
     local store.
     """
-    from sealer.cli.clusterfiles import driver_check  # noqa: PLC0415  # YAML costs 20 ms
+    from sealer.cli.clusterfiles import driver_check, resolver  # noqa: PLC0415  # YAML costs 20 ms
     from sealer.clusterfile.reading import read  # noqa: PLC0415
     from sealer.extension.missing_types import all_types  # noqa: PLC0415
 
@@ -46,7 +46,9 @@ def command(app: App, file: str, option: str) -> None:
         app.events.warn(str(warning))
 
     check = driver_check(app.settings)
-    clusterfile = read(text, name, plugin_types=all_types(app.plugins), check_driver=check, warn=warn)
+    clusterfile = read(
+        text, name, plugin_types=all_types(app.plugins), check_driver=check, warn=warn, resolve=resolver(app)
+    )
     whole = _examined(app, clusterfile)
     app.show(
         {
