@@ -134,8 +134,8 @@ def test_all_at_once_and_in_the_order_of_the_text() -> None:
         ),
         (
             "  hosts:\n    - {ips: 10.0.0.1, roles: master, ssh: {authorizeKey: false}}\n",
-            "F:5:44: spec.hosts[0].ssh.authorizeKey: unknown field; known are user, passwd, pk, pkPasswd, port, config, "
-            "alias",
+            "F:5:44: spec.hosts[0].ssh.authorizeKey: unknown field; known are user, passwd, pk, pkPasswd, port, "
+            "config, alias",
         ),
         ("  dataRoot: var/lib\n", "F:4:13: spec.dataRoot: an absolute path is needed, not 'var/lib'"),
         (
