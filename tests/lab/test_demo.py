@@ -48,6 +48,7 @@ def test_the_demo_keeps_its_promises() -> None:
     assert promises == [
         "=> 3 members, all healthy",
         "=> 3 hosts have the names that the Clusterfile gives them",
+        "=> the check names 198.19.77.13, whose member is stopped",
         "=> read through 198.19.77.12, 198.19.77.13",
         "=> sealer found nothing to change",
         "=> every member is the process that it was",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 import sealer
@@ -56,9 +57,11 @@ from sealer.kubefile.model import (
     Run,
 )
 from sealer.redaction import Secret
+from sealer.templates.hostfiles import is_template, template_faults
 
 if TYPE_CHECKING:
     from sealer.image.build import BuildRequest
+    from sealer.image.discovery.files import DirectoryFiles
 
 SCRATCH = "scratch"
 SETTLED_LABELS = (CMDS_LABEL, VERSION_LABEL)  # sealer's own: no Kubefile sets them
@@ -132,8 +135,17 @@ class RootfsBuild:
         base, env = self._request.base, self._variables.env
         installs = chart_installs(self._cmds, self._apps.finish(), env)
         layers = self._layers.own(base=base)
-        self._images.look_through(self._platform, layers, env, lambda: self._layers.files(base=base), installs)
+        files = cache(lambda: self._layers.files(base=base))
+        self._refuse_broken_templates(files)
+        self._images.look_through(self._platform, layers, env, files, installs)
         return self._finish()
+
+    def _refuse_broken_templates(self, files: Callable[[], DirectoryFiles]) -> None:
+        """See that files which are rendered on each host can be read as templates: hosts are too late to find out."""
+        if any(is_template(path) for path, _ in self._layers.lay_over().files()):
+            found = files()
+            if problems := template_faults(found.paths(), found.read):
+                raise InputError("templates of the rootfs cannot be rendered", problems=problems)
 
     @property
     def unused(self) -> tuple[str, ...]:

@@ -31,9 +31,23 @@ def render(text: str, values: Mapping[str, str], file: str) -> str:
     except TooMuchError as much:
         faults.append(TemplateError(str(much), 0))
     faults.extend(evaluation.faults.values())
+    _refuse(faults, text, file)
+    return evaluation.text
+
+
+def check(text: str, file: str) -> None:
+    """See that a template can be read; what its variables are is not known.
+
+    :param file: how messages name the template.
+    :raises InputError: with every mistake of its syntax.
+    """
+    _, faults = parse(text)
+    _refuse(list(faults), text, file)
+
+
+def _refuse(faults: list[TemplateError], text: str, file: str) -> None:
     if faults:
         places = Places(text, file)
         faults.sort(key=lambda fault: fault.offset)
         problems = [Problem(places.at(fault.offset), "", fault.message) for fault in faults]
         raise InputError("the template cannot be rendered", where=file, problems=problems)
-    return evaluation.text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 
@@ -43,6 +43,19 @@ def host_files(
     return dict(sorted(files.items()))
 
 
+def template_faults(paths: Iterable[str], read: Callable[[str], bytes]) -> list[Problem]:
+    """What is wrong with templates wherever they are rendered: their syntax. Variables are known on the hosts alone.
+
+    :param paths: files of a rootfs; those that are no templates are left out.
+    :param read: gives the content of one of `paths`.
+    """
+    problems: list[Problem] = []
+    for path in filter(is_template, paths):
+        with _collected(problems):
+            gotemplate.check(_text(path, read), path)
+    return problems
+
+
 def is_template(path: str) -> bool:
     """Whether a file of a rootfs is rendered."""
     parts = PurePosixPath(path).parts
@@ -77,13 +90,15 @@ def _collected(problems: list[Problem]) -> Iterator[None]:
 
 
 def _rendered(path: str, read: Callable[[str], bytes], env: Mapping[str, str]) -> bytes:
-    content = read(path)
+    return gotemplate.render(_text(path, read), env, path).encode()
+
+
+def _text(path: str, read: Callable[[str], bytes]) -> str:
     try:
-        text = content.decode()
+        return read(path).decode()
     except UnicodeDecodeError:
         message = f"a file that ends in {SUFFIX} is a template, and this one is no UTF-8 text"
         raise InputError(message, where=path, problems=[Problem(Position(path), "", message)]) from None
-    return gotemplate.render(text, env, path).encode()
 
 
 def _configure(

@@ -60,11 +60,14 @@ class Terminal:
         """Run a command, whose output goes where ours goes: on a terminal sealer shows its live view."""
         self._run(words, capture=False)
 
-    def ask(self, *words: str) -> list[str]:
-        """Run a command, and give the lines that it printed, sorted: hosts answer in any order."""
-        return sorted(self._run(words, capture=True))
+    def ask(self, *words: str, status: int = 0) -> list[str]:
+        """Run a command, and give the lines that it printed, sorted: hosts answer in any order.
 
-    def _run(self, words: Sequence[str], capture: bool) -> list[str]:
+        :param status: that it has to end with.
+        """
+        return sorted(self._run(words, capture=True, expected=status))
+
+    def _run(self, words: Sequence[str], capture: bool, expected: int = 0) -> list[str]:
         say(f"$ {shlex.join(words)}")
         program = [sys.executable, "-m", "sealer"] if words[0] == "sealer" else [words[0]]
         lines: list[str] = []
@@ -91,7 +94,7 @@ class Terminal:
                     process.send_signal(signal.SIGINT)
         if interrupted:
             raise KeyboardInterrupt
-        if status:
+        if status != expected:
             raise BrokenPromiseError(f"`{shlex.join(words)}` ended with status {status}")
         return lines
 
@@ -131,6 +134,7 @@ class Demo:
         with self.part("Look at it"):
             self.healthy(3)
             self.named(3)
+            self.checked()
         with self.part("Write through one host, read through the others"):
             first, *others = self.addresses()
             terminal.ask("sealer", "exec", "--hosts", first, "--", "etcdctl", "put", "greeting", VALUE)
@@ -179,6 +183,17 @@ class Demo:
             [line.split() for line in answer] == names[:number],
             f"{number} hosts have the names that the Clusterfile gives them",
         )
+
+    def checked(self) -> None:
+        """`sealer check` sees a member that is stopped."""
+        last = self.addresses()[-1]
+        self.terminal.run("sealer", "check")
+        self.terminal.run("sealer", "exec", "--hosts", last, "--", "systemctl", "stop", "etcd-of-sealer")
+        found = self.terminal.ask("sealer", "check", status=1)
+        names = [line for line in found if line.startswith(last) and "failed" in line.lower()]
+        promise(len(names) == 1, f"the check names {last}, whose member is stopped")
+        self.terminal.run("sealer", "exec", "--hosts", last, "--", "systemctl", "start", "etcd-of-sealer")
+        self.terminal.run("sealer", "check", "-q")
 
     def readable(self, addresses: Sequence[str]) -> None:
         """The key can be read through each of these hosts."""

@@ -544,3 +544,28 @@ def test_annotations(build_image: Build, store: Store) -> None:
     manifest = decode(store.path(image.first.digest).read_bytes(), "manifest")
     assert index["annotations"] == manifest["annotations"] == {"a": "1", "b": "2"}
     assert build_image("FROM scratch").digest != image.digest
+
+
+@pytest.mark.parametrize("base", ["scratch", "base:1"])
+def test_a_template_that_cannot_be_read_is_found_by_the_build(
+    build_image: Build, context: Path, store: Store, base: str
+) -> None:
+    """With its line, and all of them; a variable that only a Clusterfile gives is no mistake."""
+    for name, text in {
+        "etc/a.conf.tmpl": "x\n{{ if .A }}y\n",
+        "etc/b.conf.tmpl": "{{ nosuch .B }}",
+        "etc/c.conf.tmpl": "{{ .OnlyOnHosts }}",
+        "other.tmpl": "{{",
+    }.items():
+        (context / name).parent.mkdir(exist_ok=True)
+        (context / name).write_text(text)
+    build_image("FROM scratch\nCOPY other.tmpl x\n", names=("base:1",))
+    before = [image.digest for image in store.list()]
+    with pytest.raises(InputError) as caught:
+        build_image(f"FROM {base}\nCOPY etc etc\nCOPY other.tmpl x\n")
+    assert [problem.position.file for problem in caught.value.problems] == ["etc/a.conf.tmpl", "etc/b.conf.tmpl"]
+    assert caught.value.problems[0].position.line == 2
+    assert [image.digest for image in store.list()] == before
+    (context / "etc/a.conf.tmpl").write_text("{{ if .A }}y{{ end }}")
+    (context / "etc/b.conf.tmpl").unlink()
+    build_image(f"FROM {base}\nCOPY etc etc\n")
