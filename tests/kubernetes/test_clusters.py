@@ -13,12 +13,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from host_state import left_on, state_of
+from host_state import differences, left_on, state_of
 from kubernetes_site import SANS, Kubernetes, eventually, home_of_its_own, names_of, years_of
 from secrets_about import SECRET, CommandLines, secrets_below, secrets_on
 
 from sealer.errors import CommandError
-from sealer_plugin_nspawn.machines import Machines
+from sealer.hosts import MASTER
+from sealer_plugin_kubeadm.scripts import script
+from sealer_plugin_nspawn.machines import Machines, Wanted
 from sealer_plugin_nspawn.testing import on_host, real_machines
 
 pytestmark = [pytest.mark.lab, pytest.mark.story, pytest.mark.timeout(900)]
@@ -182,20 +184,39 @@ def test_no_token_of_kubeadm_is_left(site: Kubernetes) -> None:
 
 
 def test_the_first_master_is_lost(site: Kubernetes, machines: Machines) -> None:
-    """To take out one of the two that are left is refused before anything is changed; the dead one may go."""
+    """To take out one of the two that are left is refused before anything is changed; the dead one may go.
+
+    By then another machine stands at its address: it is forgotten through a master that lives, and nothing is done to
+    the machine that is there now.
+    """
     [lost] = site.asked()
     left = [number for number in range(3) if site.hosts[number].address != lost]
     machines.kill(lost)
     refused = site.run("delete", "-m", site.hosts[left[1]].address, "--name", site.name, status=3)
     assert "etcd would lose its majority" in refused
     assert lost in site.run("delete", "-m", lost, "--name", site.name, status=1)
-    site.run("delete", "-m", lost, "--name", site.name, "--force")
+    machines.remove([lost])
+    [other] = machines.up([Wanted("master-99", MASTER)])
+    assert other.address == lost
+    found = state_of(other.host)
+    assert "key" in site.run("delete", "-m", lost, "--name", site.name, status=1)
+    assert members_of_etcd(site, left[0]) == {site.hosts[number].address for number in range(3)}
+    said = site.run("delete", "-m", lost, "--name", site.name, "--force")
+    assert "forgotten, not cleaned" in said
+    assert members_of_etcd(site, left[0]) == {site.hosts[number].address for number in left}
+    assert differences(found, state_of(other.host)) == []
     assert site.ready() == site.addresses(*left, 3)
     assert site.on(3, BALANCED) == "2"
     assert site.asked() <= {site.hosts[number].address for number in left}
     site.run_a_pod_on("first-lost", *left, 3)
     site.spec(*left, 3)
     assert "nothing to do" in site.run()
+
+
+def members_of_etcd(site: Kubernetes, number: int) -> set[str]:
+    """The addresses of all of them, as the one on a master says."""
+    listed = site.on(number, f"SEALER_ETCD=list\n{script('etcd')}")
+    return {line.split()[1] for line in listed.splitlines()}
 
 
 def test_deleting_leaves_hosts_as_they_were_found(site: Kubernetes, before: dict[int, dict[str, list[str]]]) -> None:
