@@ -44,7 +44,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "status": ("sealer status", "sealer status prod --watch", "sealer ps --format '{{.Name}} {{.Status}}'"),
     "check": ("sealer check", "sealer check prod --timeout 60"),
-    "timeline": ("sealer timeline", "sealer timeline --list --name prod"),
+    "timeline": ("sealer timeline", "sealer timeline --list --name prod", "sealer timeline --html run.html"),
     "exec": (
         "sealer exec 'df -h | grep /var'",
         "sealer exec --name prod --roles master -- systemctl status --no-pager etcd",

@@ -16,9 +16,9 @@ from sealer.cluster.runs import RunSummary
 from sealer.cluster.timeline import Span, StepSpan, Timeline
 from sealer.events import Json
 
-_WORDS = {"killed": "ended without a word (killed, or the machine stopped)", "running": "it runs still"}
+WORDS = {"killed": "ended without a word (killed, or the machine stopped)", "running": "it runs still"}
 NARROWEST, WIDEST = 10, 60  # cells of a bar's column
-TITLE = 44
+SHORTEST, TITLE = 16, 44  # characters of a step's title beside its bar
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _span(span: Span, start: float) -> dict[str, Json]:
 
 def runs_as_text(runs: Sequence[RunSummary]) -> str:
     """The runs of a cluster, the last one last."""
-    rows = [(run.id, _when(run.started), run.state, duration(run.seconds), one_line(run.summary)) for run in runs]
+    rows = [(run.id, when(run.started), run.state, duration(run.seconds), one_line(run.summary)) for run in runs]
     return table(("run", "began", "state", "took", "what"), rows) if rows else "No run is recorded."
 
 
@@ -100,8 +100,8 @@ def as_text(found: Timeline, *, hosts: bool = False) -> str:
     :param hosts: a bar for each host of a step, too.
     """
     run = found.run
-    head = f"{one_line(run.summary) or 'run'}: {_WORDS.get(run.state, run.state)}, {duration(run.seconds)}"
-    lines = [head, f"run {run.id}, {_when(run.started)}"]
+    head = f"{one_line(run.summary) or 'run'}: {WORDS.get(run.state, run.state)}, {duration(run.seconds)}"
+    lines = [head, f"run {run.id}, {when(run.started)}"]
     if found.skipped:
         lines.append(f"{found.skipped} steps had been done before")
     if not found.steps:
@@ -119,9 +119,15 @@ def _bars(found: Timeline, hosts: bool) -> str:
         rows.append((step.phase, _title(step), where, _took(step), step, stroke))
         if hosts and len(step.hosts) > 1:
             rows += [("", "", host, _took(span), span, stroke) for host, span in step.hosts.items()]
-    columns = table(("phase", "step", "hosts", "took"), [row[:4] for row in rows]).splitlines()
+    room = shutil.get_terminal_size((120, 24)).columns
+    texts = [("phase", "", "hosts", "took"), *(row[:4] for row in rows)]
+    others = sum(max(len(line[at]) for line in texts) for at in (0, 2, 3))
+    title = max(SHORTEST, min(TITLE, room - others - NARROWEST - 4 * 2))
+    hosts_room = max(SHORTEST, room - others + max(len(row[2]) for row in rows) - title - NARROWEST - 4 * 2)
+    cells = [(row[0], _cut(row[1], title), _cut(row[2], hosts_room), row[3]) for row in rows]
+    columns = table(("phase", "step", "hosts", "took"), cells, whole=True).splitlines()
     text = max(map(len, columns))
-    width = min(WIDEST, max(NARROWEST, shutil.get_terminal_size((120, 24)).columns - text - 3))
+    width = min(WIDEST, max(NARROWEST, room - text - 2))
     bars = [_bar(row[4], row[5], found, width) for row in rows]
     return "\n".join([columns[0], *(f"{line:<{text}}  {bar}" for line, bar in zip(columns[1:], bars, strict=True))])
 
@@ -134,6 +140,12 @@ def _bar(span: Span, stroke: str, found: Timeline, width: int) -> str:
 
 def _path(found: Timeline) -> str:
     """Where to look first for the next improvement."""
+    head = "critical path: the chain of steps that the run waited for"
+    return f"{head}\n{table(('share', 'took', 'host', 'step', 'id'), path_rows(found))}"
+
+
+def path_rows(found: Timeline) -> list[tuple[str, str, str, str, str]]:
+    """The critical path: share of the run, time, host, title and id of each step, and what passed between them."""
     steps = sum(link.step.seconds for link in found.critical)
     between = max(0.0, found.run.seconds - steps)
     whole = max(found.run.seconds, 0.001)
@@ -141,19 +153,24 @@ def _path(found: Timeline) -> str:
         (f"{link.step.seconds / whole:.0%}", duration(link.step.seconds), link.host, _title(link.step), link.step.id)
         for link in found.critical
     ]
-    rows.append((f"{between / whole:.0%}", duration(between), "", "between steps", ""))
-    head = "critical path: the chain of steps that the run waited for"
-    return f"{head}\n{table(('share', 'took', 'host', 'step', 'id'), rows)}"
+    return [*rows, (f"{between / whole:.0%}", duration(between), "", "between steps", "")]
 
 
 def _title(step: StepSpan) -> str:
-    text = one_line(step.title or step.id)
-    return text if len(text) <= TITLE else f"{text[: TITLE - 3]}..."
+    return one_line(step.title or step.id)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def _took(span: Span) -> str:
     return duration(span.seconds) if span.state == "done" else f"{duration(span.seconds)} {span.state}"
 
 
-def _when(seconds: float) -> str:
+def when(seconds: float) -> str:
+    """Local date and time.
+
+    :param seconds: since the epoch.
+    """
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

@@ -45,7 +45,7 @@ def command(app: App, image: str, no_trunc: bool, platform: str, ids_only: bool)
     def text() -> str:
         if ids_only:
             return "\n".join(step.layer.digest for _, steps in histories for step in steps if step.layer)
-        tables = [table(_HEADERS, [_row(step, no_trunc) for step in steps]) for _, steps in histories]
+        tables = [table(_HEADERS, [_row(step, no_trunc) for step in steps], whole=no_trunc) for _, steps in histories]
         if len(tables) > 1:
             tables = [f"{rootfs.platform}\n{shown}" for (rootfs, _), shown in zip(histories, tables, strict=True)]
         return "\n\n".join(tables)

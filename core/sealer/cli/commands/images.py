@@ -47,7 +47,9 @@ def command(
         if ids_only:
             return "\n".join(dict.fromkeys(image.digest for image in found))
         columns = ["name", "tag", *(["digest"] if digests else []), "id", "platform", "size", "created"]
-        lines = table(columns, [_row(image, digests, no_trunc) for image in found]).splitlines()
+        lines = table(
+            columns, [_row(image, digests, no_trunc) for image in found], whole=no_trunc or digests
+        ).splitlines()
         return "\n".join(lines[1:] if noheading else lines)
 
     if as_json:

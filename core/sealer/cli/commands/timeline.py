@@ -8,7 +8,7 @@ from click.shell_completion import CompletionItem
 from sealer.cli import cluster_options as options
 from sealer.cli.app import App, pass_app
 from sealer.cli.formats import format_option
-from sealer.cli.typed import as_text
+from sealer.cli.typed import as_text, named
 
 
 def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -29,13 +29,19 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 @options.name_option
 @click.option("--list", "listed", is_flag=True, help="List the runs that are recorded.")
 @click.option("--hosts", is_flag=True, help="A bar for each host of a step, too.")
+@click.option(
+    "--html", type=options.A_FILE, default="", callback=named, metavar="FILE", help="Write a page for a browser."
+)
 @format_option("runs", "Run")
 @pass_app
-def command(app: App, run: str, name: str, listed: bool, hosts: bool) -> None:
+def command(  # noqa: PLR0917  # click passes them by name
+    app: App, /, run: str, name: str, listed: bool, hosts: bool, html: str
+) -> None:
     """Show what took the time in a run on a cluster: the last one, or RUN.
 
     Each step from its start to its end, and the critical path: the chain of steps that the run waited for, whose bars
-    are full. A run that continues another's work is a run of its own. No host is asked.
+    are full. A run that continues another's work is a run of its own. No host is asked. --html FILE writes the same as
+    one page that loads nothing from elsewhere.
     """
     from sealer.cli.requests import chosen_cluster, existing  # noqa: PLC0415  # `--help` need not wait for them
     from sealer.cli.timelines import as_json, as_text, run_as_json, runs_as_text  # noqa: PLC0415
@@ -53,4 +59,10 @@ def command(app: App, run: str, name: str, listed: bool, hosts: bool) -> None:
         return
     chosen = run_of(home, run)
     found = timeline(chosen, events_of(events_path(home, chosen.id)))
+    if html:
+        from sealer.cli.timeline_page import write  # noqa: PLC0415
+
+        write(html, cluster, found)
+        app.show({**as_json(cluster, found), "file": html}, f"{html} is written")
+        return
     app.show(as_json(cluster, found), lambda: as_text(found, hosts=hosts))

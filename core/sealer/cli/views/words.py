@@ -8,7 +8,7 @@ import time
 from sealer.cli.terminal import visible
 from sealer.events import Event
 
-_UNITS = ("B", "KB", "MB", "GB", "TB")
+_UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def clock(seconds: float) -> str:

@@ -16,7 +16,7 @@ def test_duration(seconds: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, "0 B"), (999, "999 B"), (1000, "1.0 KB"), (1_500_000, "1.5 MB"), (99_600_000, "100 MB"), (5e15, "5000 TB")],
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (1_500_000, "1.5 MB"), (99_600_000, "100 MB"), (5e15, "5000 TB")],
 )
 def test_size(count: float, text: str) -> None:
     assert size(count) == text
