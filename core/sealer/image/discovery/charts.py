@@ -13,7 +13,7 @@ from sealer.image.discovery.nodes import Node, Table, UnreadableError, parse
 from sealer.image.storage import storage_errors
 from sealer.image.tarstream import Kind, damage, members
 
-CHART, VALUES = "Chart.yaml", "values.yaml"
+CHART, VALUES, REQUIREMENTS = "Chart.yaml", "values.yaml", "requirements.yaml"
 RELEASE = "dryrun"
 IN_VALUES, IN_TEMPLATE, IN_CHART = "helm-values", "helm-template", "helm-chart"
 
@@ -21,7 +21,7 @@ LARGEST_CHART = 64 * 1024 * 1024  # bytes of all its files
 MOST_FILES = 20_000
 DEEPEST = 5  # charts within charts
 MOST_CHARTS = 500  # within one, at all depths
-_OWN_FILES = frozenset({CHART, "Chart.lock", VALUES, "values.schema.json", "requirements.yaml", "requirements.lock"})
+_OWN_FILES = frozenset({CHART, "Chart.lock", VALUES, "values.schema.json", REQUIREMENTS, "requirements.lock"})
 _OWN_DIRECTORIES = ("templates", "charts", "crds", "ci")
 _MORE_VALUES = re.compile(r"[\w.-]*values[\w.-]*\.ya?ml")
 

@@ -14,6 +14,7 @@ from sealer.image.discovery.charts import (
     LARGEST_CHART,
     MOST_CHARTS,
     RELEASE,
+    REQUIREMENTS,
     VALUES,
     Room,
     first_document,
@@ -25,7 +26,7 @@ from sealer.image.discovery.manifests import read_manifest
 from sealer.image.discovery.model import ImageReference, Mention, UnresolvedReference
 from sealer.image.discovery.names import is_valid, normalised
 from sealer.image.discovery.nodes import Listing, Node, Table, Text
-from sealer.image.discovery.scope import NO_TAG, Scope
+from sealer.image.discovery.scope import NO_TAG, UNTAGGED, Scope
 from sealer.image.discovery.templated import neutralised
 from sealer.image.discovery.walking import Walk
 
@@ -165,10 +166,11 @@ class Chart:
         return found
 
     def _dependency(self, inner: Chart) -> Table | None:
-        listed = self.about.get("dependencies")
-        for item in listed.items if isinstance(listed, Listing) else ():
-            if isinstance(item, Table) and item.word("name") == inner.name:
-                return item
+        for about in (self.about, self._table(REQUIREMENTS)):  # of charts for Helm 3, and for Helm 2
+            listed = about.get("dependencies")
+            for item in listed.items if isinstance(listed, Listing) else ():
+                if isinstance(item, Table) and item.word("name") == inner.name:
+                    return item
         return None
 
     def _wanted(self, inner: Chart) -> bool:
@@ -201,12 +203,12 @@ class Chart:
 
 def lacks_tag(one: Mention) -> bool:
     """Whether all that is missing is a tag."""
-    return isinstance(one, UnresolvedReference) and one.why == NO_TAG
+    return isinstance(one, UnresolvedReference) and one.why in (NO_TAG, UNTAGGED)
 
 
 def with_tag(one: Mention, tag: str) -> Mention:
     """With the tag that a chart takes where its values have none: the version of its application."""
-    if not isinstance(one, UnresolvedReference) or not tag or not lacks_tag(one) or not is_valid(f"{one.text}:{tag}"):
+    if not isinstance(one, UnresolvedReference) or not tag or one.why != NO_TAG or not is_valid(f"{one.text}:{tag}"):
         return one
     return ImageReference(f"{one.text}:{tag}", one.line, one.rule, one.file, guess=True)
 

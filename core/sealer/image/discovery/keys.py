@@ -19,13 +19,24 @@ NO_IMAGES = frozenset(
 _NOT_CONTAINERS = (
     r"(?:icon|logo|background|bg|hero|cover|banner|thumbnail|thumb|avatar|profile|splash|favicon|featured|header|poster"
     r"|preview|og|twitter|vm|os|disk|iso|boot|machine|ami|raw|cloud|root|pull|push|exempt|excluded?|ignored?"
-    r"|match|with|without|no|skip|disable|enable|use)"
+    r"|match|with|without|no|skip|disable|enable|use|backing)"
 )
 _NOT_ONE = re.compile(rf"(?:^|[_\-./]){_NOT_CONTAINERS}[_-]?images?$", re.IGNORECASE)
 _NOT_ONE_EITHER = re.compile(rf"[a-z0-9]{_NOT_CONTAINERS.title()}Images?$")
 _LIKE = re.compile(r"(?:(?:^|[a-z0-9])Image|[_\-.]image|image|IMAGE)$")
-_LOOSE = re.compile(r"image[_-]?(?:name|ref|reference|url|uri|pullSpec)$|^pullSpec$", re.IGNORECASE)
+_LOOSE = re.compile(r"image[._-]?(?:name|ref|reference|url|uri|pullSpec)$|(?:^|[/.])pullSpec$", re.IGNORECASE)
+_BEGINS = re.compile(r"image(?=[A-Z0-9])(?P<rest>\w+)$")
+_NO_IMAGE_OF = re.compile(
+    r"(?:Pull|Tag|Version|Registry|Repo|Digest|Type|Format|Path|Dir|Polic|Secret|Size|Name|Ref|UR[LI]|Chart|GC|M(?:ax|in)imum"
+    r"|FS|Fs|Service|Credential|Config|Spec|List|Set|Source|Kind|Famil|Selector|I[Dd]$|Project|Offer|Publisher|Sku|Sha|SHA"
+    r"|Arch|Platform|Prefix|Suffix|Hub|Verif|Sign|Scan|Cache|Build|Push|Stream|Swap|Volume)"
+)
+# What a mapping of images says about all of them.
+_PARTS = frozenset({"registry", "tag", "version", "digest", "pullpolicy", "pullsecrets", "prefix", "hub", "repository"})
+PUSHED = frozenset({"output", "outputs"})  # what a build pushes
+PUSHING = frozenset({"destination", "dest", "d", "push", "output", "o", "cache-repo", "cache-to", "tag", "t"})
 _MANY = re.compile(r"(?:[a-z0-9]Images|[_\-.]images|images|IMAGES|[iI]mageList|image_list|image-list)$")
+_REPOSITORY = re.compile(r"[a-z0-9_.-](?:repository|repo)$", re.IGNORECASE)
 _IMAGEY = re.compile(r"image", re.IGNORECASE)
 _BASE = re.compile(r"(?:base[_-]?|Base)image$", re.IGNORECASE)
 _VARIABLE = re.compile(r"(?:^|[_\-.a-z0-9])images?$|^RELATED_IMAGE_", re.IGNORECASE)
@@ -36,6 +47,10 @@ SETTING = re.compile(r"[ \t]*[\"']?(?P<name>[\w.-]+)[\"']?[ \t]+=[ \t]+[\"'](?P<
 PROPERTY = re.compile(
     r"[ \t]*(?:export[ \t]+)?[\"']?(?P<name>[\w.-]+)[\"']?(?:[ \t]*=[ \t]*|:[ \t]+)"
     r"(?P<quote>[\"']?)(?P<value>[^\s\"'#;]+)(?P=quote)[ \t]*"
+)
+# `spark.kubernetes.container.image   apache/spark:3.5` of properties with blanks
+BLANKS = re.compile(
+    r"[ \t]*(?P<name>[\w-]+(?:\.[\w-]+)+)[ \t]+(?P<quote>[\"']?)(?P<value>[^\s\"'#;=]+)(?P=quote)[ \t]*"
 )
 ARGUMENT_IN_TEXT = re.compile(
     r"(?<![\w-])--(?P<name>[a-z0-9.-]*image)(?:=|[ \t]+)(?P<quote>[\"']?)(?P<value>[^\s\"'`;|&<>()\\]+)(?P=quote)"
@@ -77,9 +92,21 @@ def assigns_an_image(text: str) -> bool:
 
 @_remembered
 def is_loosely_image(key: str) -> bool:
-    """`imageName`, `imageURL`: an image as often as something else."""
-    tail = _tail(key)
-    return bool(_LOOSE.search(tail))
+    """`imageName`, `imageURL`, `container.image.ref`: an image as often as something else."""
+    return bool(_LOOSE.search(key.strip()))
+
+
+@_remembered
+def begins_with_image(key: str) -> bool:
+    """`imageEnvoy`, `imageK8S`: an image if the value looks like one; not `imagePullPolicy`."""
+    match = _BEGINS.fullmatch(_tail(key))
+    return bool(match and not _NO_IMAGE_OF.match(match["rest"]))
+
+
+@_remembered
+def is_part(key: str) -> bool:
+    """`registry` in `images`: it is of all of them, and none itself."""
+    return key.replace("_", "").replace("-", "").lower() in _PARTS
 
 
 @_remembered
@@ -99,6 +126,12 @@ def is_image_list(key: str) -> bool:
 def speaks_of_images(name: str) -> bool:
     """Whether the word occurs at all."""
     return bool(_IMAGEY.search(name))
+
+
+@_remembered
+def is_repository(name: str) -> bool:
+    """`WORKER_CONTAINER_REPOSITORY`, `app_image_repo`: an image if a tag stands beside it."""
+    return bool(_REPOSITORY.search(name))
 
 
 @_remembered

@@ -33,6 +33,9 @@ _PROMETHEUS_KINDS = {
     "Alertmanager": "quay.io/prometheus/alertmanager",
     "ThanosRuler": "quay.io/thanos/thanos",
 }
+# Machines of a cloud: their image is a disk. KubeVirt's have disks in container images, too.
+_MACHINES = re.compile(r"Machine(?:Template|Pool|PoolTemplate|Set|Deployment|Class|Config)?$")
+_OF_MACHINES = (".cluster.x-k8s.io", "machine.openshift.io", "machine.sapcloud.io", "cluster.k8s.io")
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]{8,}")
 
 
@@ -58,8 +61,11 @@ def special(table: Table) -> Special | None:
     if not version or not kind:
         return None
     found = Special()
-    if rule := _RULES.get((version.partition("/")[0] if "/" in version else "", kind)):
+    group = version.partition("/")[0] if "/" in version else ""
+    if rule := _RULES.get((group, kind)):
         rule(table, found)
+    elif _MACHINES.search(kind) and group.endswith(_OF_MACHINES) and not kind.startswith("Kubevirt"):
+        _nothing(table, found)
     return found
 
 

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from sealer.image.discovery import keys
 from sealer.image.discovery.documents import Broken, Document, decoded, documents, lines, may_mention
 from sealer.image.discovery.model import ImageReference, Mention, UnresolvedReference
-from sealer.image.discovery.names import is_plausible, is_valid
+from sealer.image.discovery.names import has_tag, is_plausible, is_valid
 from sealer.image.discovery.nodes import Text
-from sealer.image.discovery.scope import NOT_RENDERED, Scope
+from sealer.image.discovery.scope import NOT_RENDERED, UNTAGGED, Scope
 from sealer.image.discovery.templated import neutralised
 from sealer.image.discovery.walking import Walk
 
@@ -94,6 +94,8 @@ def _by_lines(broken: Broken, scope: Scope) -> list[Mention]:
         value = re.sub(r"\s+#.*$", "", match["value"]).strip().strip("\"'")
         if "{{" in value or "$" in value:
             mentions.append(UnresolvedReference(value, NOT_RENDERED, number, LINE))
+        elif is_plausible(value) and is_valid(value) and not has_tag(value):
+            mentions.append(UnresolvedReference(value, UNTAGGED, number, LINE))
         elif is_plausible(value) and is_valid(value):
             mentions.append(ImageReference(value, number, scope.rule or LINE, guess=True))
     return mentions

@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from sealer.image.discovery.around import folded, partners
 from sealer.image.discovery.nodes import Listing, Node, Table, Text
 from sealer.image.discovery.templated import Templated, is_templated
 
 NOT_RENDERED = "a template that is not rendered yet"
 NOT_SET = "a variable that is set elsewhere"
 NO_TAG = "it has neither a tag nor a digest here"
+UNTAGGED = f"{NO_TAG}, and Kubernetes does not read this field"  # who does may add one
 
 _VARIABLE = re.compile(
     r"\$\((?P<call>[\w.\-]+)\)|\$\{(?P<braced>[\w.\-]+)(?::?-(?P<default>[^{}]*))?\}|\$(?P<bare>\w+)"
@@ -41,6 +43,13 @@ class Scope:
     rule: str = ""
     named: dict[str, list[str]] = field(default_factory=dict)
     hub: tuple[str, str] = ("", "")
+    _folded: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False)
+
+    def tag_of(self, name: str) -> str:
+        """The tag or version that another variable has: `X_TAG`, `X_VERSION` of `X_IMAGE`; else empty."""
+        if len(self._folded) != len(self.named):
+            self._folded = {folded(one): values for one, values in self.named.items()}
+        return next((self._folded[one][0] for one in partners(folded(name)) if self._folded.get(one)), "")
 
     def inner(self, root: Node) -> Scope:
         """The scope of one document."""

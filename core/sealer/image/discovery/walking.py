@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from sealer.image.discovery import keys
+from sealer.image.discovery.around import NOTHING, Above, Words
 from sealer.image.discovery.compositions import Part, compose
 from sealer.image.discovery.documents import Document, documents, may_mention
 from sealer.image.discovery.findings import (
@@ -27,6 +28,7 @@ from sealer.image.discovery.scope import NO_TAG
 
 DEEPEST_TEXTS = 4  # documents within documents
 _INJECTED = "auto"  # Istio's injector replaces it
+_OF_RBD = {"monitors", "pool", "fsType"}  # of a volume whose image is a disk of Ceph
 _PATTERN = re.compile(r"^!|\*|\?$| \| | & ")  # what a policy compares images with
 
 
@@ -39,6 +41,7 @@ class _At:
     :param item: it is an item of a list of images.
     :param images: it is a mapping of images by name.
     :param notes: it is within annotations.
+    :param above: what the levels above say about images below.
     """
 
     key: str = ""
@@ -46,6 +49,7 @@ class _At:
     item: bool = False
     images: bool = False
     notes: bool = False
+    above: Above = NOTHING
 
 
 class Walk(Findings):
@@ -68,15 +72,14 @@ class Walk(Findings):
     # What the two kinds of nodes are looked at for; both give what is to be looked at next.
 
     def _table(self, table: Table, at: _At) -> list[tuple[Node, _At]]:
-        if is_schema(table) or describes_an_image(table):
+        if is_schema(table) or describes_an_image(table) or (at.key == "rbd" and table.by_name.keys() & _OF_RBD):
             return []
         passed_over = set(keys.PASSED_OVER)
         if found := special(table):
             self._special(found)
             passed_over |= found.passed_over
-        understood: set[str] = set()
-        if not at.notes:
-            understood = self._whole(table, at)
+        words = Words(table)
+        understood = set() if at.notes else self._whole(words, at)
         below: list[tuple[Node, _At]] = []
         for name, value in table.pairs:
             if name.text in passed_over or name.text == "<<":
@@ -85,15 +88,16 @@ class Walk(Findings):
                 if name.text not in understood:
                     self._value(name.text, value, at)
             else:
-                below.append((value, self._below(name.text, value, at)))
+                below.append((value, self._below(name.text, value, at, words)))
         return below
 
-    def _below(self, name: str, value: Node, at: _At) -> _At:
+    def _below(self, name: str, value: Node, at: _At, words: Words) -> _At:
         if at.notes or name == "annotations":
             return _At(name, notes=True)
         many = keys.is_image_list(name)
         named = isinstance(value, Table) and (many or (at.images and not keys.is_image_like(name)))
-        return _At(name, container=name in keys.CONTAINERS, item=many and isinstance(value, Listing), images=named)
+        item = many and isinstance(value, Listing)
+        return _At(name, container=name in keys.CONTAINERS, item=item, images=named, above=at.above.below(words, name))
 
     def _listing(self, listing: Listing, at: _At) -> list[tuple[Node, _At]]:
         below: list[tuple[Node, _At]] = []
@@ -112,9 +116,10 @@ class Walk(Findings):
 
     # A mapping as a whole.
 
-    def _whole(self, table: Table, at: _At) -> set[str]:
+    def _whole(self, words: Words, at: _At) -> set[str]:
+        table = words.table
         by_name = table.by_name
-        understood: set[str] = set()
+        understood = {"image"} & by_name.keys() if at.key in keys.PUSHED else set[str]()
         image = by_name.get("image")
         if at.container:
             for key, value in table.pairs:
@@ -131,7 +136,7 @@ class Walk(Findings):
             self._patched(table)
         if not at.container:
             imagey = keys.is_image_like(at.key) or at.images
-            composition = compose(table, imagey=imagey, item=at.item)
+            composition = compose(words, imagey=imagey, item=at.item, above=at.above)
             for part in composition.parts:
                 self._part(part)
             understood |= composition.understood
@@ -150,10 +155,13 @@ class Walk(Findings):
 
     def _part(self, part: Part) -> None:
         at = Text("", part.line)
-        if not part.text:
+        hub, tag = self.scope.hub
+        if not part.text and hub and is_valid(part.mention) and not is_specific(part.mention):
+            self.image(f"{hub}/{part.mention}:{tag}", at, HUB)
+        elif not part.text:
             self.unresolved(part.mention, NO_TAG, at, part.rule)
-            return
-        self.image(part.text, at, part.rule)
+        else:
+            self.image(part.text, at, part.rule)
 
     def _item_name(self, table: Table) -> None:
         name = table.get("name")
@@ -172,7 +180,7 @@ class Walk(Findings):
     def _patched(self, table: Table) -> None:
         value = table.get("value")
         if isinstance(value, Text) and value.is_text:
-            self.image(value.text.strip(), value, KEY)
+            self.image(value.text.strip(), value, KEY, untagged="ontainers/" in table.word("path"))
 
     def _special(self, found: Special) -> None:
         for text, line, rule in found.images:
@@ -197,13 +205,12 @@ class Walk(Findings):
                 self.image(text, value, KEY)
         elif keys.is_image_like(name):
             self._keyed(text, value)
-        elif keys.is_loosely_image(name):
-            if "/" in text:
-                self.image(text, value, KEY)
-        elif at.images and is_specific(text):
-            self.image(text, value, LIST)
-        else:
+        elif (keys.is_loosely_image(name) and "/" in text) or (keys.begins_with_image(name) and is_specific(text)):
+            self.image(text, value, KEY)
+        elif not at.images or not is_specific(text):
             self._other(text, value)
+        elif not keys.is_part(name):
+            self.image(text, value, LIST)
 
     def _keyed(self, text: str, value: Text) -> None:
         hub, tag = self.scope.hub
@@ -246,6 +253,8 @@ class Walk(Findings):
         return ""
 
     def _argument(self, name: str, value: str, at: Text) -> None:
+        if name.lower() in keys.PUSHING:
+            return
         if keys.is_base_image(name) and not has_tag(value) and is_plausible(value):
             self.unresolved(value, "the program adds the version", at, ARGUMENT)
         elif keys.is_image_variable(name):
