@@ -26,3 +26,5 @@ class Phase(enum.StrEnum):
 LABEL_PHASES = frozenset({Phase.PRE_GUEST, Phase.POST_INSTALL, Phase.POST_JOIN, Phase.PRE_CLEAN})
 # Phases that belong to the installation: a later apply does not run them.
 INSTALL_PHASES = frozenset({Phase.PRE_INIT, Phase.PRE_GUEST, Phase.POST_INSTALL})
+# Phases that are about hosts that leave.
+CLEANING_PHASES = frozenset({Phase.PRE_CLEAN, Phase.POST_CLEAN})

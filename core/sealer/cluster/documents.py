@@ -14,7 +14,7 @@ from sealer.extension.missing_types import MissingType
 from sealer.extension.operation import Operation
 from sealer.extension.plugin_types import PluginType
 from sealer.extension.steps import Step
-from sealer.phases import Phase
+from sealer.phases import CLEANING_PHASES, Phase
 
 PLUGIN_DIRECTORIES = ("plugin/", "plugins/")
 
@@ -77,7 +77,11 @@ class Parsed:
     @property
     def phases(self) -> tuple[Phase, ...]:
         """Where it acts."""
-        return self.document.phases or self.type.default_phases
+        phases = self.document.phases or self.type.default_phases
+        joining = getattr(self.type, "joining", None)
+        if joining is None or joining in phases or CLEANING_PHASES.issuperset(phases):
+            return phases
+        return (*phases, joining)
 
 
 def parse(documents: Sequence[PluginDocument], types: Mapping[str, PluginType[object]]) -> tuple[Parsed, ...]:

@@ -20,11 +20,14 @@ class PluginType(abc.ABC, Generic[T]):
     :cvar type: the name users write in `spec.type`, upper case.
     :cvar default_phases: when a document has no `spec.action`; empty: every document must have one.
     :cvar phases: the only phases it can act in; any other is refused at validation.
+    :cvar joining: `PreJoin` or `PostJoin`, where its data is about single hosts and so is for each host that joins
+        later, too: it then acts in this phase whatever `spec.action` says, unless that is about leaving hosts alone.
     """
 
     type: ClassVar[str]
     default_phases: ClassVar[tuple[Phase, ...]] = ()
     phases: ClassVar[frozenset[Phase]] = frozenset(Phase)
+    joining: ClassVar[Phase | None] = None
 
     @abc.abstractmethod
     def parse(self, document: PluginDocument) -> T:

@@ -66,6 +66,7 @@ class PluginTypeContract:
         """The name is upper case, and the default phases are among those it can act in."""
         assert self.plugin_type.type == self.plugin_type.type.upper() != ""
         assert self.plugin_type.phases >= set(self.plugin_type.default_phases)
+        assert self.plugin_type.joining in {None, Phase.PRE_JOIN, Phase.POST_JOIN} & {None, *self.plugin_type.phases}
         assert self.plugin_type.phases
 
     def test_good_data_is_understood(self) -> None:

@@ -17,6 +17,7 @@ class Hostname(PluginType[Mapping[str, str]]):
     type = "HOSTNAME"
     default_phases = (Phase.PRE_INIT, Phase.PRE_JOIN)
     phases = frozenset(Phase) - {Phase.PRE_CLEAN, Phase.POST_CLEAN}  # who leaves needs no new name
+    joining = Phase.PRE_JOIN
 
     def parse(self, document: PluginDocument) -> Mapping[str, str]:
         """The names by address.

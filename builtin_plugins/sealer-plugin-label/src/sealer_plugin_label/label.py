@@ -33,6 +33,7 @@ class Label(PluginType[Labels]):
     type = "LABEL"
     default_phases = (Phase.PRE_GUEST, Phase.POST_JOIN)
     phases = LABEL_PHASES
+    joining = Phase.POST_JOIN
 
     def parse(self, document: PluginDocument) -> Labels:
         """The labels by address.

@@ -32,6 +32,7 @@ class Taint(PluginType[Taints]):
     type = "TAINT"
     default_phases = (Phase.PRE_GUEST, Phase.POST_JOIN)
     phases = LABEL_PHASES
+    joining = Phase.POST_JOIN
 
     def parse(self, document: PluginDocument) -> Taints:
         """The rules by address.
