@@ -33,6 +33,7 @@ from sealer.cluster.driver_choice import DriverNames, DriverRequest, choose_driv
 from sealer.cluster.foreign import attached, refuse_changes, settle_images
 from sealer.cluster.health import Health
 from sealer.cluster.home import ClusterHome
+from sealer.cluster.honoured import not_honoured
 from sealer.cluster.host_names import as_recorded
 from sealer.cluster.journal import Journal
 from sealer.cluster.leftovers import tidy
@@ -147,6 +148,7 @@ class Lifecycle:
                 intention = Intention("create", replace(desired, cluster=named), None, wanted=wanted, added=wanted)
                 operation = Operation("examine", "create", cluster.name, intention.desired, None, None, added=wanted)
                 runtime = self._drivers(home, intention, None).runtime
+                self._warn_of_no_effect(intention, runtime, name)
                 steps_of(name, "install", lambda: runtime.install(operation))
             return False
         launched(image, cluster.app_names)
@@ -628,6 +630,8 @@ class Lifecycle:
         parsed = self._parsed(intention)
         drivers = self._drivers(home, intention, recorded)
         drivers = replace(drivers, missing=(*drivers.missing, *missing_types(parsed)))
+        if intention.kind == "create" or (intention.kind == "scale" and not intention.removed):
+            self._warn_of_no_effect(intention, drivers.runtime, drivers.runtime_name)
         return Run(
             self.settings,
             self._plugins,
@@ -641,6 +645,11 @@ class Lifecycle:
             recorded,
             parsed,
         )
+
+    def _warn_of_no_effect(self, intention: Intention, runtime: Runtime, name: str) -> None:
+        """A field that the runtime does nothing with must not look as if it had been done."""
+        for problem in not_honoured(intention.desired, runtime, name):
+            self.events.warn(str(problem))
 
     def _carried_out(self, run: Run) -> Outcome:
         """Plan it, or do it."""

@@ -123,6 +123,10 @@ class ClusterReader:
             if name not in ("env", "hosts", "masters", "nodes"):
                 found.update(positions(node, f"spec.{name}", self.report.file))
                 found[f"spec.{name}"] = self.report.position(key)
+        for name in ("labels", "taints"):
+            given = (entry.get(name) for entry in spec.items("hosts"))
+            if first := next((value for value in given if value is not None), None):
+                found[f"spec.hosts.{name}"] = self.report.position(first)
         return found
 
     def _group_role(self, group: Value) -> str:

@@ -1,7 +1,7 @@
 """What a plugin author imports: steps, operations, hooks and the interfaces of drivers."""
 
 from sealer.extension.context import Result, StepContext
-from sealer.extension.drivers import Provider, Registry, Runtime, Transport
+from sealer.extension.drivers import RUNTIME_FIELDS, Provider, Registry, Runtime, Transport
 from sealer.extension.marker import hookimpl
 from sealer.extension.node_lookup import hosts_of, nodes_by_address, nodes_that_leave
 from sealer.extension.operation import HostPaths, Node, Operation, OperationKind, Recorded, RecordedHost
@@ -33,6 +33,7 @@ __all__ = [
     "KEPT",
     "OPERATOR",
     "REMOVED",
+    "RUNTIME_FIELDS",
     "Addresses",
     "Connection",
     "Effect",

@@ -21,6 +21,15 @@ from sealer.settings import Settings
 # {"master-0": {"address": "198.18.0.11", "port": 22, "user": "root", "private_key": "/path"}}.
 HOSTS_MADE: Fact[dict[str, Any]] = Fact("provider.hosts", dict)
 
+# What a Clusterfile says to whatever runtime there is; KUBEADM_DOCUMENTS stands for those of kubeadm and its like.
+KUBEADM_DOCUMENTS = "kubeadm"
+RUNTIME_FIELDS = frozenset(
+    {
+        *("spec.network", "spec.certSANS", "spec.containerRuntime", "spec.hostAliases"),
+        *("spec.hosts.labels", "spec.hosts.taints", KUBEADM_DOCUMENTS),
+    }
+)
+
 
 class Driver(abc.ABC):  # noqa: B024  # each kind of driver has methods of its own
     """What all drivers have in common.
@@ -48,10 +57,13 @@ class Runtime(Driver):
         tells more than what was recorded here.
     :cvar takes_kubeadm: whether a Clusterfile's documents of kubeadm, kubelet and kube-proxy are for this runtime: then
         it is asked about them also where no image says which runtime a cluster is to have.
+    :cvar honours: those of :data:`RUNTIME_FIELDS` that it does something with: of any other that a Clusterfile gives,
+        the user is warned; None: it does not say, and nobody is warned.
     """
 
     keeps_nodes: ClassVar[bool] = True
     takes_kubeadm: ClassVar[bool] = False
+    honours: ClassVar[frozenset[str] | None] = None
 
     @abc.abstractmethod
     def install(self, operation: Operation) -> Sequence[Step]:

@@ -10,7 +10,7 @@ from sealer.clusterfile.model import NOWHERE
 from sealer.errors import InputError, MissingDriverError, PluginError, Position, SealerError, UnknownDriverError
 from sealer.events import EventStream, Json
 from sealer.extension import schema
-from sealer.extension.drivers import Driver, Provider, Registry, Runtime, Transport
+from sealer.extension.drivers import RUNTIME_FIELDS, Driver, Provider, Registry, Runtime, Transport
 from sealer.extension.entry_points import DRIVERS, Installed, installed, left_out, reason
 from sealer.settings import SHIPPED, Settings, normalised, shipped_in
 
@@ -159,6 +159,9 @@ def check_class(kind: Kind, found: object) -> type[Driver]:
     for name in ("makes_hosts", "keeps_nodes", "takes_kubeadm"):
         if not isinstance(getattr(found, name, False), bool):
             raise ValueError(f"{name} is no variable of the class: it is read before there is an instance")
+    honours = getattr(found, "honours", None)
+    if honours is not None and not (isinstance(honours, frozenset) and honours <= RUNTIME_FIELDS):
+        raise ValueError(f"honours is not a frozenset of {', '.join(sorted(RUNTIME_FIELDS))}")
     if wrong := schema.defects(found.schema):
         raise ValueError("; ".join(wrong))
     return found

@@ -18,7 +18,7 @@ from sealer_plugin_shell import Shell
 from sealer_plugin_taint import Taint
 
 MASTER, ADDED = Host("10.0.0.1", ("master",)), Host("10.0.0.2", ("node",))
-TYPES: Mapping[str, PluginType[object]] = {type.type: type() for type in (Hostname, Label, Taint, Shell)}  # type: ignore[attr-defined]
+TYPES: Mapping[str, PluginType[object]] = {type.type: type() for type in (Hostname, Label, Taint, Shell)}  # type: ignore[misc]  # each has data of its own
 DATA = {
     "HOSTNAME": "10.0.0.1 one\n10.0.0.2 two\n",
     "LABEL": "10.0.0.1 disk=hdd\n10.0.0.2 disk=ssd\n",
@@ -44,7 +44,7 @@ def test_a_name_is_given_when_the_host_joins(phase: Phase) -> None:
 
 
 @pytest.mark.parametrize("phase", sorted(LABEL_PHASES - CLEANING_PHASES))
-@pytest.mark.parametrize(("type", "word"), [("LABEL", "ssd"), ("TAINT", "a=b:NoSchedule")])
+@pytest.mark.parametrize(("type", "word"), [("LABEL", "ssd"), ("TAINT", "NoSchedule")])
 def test_labels_and_taints_are_set_when_the_host_joins(type: str, word: str, phase: Phase) -> None:
     [step] = planned(type, phase).pop(Phase.POST_JOIN)
     assert word in step

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from sealer.errors import RefusedError
 from sealer.events import EventStream, Json
-from sealer.extension import Addresses, Node, Operation, Result, Runtime, Step, StepContext
+from sealer.extension import RUNTIME_FIELDS, Addresses, Node, Operation, Result, Runtime, Step, StepContext
 from sealer.hosts import Host
 from sealer.settings import Settings
 from sealer_plugin_kubeadm import (
@@ -36,6 +36,7 @@ class Kubeadm(Runtime):
 
     schema: ClassVar[Mapping[str, Json]] = SCHEMA
     takes_kubeadm: ClassVar[bool] = True
+    honours: ClassVar[frozenset[str] | None] = RUNTIME_FIELDS
 
     def __init__(self, settings: Settings, events: EventStream, options: Mapping[str, Json]) -> None:
         super().__init__(settings, events, options)

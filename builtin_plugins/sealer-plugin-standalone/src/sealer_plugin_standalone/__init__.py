@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from sealer.errors import CommandError
 from sealer.extension import Node, Operation, Result, Runtime, Step, StepContext
@@ -16,6 +17,7 @@ class Standalone(Runtime):
     """The image's scripts are all there is; the kernel runs them for every runtime."""
 
     keeps_nodes = False
+    honours: ClassVar[frozenset[str] | None] = frozenset({"spec.hosts.labels"})  # `on` chooses by them
 
     def install(self, operation: Operation) -> Sequence[Step]:
         """Nothing beyond the image's scripts."""

@@ -33,6 +33,7 @@ class External(Runtime):
 
     # It has nodes; but they are no hosts of ours, and ours are no nodes of it.
     keeps_nodes = False
+    honours: ClassVar[frozenset[str] | None] = frozenset()
     schema: ClassVar[Mapping[str, Json]] = {
         "type": "object",
         "additionalProperties": False,
