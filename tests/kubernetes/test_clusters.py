@@ -210,7 +210,7 @@ def test_the_first_master_is_lost(site: Kubernetes, machines: Machines) -> None:
     assert site.asked() <= {site.hosts[number].address for number in left}
     site.run_a_pod_on("first-lost", *left, 3)
     site.spec(*left, 3)
-    assert "nothing to do" in site.run()
+    assert "already up to date" in site.run()
 
 
 def members_of_etcd(site: Kubernetes, number: int) -> set[str]:

@@ -289,7 +289,7 @@ def test_applying_the_same_again_changes_nothing(site: Everything) -> None:
         }
 
     before, now = pods(), time.time()
-    assert "nothing to do" in site.run()
+    assert "already up to date" in site.run()
     assert [site.on(number, look.format(now)) for number in (0, 1)] == ["", ""]
     assert pods() == before
 

@@ -46,7 +46,7 @@ def test_nodes_join_while_the_first_master_is_down(
     machines.kill(first.address)
     site.spec(0, 1, 2, 3, 4, registry=registry)
     log = site.run()
-    assert f"{first.address}  Connect pods of others: skipped: it is out of reach" in log
+    assert f"{first.address}  Configure pod routes on existing hosts: skipped: it is out of reach" in log
     assert all(site.ready()[host.address] for host in others)
     assert [site.on(number, ROUTES) for number in (1, 2, 3, 4)] == ["4"] * 4
     assert f"https://{others[0].address}:6443" in (home / "clusters" / site.name / "credentials/kubeconfig").read_text()

@@ -139,7 +139,7 @@ def test_a_kubelet_that_does_not_start_says_why(site: FirstForm, before: dict[st
     site.clusterfile.write_text(f"{correct}---\n{yaml.safe_dump_all(WRONG_FLAG)}")
     said = site.run(status=1)
     failure = said[said.index("sealer: error:") :]
-    assert "Set up the first master" in failure
+    assert "Initialize the first master" in failure
     assert f"logs on {site.hosts[0].address}:" in failure
     assert f"unknown flag: --{FLAG}" in failure
     assert "goroutine" not in failure.partition("logs on")[2]

@@ -163,7 +163,7 @@ def test_a_kubernetes_that_another_tool_made_is_refused(site: Kubernetes, payloa
     on_host(host, "systemctl start kubelet")
     without_processes = [line for line in before.splitlines() if not line.startswith("MainPID")]
     assert [line for line in look(host).splitlines() if not line.startswith("MainPID")] == without_processes
-    assert "nothing to do" in site.run("apply", "-f", str(site.clusterfile))
+    assert "already up to date" in site.run("apply", "-f", str(site.clusterfile))
 
 
 @pytest.mark.timeout(SECONDS)

@@ -100,7 +100,7 @@ def test_pods_that_are_done_are_ready() -> None:
 def test_a_pod_that_goes_is_not() -> None:
     going = pod("a")
     going["metadata"]["deletionTimestamp"] = "now"
-    assert [str(one) for one in of_pods([going])] == ["pod/a: it is being taken away"]
+    assert [str(one) for one in of_pods([going])] == ["pod/a: it is being deleted"]
 
 
 def test_a_cluster_without_pods_is_not_ready() -> None:

@@ -48,7 +48,7 @@ def image_options(function: Function) -> Function:
         metavar="PATH",
         help="Images from a docker-archive, an OCI archive or layout, or a folder of them, before any registry.",
     )
-    none = click.option("--no-images", is_flag=True, help="Neither look for container images nor get any.")
+    none = click.option("--no-images", is_flag=True, help="Do not discover or pull container images.")
     return archives(discovery_options(none(registry_options(function))))
 
 

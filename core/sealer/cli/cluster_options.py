@@ -58,8 +58,8 @@ def leaving_options(function: C) -> C:
     """The same, of hosts that a cluster has."""
     return _apply(
         function,
-        _hosts("-m", "--masters", help="Masters to take out: a,b,c-d.", complete=hosts_of(masters=True)),
-        _hosts("-n", "--nodes", help="Nodes to take out: a,b,c-d.", complete=hosts_of(masters=False)),
+        _hosts("-m", "--masters", help="Masters to remove: a,b,c-d.", complete=hosts_of(masters=True)),
+        _hosts("-n", "--nodes", help="Nodes to remove: a,b,c-d.", complete=hosts_of(masters=False)),
     )
 
 
@@ -164,7 +164,7 @@ def driver_options(provider: str) -> Callable[[C], C]:
                 *("--transport", "transport"),
                 default="",
                 callback=filled,
-                help="How hosts are reached: ssh, or local for this machine itself.",
+                help="Transport: ssh, or local for this machine.",
             ),
             _fields("transport", "e.g. connectTimeout=30"),
             _fields("runtime", "e.g. certificateValidity=10y"),
@@ -218,8 +218,8 @@ def run_options(function: C) -> C:
     """How an operation on a cluster is carried out."""
     return _apply(
         function,
-        click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing."),
-        click.option("--parallel", type=click.IntRange(1), metavar="N", help="Hosts worked on at once; default 32."),
+        click.option("--dry-run", is_flag=True, help="Print the plan and change nothing."),
+        click.option("--parallel", type=click.IntRange(1), metavar="N", help="Hosts in parallel; default 32."),
         click.option("--continue", "finish", is_flag=True, help="Finish the interrupted operation as it was started."),
         click.option("--abandon", is_flag=True, help="Continue where it stopped, with this command's input."),
         click.option(

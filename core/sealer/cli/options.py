@@ -9,9 +9,9 @@ from sealer.cli.version import text
 
 _TEXTS = {
     "output": "Text for a person, or JSON for a program.",
-    "debug": "Log everything, and show where an error comes from.",
+    "debug": "Log debug messages, and show tracebacks.",
     "quiet": "Show warnings and errors only.",
-    "no_plugins": "Leave out all installed plugins.",
+    "no_plugins": "Disable all installed plugins.",
     "color": "When to use colours.",
     "log_format": "How log lines on stderr look.",
 }

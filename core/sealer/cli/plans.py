@@ -27,7 +27,7 @@ def as_text(plan: Plan, changes: Changes | None = None) -> str:
     parts = [head, *_membership(operation)]
     if changes is not None and (lines := lines_of(changes)):
         parts += ["", "Changes:", *(f"  {line}" for line in lines)]
-    parts += ["", table(("phase", "step", "plugin", "hosts"), rows)] if rows else ["", "There is nothing to do."]
+    parts += ["", table(("phase", "step", "plugin", "hosts"), rows)] if rows else ["", "No changes."]
     if plan.unread:
         parts += ["", f"Facts of {some(plan.unread, 8)}: not read"]
     if plan.missing:

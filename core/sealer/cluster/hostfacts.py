@@ -50,7 +50,7 @@ def read_facts(paths: HostPaths, hosts: frozenset[str], may_pass: Callable[[str,
 
     return Step(
         "facts",
-        "Reach the hosts",
+        "Connect to the hosts",
         Addresses(hosts, "any"),
         ask,
         effect=Effect.QUERY,

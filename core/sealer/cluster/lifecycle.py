@@ -585,7 +585,7 @@ class Lifecycle:
         if recorded is None or recorded.status not in ("running", "changing"):
             raise RefusedError(
                 f"{image.reference} is an application image, and no cluster '{home.name}' runs",
-                remedy="Run a cluster image first, or say with `--name` which cluster is meant.",
+                remedy="Run a cluster image first, or name the cluster with `--name`.",
             )
         asked, kept = _cluster(desired), recorded.clusterfile
         if recorded.foreign:

@@ -673,7 +673,7 @@ class Run:
         first = self.operation.first_master
         if first is None:
             raise SealerError(f"Nodes labelled {key}: there is no master to ask")
-        step = Step("nodes", f"Ask for nodes labelled {key}", FIRST_MASTER, ask, effect=Effect.QUERY, timeout=60)
+        step = Step("nodes", f"List the nodes labelled {key}", FIRST_MASTER, ask, effect=Effect.QUERY, timeout=60)
         builder = StageBuilder("nodes", self.facts.names)
         builder.add("Ask", KERNEL, [step])
         Executor(self._surroundings(self._journal), builder.build()).run()

@@ -17,7 +17,7 @@ from sealer.image.model import ClusterImage
 
 TIMEOUT = 3600.0  # seconds; a script that installs a cluster from a slow disk takes its time
 
-_TITLES = {"init": "Prepare the host", "update": "Tell the host of the change", "clean": "Clean the host"}
+_TITLES = {"init": "Prepare the host", "update": "Update the host", "clean": "Clean the host"}
 
 
 def host_script(

@@ -288,7 +288,7 @@ def main() -> int:
         demo.times()
         return 0
     if HOME.exists():
-        say(f"Not everything could be taken away: {HOME} is still there, and the next demo begins with it.")
+        say(f"Not everything could be removed: {HOME} is still there, and the next demo starts with it.")
     return status
 
 

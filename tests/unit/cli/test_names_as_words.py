@@ -33,7 +33,7 @@ def test_a_cluster_is_named_by_a_word_as_by_the_option(here: Here) -> None:
     here("apply", str(file), "--yes")
     here("apply", str(file), "-f", str(file))  # the same twice is no conflict
     assert here("status", "here").stdout == here("ps", "here").stdout == here("status", "--name", "here").stdout
-    assert "is well" in here("check", "here").stdout
+    assert "is healthy" in here("check", "here").stdout
     assert "Clusterfile is valid" in here("validate", str(file)).stdout
     assert here("delete", "here", "--dry-run").stdout == here("delete", "--all", "--name", "here", "--dry-run").stdout
     refused = here("delete", "here", status=3)  # asked, and nobody answers

@@ -172,7 +172,7 @@ def _started(pod: Document) -> bool:
 
 def _why(pod: Document) -> str:
     if "deletionTimestamp" in pod["metadata"]:
-        return "it is being taken away"
+        return "it is being deleted"
     status = pod.get("status", {})
     for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
         state = container.get("state", {})

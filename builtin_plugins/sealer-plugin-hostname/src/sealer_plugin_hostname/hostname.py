@@ -40,7 +40,7 @@ class Hostname(PluginType[Mapping[str, str]]):
         return [
             Step(
                 "hostname",
-                "Name the hosts",
+                "Set host names",
                 Addresses(frozenset(names), within(phase)),
                 run,
                 inputs={"names": dict(names)},

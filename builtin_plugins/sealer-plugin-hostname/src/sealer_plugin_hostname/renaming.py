@@ -26,7 +26,7 @@ def give_back() -> Step:
     def run(context: StepContext) -> None:
         context.sh(script("give_back.sh"), env=_environment(context, ""))
 
-    return Step("give-back", "Give hosts their old names back", REMOVED, run, unreachable="skip", timeout=TIMEOUT)
+    return Step("give-back", "Restore host names", REMOVED, run, unreachable="skip", timeout=TIMEOUT)
 
 
 def _environment(context: StepContext, name: str) -> dict[str, str]:

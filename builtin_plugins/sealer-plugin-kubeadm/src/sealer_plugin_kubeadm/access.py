@@ -44,7 +44,7 @@ def give(identifier: str, operation: Operation, options: Options, credentials: P
             context.warn(f"{error}")
 
     inputs: Mapping[str, Json] = {"server": first.address, "kubeconfig": options.kubeconfig}
-    title = "Keep the administrator's kubeconfig"
+    title = "Save the administrator's kubeconfig"
     return Step(identifier, title, OPERATOR, run, inputs, needs=frozenset({HOST}), timeout=60)
 
 
@@ -59,4 +59,4 @@ def take_back(operation: Operation, credentials: Path) -> Step:
         except SealerError as error:
             context.warn(f"{path} keeps the cluster: {error}")
 
-    return Step("kubeconfig", "Forget the cluster in the user's kubeconfig", OPERATOR, run, timeout=60)
+    return Step("kubeconfig", "Remove the cluster from the user's kubeconfig", OPERATOR, run, timeout=60)

@@ -56,14 +56,21 @@ def hosts(operation: Operation) -> Sequence[Step]:
     return [
         Step(
             "hosts",
-            "See that hosts can become nodes",
+            "Run preflight checks",
             ADDED,
             look,
             effect=Effect.QUERY,
             gives=frozenset({CHECKED}),
             timeout=60,
         ),
-        Step("compare", "Compare names and clocks", OPERATOR, compare, effect=Effect.QUERY, needs=frozenset({CHECKED})),
+        Step(
+            "compare",
+            "Compare host names and clocks",
+            OPERATOR,
+            compare,
+            effect=Effect.QUERY,
+            needs=frozenset({CHECKED}),
+        ),
     ]
 
 
@@ -75,9 +82,7 @@ def application(operation: Operation) -> Sequence[Step]:
     def compare(context: StepContext) -> None:
         refuse_unfit(operation, _version(context), context.host)
 
-    return [
-        Step("version", "See that the application is for this Kubernetes", FIRST_MASTER, compare, effect=Effect.QUERY)
-    ]
+    return [Step("version", "Check the application's Kubernetes version", FIRST_MASTER, compare, effect=Effect.QUERY)]
 
 
 def refuse_same_names(names: Mapping[str, str], operation: Operation) -> None:

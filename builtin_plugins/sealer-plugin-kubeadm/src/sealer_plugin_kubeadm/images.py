@@ -33,4 +33,4 @@ def step(operation: Operation, on: Targets, after: frozenset[str]) -> Step:
         if failed:
             context.log(f"left to the kubelet: {', '.join(failed)}")
 
-    return Step("images", "Fetch the control plane's images", on, fetch, after=after, timeout=600)
+    return Step("images", "Pull the control plane's images", on, fetch, after=after, timeout=600)

@@ -95,7 +95,7 @@ class Installation:
             else:  # new ones would not be those of the cluster that is there
                 authorities.load(self.credentials)
 
-        return Step("authorities", "Make the keys that certificates are signed with", OPERATOR, run, self.inputs)
+        return Step("authorities", "Create the certificate authorities", OPERATOR, run, self.inputs)
 
     def certificates(self, hosts: Sequence[Host]) -> Step:
         """Hosts that come have their certificates and kubeconfigs."""
@@ -121,7 +121,7 @@ class Installation:
         first = self.operation.first_master
         # A run that is continued when another master answers than before gives those that join another entrance.
         inputs: dict[str, Json] = {**self.inputs, "entrance": first.address if first else ""}
-        on, title = _on(hosts), "Give hosts their certificates"
+        on, title = _on(hosts), "Create the hosts' certificates"
         return Step("certificates", title, on, run, inputs, needs=NEEDS, timeout=60)
 
     def init(self, first: Host) -> Step:
@@ -140,7 +140,7 @@ class Installation:
 
         return Step(
             "init",
-            "Set up the first master",
+            "Initialize the first master",
             _on([first]),
             run,
             self.inputs,
@@ -160,7 +160,7 @@ class Installation:
 
         return Step(
             "masters",
-            "Set up further masters",
+            "Join masters",
             _on(hosts),
             run,
             self.inputs,
@@ -181,7 +181,7 @@ class Installation:
 
         return Step(
             "nodes",
-            "Let nodes join",
+            "Join nodes",
             _on(hosts),
             run,
             self.inputs,

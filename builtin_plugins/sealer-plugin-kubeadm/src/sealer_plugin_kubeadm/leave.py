@@ -35,7 +35,7 @@ def forget(operation: Operation) -> Sequence[Step]:
         _forget(context, leaving)
 
     timeout = 300 + DRAIN * len(leaving)
-    forgetting = Step("forget", "Take hosts out of the cluster", FIRST_MASTER, run, inputs, timeout=timeout)
+    forgetting = Step("forget", "Remove hosts from the cluster", FIRST_MASTER, run, inputs, timeout=timeout)
     return [*checks(operation), forgetting]
 
 
@@ -52,7 +52,7 @@ def checks(operation: Operation) -> Sequence[Step]:
         etcd.refuse_loss(context, leaving)
 
     inputs: dict[str, Json] = {"hosts": [host.address for host in leaving]}
-    title = "See that etcd keeps its majority"
+    title = "Check the etcd quorum"
     return [Step("majority", title, FIRST_MASTER, check, inputs, effect=Effect.QUERY, timeout=120)]
 
 
@@ -70,7 +70,7 @@ def clean(operation: Operation, credentials: Path) -> Sequence[Step]:
             context.warn("what is there of Kubernetes is not this cluster's, and stays as it is")
         write_lines(context, [])
 
-    return [Step("reset", "End Kubernetes on hosts that leave", REMOVED, run, unreachable="skip", timeout=300)]
+    return [Step("reset", "Remove Kubernetes from the hosts", REMOVED, run, unreachable="skip", timeout=300)]
 
 
 def _forget(context: StepContext, leaving: Sequence[Host]) -> None:

@@ -50,7 +50,7 @@ def steps(operation: Operation) -> Sequence[Step]:
 
     asking = Step(
         "pods",
-        "Ask for the pods' addresses",
+        "Read the nodes' pod CIDRs",
         FIRST_MASTER,
         ask,
         {"hosts": list(hosts)},
@@ -60,7 +60,7 @@ def steps(operation: Operation) -> Sequence[Step]:
     )
     telling = Step(
         "network",
-        "Connect pods",
+        "Configure pod routes",
         _on(operation.added, "added"),
         tell,
         {"hosts": list(hosts)},
@@ -72,7 +72,9 @@ def steps(operation: Operation) -> Sequence[Step]:
         return [asking, telling]
     # A host that stays and is out of reach must not keep others from coming.
     kept = _on(operation.kept, "kept")
-    staying = replace(telling, id="network-of-others", title="Connect pods of others", on=kept, unreachable="skip")
+    staying = replace(
+        telling, id="network-of-others", title="Configure pod routes on existing hosts", on=kept, unreachable="skip"
+    )
     return [asking, staying, *([telling] if operation.added else [])]
 
 

@@ -81,7 +81,7 @@ def probe(addresses: frozenset[str]) -> Step:
 
     return Step(
         "hosts",
-        "Look at the hosts",
+        "Probe the hosts",
         Addresses(addresses, "any"),
         ask,
         effect=Effect.QUERY,

@@ -43,7 +43,7 @@ def steps(operation: Operation, hosts: Sequence[Host]) -> Sequence[Step]:
     return [
         Step(
             "ready",
-            "Wait for the nodes",
+            "Wait until the nodes are ready",
             FIRST_MASTER,
             wait,
             inputs,

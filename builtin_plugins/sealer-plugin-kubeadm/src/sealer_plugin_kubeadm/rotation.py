@@ -22,5 +22,5 @@ def step(after: frozenset[str]) -> Step:
             words = ("create", "clusterrolebinding", _BINDING, f"--clusterrole={_ROLE}", "--group=system:nodes")
             kubectl(context, *words)
 
-    title = "Let kubelets renew their certificates"
+    title = "Enable certificate rotation of kubelets"
     return Step("rotation", title, FIRST_MASTER, run, after=after, effect=Effect.CONVERGE, timeout=60)

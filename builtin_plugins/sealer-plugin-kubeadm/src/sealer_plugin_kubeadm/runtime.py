@@ -87,7 +87,7 @@ class Kubeadm(Runtime):
             )
         installation = Installation(operation, self._options, self._credentials)
         addresses = frozenset(host.id for host in kept)
-        settled = endpoint.settle("balance", "Tell hosts of the masters", operation, Addresses(addresses, "kept"))
+        settled = endpoint.settle("balance", "Update the masters on each host", operation, Addresses(addresses, "kept"))
         renewed = installation.names([host for host in kept if host.is_master])
         steps = [settled, *([] if operation.added else [probe(addresses)]), renewed]
         if not operation.added:  # those that come are told of together with all others

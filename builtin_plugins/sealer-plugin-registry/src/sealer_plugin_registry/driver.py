@@ -110,7 +110,7 @@ class PrivateRegistry(Registry):
         def on(hosts: Sequence[Host]) -> Addresses:
             return Addresses(frozenset(host.address for host in hosts))
 
-        steps = [Step("certificates", "Make the registry's certificates", OPERATOR, prepare, inputs)]
+        steps = [Step("certificates", "Create the registry's certificates", OPERATOR, prepare, inputs)]
         if stale:
             title = "Restart the private registry with its new settings"
             common: dict[str, Json] = {key: inputs[key] for key in ("domain", "port", "insecure", "user")}
@@ -181,12 +181,12 @@ class PrivateRegistry(Registry):
         def trust(context: StepContext) -> None:
             self._trust(context, domains)
 
-        title = "Let containerd ask the private registry first"
+        title = "Configure containerd to use the private registry"
         if everyone:
             return [Step("trust", title, ALL, trust, inputs, retry=Retry(), covers=FIELDS)]
         steps = [Step("trust", title, ADDED, trust, inputs, retry=Retry())] if operation.added else []
         if told:
-            title = "Let containerd sign in to the private registry as it is set now"
+            title = "Update containerd's login to the private registry"
             steps.append(
                 Step(
                     "sign-in",
@@ -217,7 +217,9 @@ class PrivateRegistry(Registry):
             context.query(trusting.untrust_script(cluster, paths.data))
 
         inputs: dict[str, Json] = {"cluster": cluster}
-        return [Step("remove", "Forget the private registry", REMOVED, remove, inputs, unreachable="skip")]
+        return [
+            Step("remove", "Remove the private registry's configuration", REMOVED, remove, inputs, unreachable="skip")
+        ]
 
     def check(self, operation: Operation) -> Sequence[Step]:
         """It answers where it runs, and hosts ask it as they were told to."""
@@ -230,7 +232,7 @@ class PrivateRegistry(Registry):
             self._trusted(context, domains)
 
         answers = Step(
-            "answers", "The private registry answers on it", Addresses(running), self._answers, effect=Effect.QUERY
+            "answers", "The private registry answers", Addresses(running), self._answers, effect=Effect.QUERY
         )
         asked = Step("trusted", "It pulls from the private registry", Addresses(members), trusted, effect=Effect.QUERY)
         return [*([answers] if running else []), *([asked] if members else [])]

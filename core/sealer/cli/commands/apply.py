@@ -23,14 +23,14 @@ from sealer.cli.typed import as_text
     multiple=True,
     callback=as_text,
     metavar="KEY=VALUE",
-    help="Over the Clusterfile's; may be repeated.",
+    help="Overrides the Clusterfile's; may be repeated.",
 )
-@options.driver_options("Over the Clusterfile's.")
+@options.driver_options("Overrides the Clusterfile's.")
 @options.login_options
 @options.run_options
 @fetch_options
-@click.option("-y", "--yes", is_flag=True, help="Ask nothing: remove hosts, use this machine.")
-@click.option("--force", is_flag=True, help="Go on past removed hosts that cannot be reached, logged in to or cleaned.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before removing hosts or using this machine.")
+@click.option("--force", is_flag=True, help="Skip removed hosts that cannot be reached, logged in to or cleaned.")
 @pass_app
 def command(  # noqa: PLR0917  # click passes them by name
     app: App,
@@ -45,7 +45,7 @@ def command(  # noqa: PLR0917  # click passes them by name
     force: bool,
     **more: Any,
 ) -> None:
-    """Bring a cluster to what a Clusterfile says: create it, add hosts, remove hosts.
+    """Create or change a cluster to match a Clusterfile: create it, add hosts, remove hosts.
 
     Says what it is going to change before it does; asks before it removes a host. Nothing happens when nothing changed.
     """

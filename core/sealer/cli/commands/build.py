@@ -41,18 +41,28 @@ class _BuildCommand(click.Command):
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="A label, besides the Kubefile's.")
 @click.option("--annotation", "annotations", multiple=True, metavar="NAME=VALUE", help="An annotation of the image.")
 @click.option(
-    "--platform", "platforms", multiple=True, metavar="OS/ARCH,...", help="Several: one image for all of them."
+    "--platform",
+    "platforms",
+    multiple=True,
+    metavar="OS/ARCH,...",
+    help="Platforms to build; several make one multi-platform image.",
 )
 @click.option("--type", "kind", type=click.Choice(["kube-installer", "app-installer"]), help="Default: the base's.")
 @click.option("--base", type=bool, default=True, metavar="BOOL", help="false: leave out the files of the base.")
 @click.option(
-    "-m", "--build-mode", "--mode", "mode", type=click.Choice(["lite", "all"]), default="lite", help="As one."
+    "-m",
+    "--build-mode",
+    "--mode",
+    "mode",
+    type=click.Choice(["lite", "all"]),
+    default="lite",
+    help="Ignored, accepted for compatibility.",
 )
 @click.option(
     "--pull", "policy", type=click.Choice(PULL), default="missing", metavar="[POLICY]",
     help="When a registry is asked for FROM and container images: always, ifnewer, missing (the default), never.",
 )  # fmt: skip
-@click.option("--no-cache", is_flag=True, help="Execute every instruction, also where nothing changed.")
+@click.option("--no-cache", is_flag=True, help="Do not use the build cache.")
 @click.option("--network", type=click.Choice(["host", "none"]), default="host", help="Network of every RUN.")
 @click.option("--run-timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="End of every RUN.")
 @click.option(

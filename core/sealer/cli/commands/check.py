@@ -27,7 +27,7 @@ DEFAULT_SECONDS = 120
     metavar="SECONDS",
     help="Checks that take longer are reported as unknown.",
 )
-@click.option("--parallel", type=click.IntRange(1), metavar="N", help="Hosts asked at once; default 32.")
+@click.option("--parallel", type=click.IntRange(1), metavar="N", help="Hosts in parallel; default 32.")
 @format_option("checks", "State")
 @options.login_options
 @pass_app

@@ -26,8 +26,8 @@ _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+|.*:")  # no name that a cluster is li
     help="Delete the cluster with this id, whose record is lost, from -m and -n.",
 )
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option("--force", is_flag=True, help="Go on past hosts that cannot be reached, logged in to or cleaned.")
-@click.option("--keep-layers", is_flag=True, help="Leave the verified layers on the hosts, for the next run.")
+@click.option("--force", is_flag=True, help="Skip hosts that cannot be reached, logged in to or cleaned.")
+@click.option("--keep-layers", is_flag=True, help="Keep the image's layers on the hosts for the next run.")
 @options.provider_option
 @options.login_options
 @options.run_options
@@ -49,7 +49,7 @@ def command(  # noqa: PLR0917  # click passes them by name
 ) -> None:
     """Delete the cluster NAME, or with -m and -n remove hosts from it.
 
-    NAME alone deletes the whole cluster, as --all does. With no name, the only cluster is meant; then, and with -f,
+    NAME alone deletes the whole cluster, as --all does. Without a name, it is the only cluster; then, and with -f,
     --all or hosts are needed. Asks before it deletes or removes. A Clusterfile (-f) names the cluster and how to log in
     to its hosts. Hosts are addresses, names and ranges; hosts that a provider made have names like node-0.
 

@@ -42,7 +42,7 @@ STREAMS = ("stdout", "stderr")
 @click.option(
     "--hosts", multiple=True, metavar="HOSTS", callback=filled, shell_complete=host_names, help="Only these: a,b,c-d."
 )
-@click.option("--parallel", type=click.IntRange(1), metavar="N", help="Hosts worked on at once; default 32.")
+@click.option("--parallel", type=click.IntRange(1), metavar="N", help="Hosts in parallel; default 32.")
 @options.login_options
 @pass_app
 def command(  # noqa: PLR0917  # click passes them by name

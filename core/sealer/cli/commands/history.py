@@ -26,8 +26,8 @@ _HEADERS = ["layer", "created", "created by", "size", "comment"]
 @click.command("history")
 @click.argument("image", shell_complete=image_names)
 @click.option("--no-trunc", is_flag=True, help="Show digests and instructions in full.")
-@click.option("--platform", default="", metavar="OS/ARCH", help="Of this platform alone.")
-@click.option("-q", "--quiet", "--ids", "ids_only", is_flag=True, help="Print the digests of the layers alone.")
+@click.option("--platform", default="", metavar="OS/ARCH", help="Only this platform.")
+@click.option("-q", "--quiet", "--ids", "ids_only", is_flag=True, help="Print only the layers' digests.")
 @pass_app
 def command(app: App, image: str, no_trunc: bool, platform: str, ids_only: bool) -> None:
     """Show the instructions that made IMAGE, the last one first, and the size of what each added.

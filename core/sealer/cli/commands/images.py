@@ -18,11 +18,11 @@ SHORT = 12
 
 @click.command("images")
 @click.argument("name", default="", shell_complete=image_names)
-@click.option("-q", "--quiet", "--ids", "ids_only", is_flag=True, help="Print the digests alone.")
+@click.option("-q", "--quiet", "--ids", "ids_only", is_flag=True, help="Print only digests.")
 @click.option("--digests", is_flag=True, help="Show the digests, too.")
 @click.option("--no-trunc", is_flag=True, help="Do not shorten the ids.")
-@click.option("-n", "--noheading", is_flag=True, help="Leave out the line with the names of the columns.")
-@click.option("-a", "--all", is_flag=True, expose_value=False, help="Accepted; all images are listed.")
+@click.option("-n", "--noheading", is_flag=True, help="Do not print the header.")
+@click.option("-a", "--all", is_flag=True, expose_value=False, help="Ignored; all images are listed.")
 @format_option("images", "Name")
 @click.option("--json", "as_json", is_flag=True, help="The same as --output json.")
 @pass_app

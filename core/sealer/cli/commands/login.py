@@ -16,8 +16,8 @@ from sealer.redaction import Secret
 
 @click.command("login")
 @click.argument("registry", default="docker.io")
-@click.option("-u", "--username", help="Default: it is asked for.")
-@click.option("-p", "--passwd", metavar="PASSWORD", help="Better not: the shell's history keeps it.")
+@click.option("-u", "--username", help="Default: prompt for it.")
+@click.option("-p", "--passwd", metavar="PASSWORD", help="Not recommended: the shell's history keeps it.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from stdin, one line.")
 @registry_options
 @pass_app

@@ -57,9 +57,11 @@ def show(app: App, name: str) -> None:
     app.show({"plugin": package.as_json()}, lambda: _details(package))
 
 
-@command.command("new", short_help="Write a working plugin to start from.")
+@command.command("new", short_help="Create a working plugin from a template.")
 @click.argument("name")
-@click.option("--directory", default=".", type=click.Path(path_type=Path), help="Where to write it; default: here.")
+@click.option(
+    "--directory", default=".", type=click.Path(path_type=Path), help="Target directory; default: the current one."
+)
 @click.option("--type", "type_name", default="", help="The type of its Plugin documents; default: NAME in capitals.")
 @click.option(
     "--hook",

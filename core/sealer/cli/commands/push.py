@@ -16,7 +16,7 @@ from sealer.errors import InputError
 @click.argument("image", shell_complete=image_names)
 @click.option(
     "--all", "everything", type=bool, is_flag=False, flag_value=True, default=True, metavar="[true]",
-    help="Accepted; an image is always pushed whole.",
+    help="Ignored; all platforms are pushed.",
 )  # fmt: skip
 @registry_options
 @pass_app

@@ -38,16 +38,16 @@ from sealer.cli.typed import as_text, named
     multiple=True,
     callback=as_text,
     metavar="NAME",
-    help="Install instead of LAUNCH's applications; '' for none.",
+    help="Applications to install instead of LAUNCH's; '' for none.",
 )
 @click.option(
     "--cmd-args",
     multiple=True,
     callback=as_text,
     metavar="KEY=VALUE",
-    help="Over the image's ARGs; may be repeated.",
+    help="Overrides the image's ARGs; may be repeated.",
 )
-@options.driver_options("Who makes the hosts, e.g. NSPAWN; default: the hosts are given.")
+@options.driver_options("Provider that creates the hosts, e.g. NSPAWN; default: hosts are given by address.")
 @click.option(
     "--kubeconfig",
     type=options.A_FILE,
@@ -60,7 +60,7 @@ from sealer.cli.typed import as_text, named
 @options.login_options
 @options.run_options
 @fetch_options
-@click.option("-y", "--yes", is_flag=True, help="Ask nothing.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @pass_app
 def command(  # noqa: PLR0917  # click passes them by name
     app: App,

@@ -27,7 +27,7 @@ _PATH = click.Path(allow_dash=True)
 @click.option(
     "-o", "--output", "target", default=_STDOUT, type=_PATH, help="The file or directory; - is standard output."
 )
-@click.option("--format", "form", type=click.Choice(_FORMATS), default="oci-archive", help="What it is.")
+@click.option("--format", "form", type=click.Choice(_FORMATS), default="oci-archive", help="Format of the archive.")
 @pass_app
 def command(app: App, images: tuple[str, ...], target: str, form: ArchiveFormat) -> None:
     """Write images to an archive, or to standard output.

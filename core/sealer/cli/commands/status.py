@@ -30,7 +30,7 @@ PATIENCE = 5.0  # seconds for all hosts: longer than any that is well takes, sho
 @click.command("status")
 @options.name_argument
 @options.name_option
-@click.option("--recorded", "only_recorded", is_flag=True, help="Ask no host: show only what sealer recorded.")
+@click.option("--recorded", "only_recorded", is_flag=True, help="Do not connect to hosts: show what is recorded.")
 @format_option("clusters", "Name")
 @click.option("-w", "--watch", is_flag=True, help="Show it again every 2 seconds, until Ctrl-C.")
 @pass_app

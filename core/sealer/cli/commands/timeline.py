@@ -27,8 +27,8 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 @click.command("timeline")
 @click.argument("run", default="", metavar="[RUN]", callback=as_text, shell_complete=_complete)
 @options.name_option
-@click.option("--list", "listed", is_flag=True, help="List the runs that are recorded.")
-@click.option("--hosts", is_flag=True, help="A bar for each host of a step, too.")
+@click.option("--list", "listed", is_flag=True, help="List recorded runs.")
+@click.option("--hosts", is_flag=True, help="Show a bar for each host of a step.")
 @click.option(
     "--html", type=options.A_FILE, default="", callback=named, metavar="FILE", help="Write a page for a browser."
 )

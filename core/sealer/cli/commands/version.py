@@ -9,7 +9,7 @@ from sealer.cli.app import App, pass_app
 
 
 @click.command("version")
-@click.option("--short", is_flag=True, help="The number alone.")
+@click.option("--short", is_flag=True, help="Print only the version number.")
 @pass_app
 def command(app: App, short: bool) -> None:
     """Show the version."""

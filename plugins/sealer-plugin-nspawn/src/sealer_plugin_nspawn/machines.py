@@ -264,7 +264,7 @@ class Machines:
             if not lab or lab.number != number:
                 with self._records.locked():
                     pass  # sweeps the lock just made
-                raise GoneError(f"{self.cluster} was taken away by another process")
+                raise GoneError(f"{self.cluster} was deleted by another process")
             yield lab, lock
 
     def _update(self, change: Callable[[Lab], Lab]) -> Lab:

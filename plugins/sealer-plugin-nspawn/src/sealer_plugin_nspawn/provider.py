@@ -78,7 +78,7 @@ class NspawnProvider(Provider):
                 {"release": release},
                 timeout=BASE_TIMEOUT,
             ),
-            Step("network", "Make the network of the hosts", OPERATOR, reserve, {"hosts": sizes, "subnet": subnet}),
+            Step("network", "Create the hosts' network", OPERATOR, reserve, {"hosts": sizes, "subnet": subnet}),
             Step(
                 "boot",
                 f"Boot {names}",
@@ -97,7 +97,7 @@ class NspawnProvider(Provider):
             def down(context: StepContext) -> None:
                 self.machines(operation.cluster, context).down()
 
-            return [Step("destroy", "Take away all hosts and their network", OPERATOR, down, timeout=DESTROY_TIMEOUT)]
+            return [Step("destroy", "Delete all hosts and their network", OPERATOR, down, timeout=DESTROY_TIMEOUT)]
         names = [host.placeholder or host.address for host in operation.removed]
         if not names:
             return []
@@ -105,7 +105,7 @@ class NspawnProvider(Provider):
         def remove(context: StepContext) -> None:
             self.machines(operation.cluster, context).remove(names)
 
-        title = f"Take away {', '.join(host.id for host in operation.removed)}"
+        title = f"Delete {', '.join(host.id for host in operation.removed)}"
         hosts: Json = list(names)
         return [Step("destroy", title, OPERATOR, remove, {"hosts": hosts}, timeout=DESTROY_TIMEOUT)]
 

@@ -52,7 +52,7 @@ def preflight(operation: Operation) -> Sequence[Step]:
                 remedy="Install it there, or build the image with kubectl in bin/.",
             )
 
-    return [Step("cluster", "See that the application is for this Kubernetes", FIRST_MASTER, look, effect=Effect.QUERY)]
+    return [Step("cluster", "Check the application's Kubernetes version", FIRST_MASTER, look, effect=Effect.QUERY)]
 
 
 def look_at(context: StepContext, access: Kubeconfig) -> Cluster | None:

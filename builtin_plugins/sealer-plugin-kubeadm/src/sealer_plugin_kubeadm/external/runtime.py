@@ -91,7 +91,7 @@ class External(Runtime):
             if found.identity:
                 context.write(f"{data}/cluster", found.identity.encode())
 
-        return [Step("kubeconfig", "Let the application find the cluster", Role(MASTER), put, inputs, timeout=120)]
+        return [Step("kubeconfig", "Configure access to the cluster", Role(MASTER), put, inputs, timeout=120)]
 
     def nodes(self, context: StepContext) -> Sequence[Node]:
         """The nodes of the API."""
