@@ -151,6 +151,26 @@ def test_give_back(machine: Machine) -> None:
     assert not machine.kept.exists()
 
 
+@pytest.mark.parametrize("mode", [0o755, 0o600, 0o644])
+def test_the_file_with_the_name_comes_back_as_it_was(machine: Machine, mode: int) -> None:
+    file = machine.root / "etc/hostname"
+    file.write_text("# of this machine\n\ndebian\n")
+    file.chmod(mode)
+    for name in ("master-0", "master-1"):
+        machine.run("rename.sh", name)
+    machine.run("give_back.sh")
+    assert (machine.name, machine.static) == ("debian", "# of this machine\n\ndebian\n")
+    assert file.stat().st_mode & 0o777 == mode
+    assert list(machine.kept.parent.iterdir()) == []
+
+
+def test_what_an_earlier_version_kept_is_given_back(machine: Machine) -> None:
+    machine.run("rename.sh", "master-0")
+    machine.kept.write_text("debian\ndebian\nmaster-0\n")
+    machine.run("give_back.sh")
+    assert (machine.name, machine.static) == ("debian", "debian\n")
+
+
 def test_give_back_where_nothing_was_taken(machine: Machine) -> None:
     machine.run("give_back.sh")
     assert (machine.name, machine.static, machine.hosts) == ("debian", "debian\n", HOSTS)
@@ -169,6 +189,7 @@ def test_give_back_without_a_static_name(machine: Machine) -> None:
     machine.run("rename.sh", "master-0")
     machine.run("give_back.sh")
     assert machine.name == "debian"
+    assert not (machine.root / "etc/hostname").exists()
 
 
 def test_hostnamectl_is_used_where_it_works(machine: Machine) -> None:

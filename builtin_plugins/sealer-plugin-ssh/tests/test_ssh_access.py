@@ -54,6 +54,36 @@ def test_nothing_is_left_where_nothing_was(account: Account) -> None:
     assert list(account.home.iterdir()) == []
 
 
+@pytest.mark.parametrize("file", [False, True])
+def test_what_was_there_and_empty_stays(account: Account, file: bool) -> None:
+    """Also where the step runs twice, and a second cluster comes and goes meanwhile."""
+    account.keys.parent.mkdir(mode=0o750)
+    if file:
+        account.keys.touch(mode=0o640)
+    for _ in range(2):
+        assert account.let_in() == 0
+    first = account.keys.read_text()
+    second = "no-agent-forwarding,no-X11-forwarding,no-pty,no-user-rc ssh-ed25519 AAAA of another cluster\n"
+    account.keys.write_text(first + second)
+    assert account.take_away() == 0
+    assert account.keys.read_text() == second
+    account.keys.write_text(first)
+    assert account.take_away() == 0
+    assert account.keys.parent.stat().st_mode & 0o777 == 0o750
+    assert [path.name for path in account.keys.parent.iterdir()] == (["authorized_keys"] if file else [])
+    if file:
+        assert (account.keys.read_text(), account.keys.stat().st_mode & 0o777) == ("", 0o640)
+
+
+def test_a_key_that_somebody_adds_meanwhile_stays_and_no_note_does(account: Account) -> None:
+    account.keys.parent.mkdir(mode=0o700)
+    assert account.let_in() == 0
+    account.keys.write_text(account.keys.read_text() + OTHER)
+    assert account.take_away() == 0
+    assert account.keys.read_text() == OTHER
+    assert list(account.keys.parent.iterdir()) == [account.keys]
+
+
 def test_the_keys_of_others_stay(account: Account) -> None:
     account.keys.parent.mkdir(mode=0o700)
     account.keys.write_text(OTHER.strip())  # no line end, as an editor may leave it

@@ -1,8 +1,13 @@
 [ -e "$SEALER_KEPT" ] || exit 0
-{ read -r static; read -r running; read -r given; } <"$SEALER_KEPT"
+file=
+{ read -r static; read -r running; read -r given; read -r file; } <"$SEALER_KEPT"
 # A name that somebody else has set since is theirs.
 if [ "$(static_name)" = "$given" ] && [ -n "$running" ]; then
-    set_name "${static:-$running}" || echo "the host keeps the name '$given'"
+    if set_name "${static:-$running}"; then
+        give_file_back "$file"
+    else
+        echo "the host keeps the name '$given'"
+    fi
 fi
 write_hosts '' || exit
-rm -f "$SEALER_KEPT"
+rm -f "$SEALER_KEPT" "$SEALER_KEPT.file"

@@ -37,6 +37,18 @@ set_name() {
     fi
 }
 
+# The file with the static name as it was, with its mode and its comments. $1: `file`, a copy of it is kept; `none`: there
+# was none; nothing: an earlier version of sealer kept none.
+give_file_back() {
+    case $1 in
+    file)
+        cp -p "$SEALER_KEPT.file" "$hostname_file.new" && replace "$hostname_file.new" "$hostname_file" &&
+            chmod --reference="$SEALER_KEPT.file" "$hostname_file"
+        ;;
+    none) rm -f "$hostname_file" ;;
+    esac
+}
+
 # The hosts file without our line, and with a new one where $1 is a name that no other line has.
 write_hosts() {
     [ -e "$hosts_file" ] || : >"$hosts_file" || return 1

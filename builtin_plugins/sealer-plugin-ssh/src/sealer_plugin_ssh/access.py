@@ -24,6 +24,12 @@ key={key}
 _RESTRICTIONS = "no-agent-forwarding,no-X11-forwarding,no-pty,no-user-rc"
 # The file keeps its owner and mode; it is made with those that sshd demands.
 _AUTHORIZE = """set -e
+# What was there and empty stays when the key goes.
+if [ -d "$home/.ssh" ] && [ ! -s "$file" ] && [ ! -e "$home/.ssh/.sealer" ]; then
+    was=directory
+    [ ! -e "$file" ] || was="directory file"
+    (umask 077; echo "$was" > "$home/.ssh/.sealer"); chown "$user:" "$home/.ssh/.sealer"
+fi
 if [ ! -d "$home/.ssh" ]; then mkdir -m 700 "$home/.ssh"; chown "$user:" "$home/.ssh"; fi
 if [ ! -e "$file" ]; then (umask 077; : > "$file"); chown "$user:" "$file"; fi
 grep -qF "$key" "$file" && exit 0
@@ -32,18 +38,26 @@ echo "{restrictions} $key" >> "$file"
 ! command -v restorecon > /dev/null || restorecon -R "$home/.ssh"
 """
 # A full disk must not cost the user the keys that let him in: the file is replaced, once what stays of it is written.
-_REVOKE = """[ -e "$file" ] && grep -q "$how" -e "$key" "$file" || exit 0
+_REVOKE = """[ -e "$file" ] && grep -q "$how" -e "$key" "$file" || {
+    [ -s "$file" ] || rm -f "$home/.ssh/.sealer" # its run was stopped before it put the key there
+    exit 0
+}
 file=$(readlink -f "$file")
 left=$(grep -v "$how" -e "$key" "$file")
+was=$(cat "$home/.ssh/.sealer" 2>/dev/null)
 if [ -n "$left" ]; then
     new=$file.sealer
-    cp -p "$file" "$new" && (printf '%s\\n' "$left" > "$new") && mv -f "$new" "$file" && exit 0
+    if cp -p "$file" "$new" && (printf '%s\\n' "$left" > "$new") && mv -f "$new" "$file"; then
+        case $left in *"{restrictions} "*) ;; *) rm -f "$home/.ssh/.sealer" ;; esac
+        exit 0
+    fi
     rm -f "$new"
     echo "cannot write $file: the cluster's key is still in it"
     exit 1
 fi
-rm -f "$file"
-rmdir "$home/.ssh" 2>/dev/null
+case $was in *file*) : > "$file" ;; *) rm -f "$file" ;; esac
+rm -f "$home/.ssh/.sealer"
+case $was in *directory*) ;; *) rmdir "$home/.ssh" 2>/dev/null ;; esac
 exit 0
 """
 
@@ -76,16 +90,17 @@ def authorize(operation: Operation, credentials: Path, user_of: UserOf = _user_g
 def revoke(operation: Operation, credentials: Path, user_of: UserOf = _user_given) -> Sequence[Step]:
     """The step that takes the key away from `operation.removed`; the connection in use stays open."""
     path = credentials / KEY_FILE
+    revoking = _REVOKE.replace("{restrictions}", _RESTRICTIONS)
 
     def take(context: StepContext) -> None:
         if path.exists():
-            context.query(f"how=-F\n{_file_of(user_of(context.host), path)}{_REVOKE}")
+            context.query(f"how=-F\n{_file_of(user_of(context.host), path)}{revoking}")
         elif operation.cluster_id:  # the key is lost with the record: it is known by its comment
             name = operation.cluster.replace(".", "\\.")
             # Versions before 0.2 put it there without restrictions.
             key = shlex.quote(rf"\({_RESTRICTIONS} \)\{{0,1\}}ssh-ed25519 [^ ]* sealer-{name}")
             user = shlex.quote(user_of(context.host))
-            context.query(f"how=-x\n{_FILE.format(user=user, key=key)}{_REVOKE}")
+            context.query(f"how=-x\n{_FILE.format(user=user, key=key)}{revoking}")
 
     return [Step("revoke", "Remove the cluster's SSH key", REMOVED, take, {"file": KEY_FILE}, unreachable="skip")]
 
