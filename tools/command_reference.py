@@ -34,11 +34,29 @@ of sealer's own plugins stand at the end; `sealer --help` lists those of all ins
 |---|---|
 | `SEALER_HOME` | where images and what is recorded of clusters are kept; default `~/.sealer` |
 | `SEALER_PARALLEL` | how many hosts are worked on at once; default 32; `--parallel` goes over it |
+| `SEALER_USER`, `SEALER_PK` | login name and private key for new clusters |
+| `SEALER_PROVIDER` | the provider of hosts that are given by count |
+| `SEALER_REGISTRY` | the registry of `login` and `logout` |
 | `SEALER_PASSWD` | the SSH password; programs that sealer starts do not inherit it |
 | `SEALER_PK_PASSWD` | the passphrase of the private key; the same |
 | `SEALER_DISABLE_PLUGINS` | names of plugins, packages or drivers to leave out, joined by commas; `*`: all |
 | `SEALER_TRACE_PLUGINS` | `1`: print each call of a plugin's hook, how long it took and what came back |
 | `NO_COLOR` | anything: no colours; `--color` goes over it |
+
+## Configuration file
+
+`config.yaml` in sealer's home, `~/.sealer/config.yaml` by default, sets defaults of options. All keys are optional.
+
+    user: admin                     # --user
+    key: ~/.ssh/site                # --pk
+    parallel: 16                    # --parallel
+    provider: nspawn                # --provider, for hosts by count
+    registry: registry.example.com  # REGISTRY of login and logout
+
+The variables above go over the file, the command line and the Clusterfile over both. `user` and `key` are those of a
+new cluster: a recorded cluster keeps the login it was created with. `provider` is used only where masters or nodes are
+given by count. A wrong file is refused by every command, with the line of each mistake; `sealer config` shows the
+values and where each is set.
 
 ## Global options
 

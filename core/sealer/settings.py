@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sealer.defaults import defaults
 from sealer.errors import InputError
 from sealer.home_safety import check_home
 
@@ -62,6 +63,9 @@ class Settings:
     :param disabled_plugins: names of plugins to leave out (`SEALER_DISABLE_PLUGINS`, comma list; `*` for all).
     :param disabled_by: what said so, for messages.
     :param trace_plugins: print every hook call (`SEALER_TRACE_PLUGINS`).
+    :param user, key: login of new clusters, where neither the command line nor the Clusterfile gives one.
+    :param provider: of hosts that are given by count, where none is named.
+    :param registry: that `login` and `logout` mean, where none is named.
     """
 
     home: Path
@@ -69,6 +73,10 @@ class Settings:
     disabled_plugins: frozenset[str] = frozenset()
     trace_plugins: bool = False
     disabled_by: str = "SEALER_DISABLE_PLUGINS"
+    user: str = ""
+    key: str = ""
+    provider: str = ""
+    registry: str = ""
 
     def leaves_out(self, name: str, distribution: str, target: str, plugins: Collection[str] = ()) -> bool:
         """Whether an entry point is left out: by its own name, or by what it belongs to.
@@ -110,20 +118,23 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Read the `SEALER_*` variables.
+        """Read the `SEALER_*` variables, and the defaults in the home's `config.yaml`.
 
-        :raises InputError: `SEALER_PARALLEL` is no positive number, or `SEALER_HOME` leads nowhere.
+        :raises InputError: `SEALER_PARALLEL` is no positive number, `SEALER_HOME` leads nowhere, or the file is wrong.
         """
-        parallel = environment.get("SEALER_PARALLEL", "") or str(DEFAULT_PARALLEL_HOSTS)
+        home = _home(environment.get("SEALER_HOME", "") or "~/.sealer")
+        given = {name: default.value for name, default in defaults(home, environment).items()}
+        parallel = given.pop("parallel", str(DEFAULT_PARALLEL_HOSTS))
         if not parallel.isdigit() or int(parallel) < 1:
             raise InputError("SEALER_PARALLEL", why=f"a whole number from 1 is needed, not '{parallel}'")
         return cls(
-            home=_home(environment.get("SEALER_HOME", "") or "~/.sealer"),
+            home=home,
             parallel_hosts=int(parallel),
             disabled_plugins=frozenset(
                 name.strip() for name in environment.get("SEALER_DISABLE_PLUGINS", "").split(",") if name.strip()
             ),
             trace_plugins=environment.get("SEALER_TRACE_PLUGINS", "") not in ("", "0"),
+            **given,
         )
 
 

@@ -26,6 +26,7 @@ FLOORS = {
     "clusterfile": 2,
     "kubefile": 2,
     "templates": 2,
+    "defaults": 1,
     "documents": 1,
     "errors": 1,
     "events": 1,
@@ -42,7 +43,8 @@ BESIDE = {"testing": 6, "__main__": 6, "": 0}
 SAME_FLOOR = {("image", "kubefile"), ("image", "templates"), ("templates", "clusterfile")}
 # Vocabulary that builds on vocabulary.
 SAME_FLOOR |= {("errors", "redaction"), ("events", "redaction"), ("hosts", "redaction"), ("settings", "errors")}
-SAME_FLOOR |= {("settings", "home_safety"), ("home_safety", "errors")}
+SAME_FLOOR |= {("settings", "home_safety"), ("home_safety", "errors"), ("settings", "defaults")}
+SAME_FLOOR |= {("defaults", "documents"), ("defaults", "errors"), ("defaults", "home_safety")}
 
 TRADES = {"paramiko", "kubernetes", "asyncssh", "fabric"}
 # Names of drivers that are nothing else, wherever they stand.

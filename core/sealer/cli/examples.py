@@ -54,6 +54,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "plugin list": ("sealer plugin list", "sealer plugin list --format '{{.Name}} {{.Version}}'"),
     "plugin show": ("sealer plugin show kubeadm",),
     "plugin new": ("sealer plugin new motd", "sealer plugin new backup --hook pre_clean --directory plugins"),
+    "config": ("sealer config", "sealer config --format '{{.Name}}={{.Value}}'"),
     "version": ("sealer version", "sealer version --short"),
     "completion": ("sealer completion bash > /etc/bash_completion.d/sealer",),
     "help": ("sealer help run", "sealer help plugin new"),

@@ -7,6 +7,7 @@ from dataclasses import replace
 from sealer.cli.app import App
 from sealer.cli.clusterfiles import read_clusterfile, resolver
 from sealer.cli.fetching import Fetch
+from sealer.cli.passwords import expanded
 from sealer.cluster import state
 from sealer.cluster.cancellation import Cancellation
 from sealer.cluster.desired import Flags, desired, given_options, hosts_of_flags
@@ -17,7 +18,7 @@ from sealer.clusterfile.model import Cluster, Clusterfile
 from sealer.clusterfile.secret_references import all_resolved
 from sealer.errors import InputError
 from sealer.extension.operation import Recorded
-from sealer.hosts import Host, Resolve, Ssh, parse_hosts
+from sealer.hosts import Host, Resolve, Ssh, is_this_machine, parse_hosts
 from sealer.image.model import APP_INSTALLER
 from sealer.image.store import Store
 from sealer.settings import DEFAULT_CLUSTER_NAME
@@ -43,7 +44,8 @@ def cluster_request(app: App, clusterfile: str, flags: Flags, fetch: Fetch) -> C
         base = all_resolved(read, app.resolve_secret)
     if base is not None and base.cluster is None and not flags.image:
         raise InputError("there is no document of kind Cluster", where=clusterfile)
-    found = desired(base, flags, existing(app).makes_hosts, resolver(app))
+    flags = _with_default_provider(app, base, flags)
+    found = _with_default_login(app, desired(base, flags, existing(app).makes_hosts, resolver(app)))
     cluster = found.cluster or Cluster()
     if flags.image or flags.kubeconfig or not _goes_on(app, cluster.name):
         fetch(cluster.image)
@@ -51,6 +53,37 @@ def cluster_request(app: App, clusterfile: str, flags: Flags, fetch: Fetch) -> C
         return found
     name = _only_cluster(app, flags.image)
     return replace(found, cluster=replace(cluster, name=name)) if name else found
+
+
+def _with_default_provider(app: App, base: Clusterfile | None, flags: Flags) -> Flags:
+    """The default provider makes hosts that are given by count; it says nothing of those given by address."""
+    cluster = base.cluster if base else None
+    if flags.provider or (cluster and cluster.provider.name) or flags.kubeconfig:
+        return flags
+    counted = bool(cluster and cluster.groups) or any(text.isdigit() for text in (flags.masters, flags.nodes))
+    return replace(flags, provider=app.settings.provider) if counted else flags
+
+
+def _with_default_login(app: App, found: Clusterfile) -> Clusterfile:
+    """The default user and key, for a cluster that is new: one that is recorded keeps the login it was made with.
+
+    This machine, reached through no network, has none.
+    """
+    cluster, settings = found.cluster, app.settings
+    if cluster is None or not (settings.user or settings.key):
+        return found
+    if cluster.transport.name or ClusterHome.of(settings.clusters, cluster.name).exists:
+        return found
+    key = str(expanded(settings.key).absolute()) if settings.key else ""
+    default = Ssh(user=settings.user, private_key=key)
+    hosts = tuple(
+        replace(host, ssh=host.ssh.filled_from(cluster.ssh).filled_from(default))
+        if host.has_login or not is_this_machine(host.address)
+        else host
+        for host in cluster.hosts
+    )
+    ssh = cluster.ssh.filled_from(default) if cluster.groups else cluster.ssh
+    return replace(found, cluster=replace(cluster, hosts=hosts, ssh=ssh))
 
 
 def _goes_on(app: App, name: str) -> bool:

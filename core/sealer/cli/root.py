@@ -46,6 +46,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "validate": ("validate", "Check a Clusterfile without touching a host."),
     "schema": ("schema", "Print the JSON Schema of the Clusterfile."),
     "plugin": ("plugin", "List, inspect and create plugins."),
+    "config": ("config", "Show the defaults of options, and where each is set."),
     "help": ("help", "Show the help page of a command."),
     "version": ("version", "Show the version."),
     "completion": ("completion", "Print the completion script of a shell."),

@@ -15,7 +15,7 @@ from sealer.redaction import Secret
 
 
 @click.command("login")
-@click.argument("registry", default="docker.io")
+@click.argument("registry", default="")
 @click.option("-u", "--username", help="Default: prompt for it.")
 @click.option("-p", "--passwd", metavar="PASSWORD", help="Not recommended: the shell's history keeps it.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from stdin, one line.")
@@ -36,9 +36,9 @@ def command(
     """
     from sealer.image.registry.credentials import Credential  # noqa: PLC0415
     from sealer.image.registry.login import login  # noqa: PLC0415
-    from sealer.image.registry.names import registry_of  # noqa: PLC0415
+    from sealer.image.registry.names import DOCKER_HUB, registry_of  # noqa: PLC0415
 
-    name = registry_of(registry)
+    name = registry_of(registry or app.settings.registry or DOCKER_HUB)
     known = registries(app, options, signing_in=True)
     if password_stdin and not username:
         raise InputError("--password-stdin", why="stdin cannot give the name as well", remedy="Use --username.")

@@ -12,16 +12,16 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command("logout")
-@click.argument("registry", default="docker.io")
+@click.argument("registry", default="")
 @click.option("--authfile", type=_FILE, help="File with credentials. Default: docker's.")
 @pass_app
 def command(app: App, registry: str, *, authfile: Path | None) -> None:
     """Forget the name and password for REGISTRY, where `sealer login` keeps them."""
     from sealer.image.registry.auth_files import forget  # noqa: PLC0415
     from sealer.image.registry.credentials import AuthFiles  # noqa: PLC0415
-    from sealer.image.registry.names import registry_of  # noqa: PLC0415
+    from sealer.image.registry.names import DOCKER_HUB, registry_of  # noqa: PLC0415
 
-    name = registry_of(registry)
+    name = registry_of(registry or app.settings.registry or DOCKER_HUB)
     files = AuthFiles.of(authfile)
     removed = forget(files.written, name)
     for other in files.files[1:]:
