@@ -45,6 +45,8 @@ def partners(name: str) -> Iterator[str]:
     for word in ("tag", "version"):
         yield name + word
     place = name.removesuffix("repository").removesuffix("repo")
+    if place in ("", "image"):
+        yield from ("tag", "imagetag", "imageversion", "version")
     for stem in dict.fromkeys((place, place.removesuffix("image"))):
         if stem not in ("", "default", "defaultimage", name):
             yield from (stem + word for word in ("tag", "imagetag", "version", "imageversion"))

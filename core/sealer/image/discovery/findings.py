@@ -30,6 +30,7 @@ class Findings:
     :param templated: its text, with templates replaced.
     :param line: the one line all of it stands in; 0: the nodes know.
     :param depth: documents around it.
+    :ivar beside: the other arguments and assignments of the list that is being read.
     """
 
     scope: Scope
@@ -37,6 +38,7 @@ class Findings:
     line: int = 0
     depth: int = 0
     mentions: list[Mention] = field(default_factory=list)
+    beside: dict[str, str] = field(default_factory=dict)
 
     def image(
         self, text: str, at: Text, rule: str, *, sure: bool = False, guess: bool = False, untagged: bool = False
@@ -80,7 +82,7 @@ class Findings:
             inner = ASSIGNMENT.fullmatch(piece)  # `3.4.0=quay.io/strimzi/kafka:0.35.1-kafka-3.4.0`
             one = inner["value"] if inner else piece
             if len(pieces) == 1 and not has_tag(one):
-                one = self._with_tag(name, one)
+                one = self.with_tag(name, one)
             at_line = Text("", self._piece_line(at, text, piece, number))
             if keys.is_image_variable(name) and len(pieces) == 1:
                 self.image(one.strip("\"'"), at_line, rule)
@@ -91,9 +93,10 @@ class Findings:
                 self.image(one, at_line, rule)
         return len(self.mentions) > before
 
-    def _with_tag(self, name: str, text: str) -> str:
-        """With the tag that another variable has: `IMAGE` and `IMAGE_TAG`."""
-        tag = self.scope.tag_of(name)
+    def with_tag(self, name: str, text: str) -> str:
+        """With the tag that another argument of the list has, or another variable: `IMAGE` and `IMAGE_TAG`."""
+        tag = next((self.beside[one] for one in partners(folded(name)) if self.beside.get(one)), "")
+        tag = tag or self.scope.tag_of(name)
         return f"{text}:{tag}" if tag and is_plausible(f"{text}:{tag}") else text
 
     def _piece_line(self, at: Text, text: str, piece: str, number: int) -> int:

@@ -33,10 +33,15 @@ _NO_IMAGE_OF = re.compile(
 )
 # What a mapping of images says about all of them.
 _PARTS = frozenset({"registry", "tag", "version", "digest", "pullpolicy", "pullsecrets", "prefix", "hub", "repository"})
-PUSHED = frozenset({"output", "outputs"})  # what a build pushes
-PUSHING = frozenset({"destination", "dest", "d", "push", "output", "o", "cache-repo", "cache-to", "tag", "t"})
+PUSHING = frozenset(  # what a build pushes
+    {"destination", "dest", "d", "push", "output", "o", "cache-repo", "cache-to", "tag", "t"}
+)
 _MANY = re.compile(r"(?:[a-z0-9]Images|[_\-.]images|images|IMAGES|[iI]mageList|image_list|image-list)$")
-_REPOSITORY = re.compile(r"[a-z0-9_.-](?:repository|repo)$", re.IGNORECASE)
+_REPOSITORY = re.compile(
+    r"^(?!.*(?:git|hub|helm|chart|maven|source|code|svn|npm|pypi|apt|yum|dnf|artifact|backup|restic)[a-z]*[_.-]?repo)"
+    r"[\w.-]*(?:repository|repo)$",
+    re.IGNORECASE,
+)
 _IMAGEY = re.compile(r"image", re.IGNORECASE)
 _BASE = re.compile(r"(?:base[_-]?|Base)image$", re.IGNORECASE)
 _VARIABLE = re.compile(r"(?:^|[_\-.a-z0-9])images?$|^RELATED_IMAGE_", re.IGNORECASE)

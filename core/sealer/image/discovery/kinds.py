@@ -34,8 +34,13 @@ _PROMETHEUS_KINDS = {
     "ThanosRuler": "quay.io/thanos/thanos",
 }
 # Machines of a cloud: their image is a disk. KubeVirt's have disks in container images, too.
-_MACHINES = re.compile(r"Machine(?:Template|Pool|PoolTemplate|Set|Deployment|Class|Config)?$")
-_OF_MACHINES = (".cluster.x-k8s.io", "machine.openshift.io", "machine.sapcloud.io", "cluster.k8s.io")
+_MACHINES = re.compile(
+    r"Machine(?:Template|Pool|PoolTemplate|Set|Deployment|Class)?$|^(?:OpenStackCluster|Shoot|CloudProfile)"
+)
+_OF_MACHINES = (
+    *(".cluster.x-k8s.io", "machine.openshift.io", "machine.sapcloud.io", "cluster.k8s.io"),
+    "core.gardener.cloud",
+)
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]{8,}")
 
 
@@ -64,7 +69,9 @@ def special(table: Table) -> Special | None:
     group = version.partition("/")[0] if "/" in version else ""
     if rule := _RULES.get((group, kind)):
         rule(table, found)
-    elif _MACHINES.search(kind) and group.endswith(_OF_MACHINES) and not kind.startswith("Kubevirt"):
+    elif group == "rke-machine-config.cattle.io" or (
+        _MACHINES.search(kind) and group.endswith(_OF_MACHINES) and not kind.startswith("Kubevirt")
+    ):
         _nothing(table, found)
     return found
 
@@ -150,6 +157,8 @@ _RULES: dict[tuple[str, str], Callable[[Table, Special], None]] = {
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _nothing,
     ("kubeadm.k8s.io", "ClusterConfiguration"): _kubeadm,
     ("image.toolkit.fluxcd.io", "ImageRepository"): _nothing,  # looks for tags, and pulls nothing
+    ("skaffold", "Config"): _nothing,  # what is built
+    ("kpack.io", "Image"): _nothing,
     ("install.istio.io", "IstioOperator"): _istio,
     ("operator.tigera.io", "Installation"): _calico,
     # A Clusterfile's image is a cluster image: it is not pulled by a container runtime.

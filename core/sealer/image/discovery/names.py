@@ -20,6 +20,8 @@ _FILE = re.compile(
     r"|css|js|json|ya?ml|md|txt|pdf|sh|service|conf)(?:[?#].*)?$",
     re.IGNORECASE,
 )
+# Disks of virtual machines: of Google, Amazon and OpenStack.
+_DISK = re.compile(r"projects/.+/global/images/.*|ami-[0-9a-f]{8,17}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NEVER_FIRST = "/.~#%@-<>()[]{}=&*+,;!?|\\'\"`:_"
 _NEVER_INSIDE = re.compile(r"[\s*<>\"'`(){}|\\,;!?=&]|://")
 _COMPLETE = re.compile(
@@ -62,7 +64,9 @@ def is_plausible(text: str) -> bool:
     text = text.removeprefix(DOCKER_SCHEME)
     if not text or len(text) > LONGEST:
         return False
-    return text[0] not in _NEVER_FIRST and not _NEVER_INSIDE.search(text) and not _FILE.search(text)
+    if text[0] in _NEVER_FIRST or _NEVER_INSIDE.search(text) or _FILE.search(text):
+        return False
+    return not _DISK.fullmatch(text)
 
 
 def is_specific(text: str) -> bool:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from sealer.image.discovery import keys
-from sealer.image.discovery.around import NOTHING, Above, Words
+from sealer.image.discovery.around import NOTHING, Above, Words, folded
 from sealer.image.discovery.compositions import Part, compose
 from sealer.image.discovery.documents import Document, documents, may_mention
 from sealer.image.discovery.findings import (
@@ -28,7 +28,9 @@ from sealer.image.discovery.scope import NO_TAG
 
 DEEPEST_TEXTS = 4  # documents within documents
 _INJECTED = "auto"  # Istio's injector replaces it
-_OF_RBD = {"monitors", "pool", "fsType"}  # of a volume whose image is a disk of Ceph
+# A disk of Ceph, and what a build pushes: below these keys, in a mapping that has one of those.
+_NO_IMAGE_IN = {"rbd": {"monitors", "pool", "fsType"}, "output": {"image", "to"}, "outputs": {"image", "to"}}
+_NO_KEYS: set[str] = set()
 _PATTERN = re.compile(r"^!|\*|\?$| \| | & ")  # what a policy compares images with
 
 
@@ -72,7 +74,7 @@ class Walk(Findings):
     # What the two kinds of nodes are looked at for; both give what is to be looked at next.
 
     def _table(self, table: Table, at: _At) -> list[tuple[Node, _At]]:
-        if is_schema(table) or describes_an_image(table) or (at.key == "rbd" and table.by_name.keys() & _OF_RBD):
+        if is_schema(table) or describes_an_image(table) or table.by_name.keys() & _NO_IMAGE_IN.get(at.key, _NO_KEYS):
             return []
         passed_over = set(keys.PASSED_OVER)
         if found := special(table):
@@ -101,6 +103,7 @@ class Walk(Findings):
 
     def _listing(self, listing: Listing, at: _At) -> list[tuple[Node, _At]]:
         below: list[tuple[Node, _At]] = []
+        self.beside = _settings(listing)
         flag = ""
         for item in listing.items:
             if not isinstance(item, Text):
@@ -119,7 +122,7 @@ class Walk(Findings):
     def _whole(self, words: Words, at: _At) -> set[str]:
         table = words.table
         by_name = table.by_name
-        understood = {"image"} & by_name.keys() if at.key in keys.PUSHED else set[str]()
+        understood: set[str] = set()
         image = by_name.get("image")
         if at.container:
             for key, value in table.pairs:
@@ -259,7 +262,8 @@ class Walk(Findings):
             self.unresolved(value, "the program adds the version", at, ARGUMENT)
         elif keys.is_image_variable(name):
             for one in value.split(","):
-                self.image(one.strip(), at, ARGUMENT)
+                text = one.strip()
+                self.image(text if has_tag(text) else self.with_tag(name, text), at, ARGUMENT)
         elif (keys.speaks_of_images(name) and is_specific(value) and has_tag(value)) or is_complete(value):
             self.image(value, at, ARGUMENT)
         elif inner := ASSIGNMENT.fullmatch(value):
@@ -285,3 +289,18 @@ class Walk(Findings):
                 inner.document(document.root)
         if not is_data:  # or not to its end
             self.script(text, value)
+
+
+def _settings(listing: Listing) -> dict[str, str]:
+    """The values of a list's arguments and assignments, by their folded names."""
+    found: dict[str, str] = {}
+    flag = ""
+    for item in listing.items:
+        text = item.text.strip() if isinstance(item, Text) else ""
+        match = keys.ARGUMENT.fullmatch(text) if text.startswith("-") else ASSIGNMENT.fullmatch(text)
+        if match and match["value"] is not None:
+            found.setdefault(folded(match["name"]), match["value"].strip().strip("\"'"))
+        elif flag and text and not match:
+            found.setdefault(folded(flag), text)
+        flag = match["name"] if match and match["value"] is None else ""
+    return found
