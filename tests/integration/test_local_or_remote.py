@@ -238,7 +238,9 @@ def test_a_host_is_named_as_ssh_s_configuration_calls_it(site: Site, server: Loo
     site.call("exec", "--hosts", "box", "true")
     site.call("apply", "-f", site.clusterfile(hosts("127.0.0.1")))
     site.call("check")
-    site.call("delete", "--all", "--yes")
+    (site.work / "moved").write_text((site.work / ".ssh/config").read_text().replace("HostName 127.0.0.1", ""))
+    moved = ["-f", site.clusterfile(hosts("box")), "--ssh-config", str(site.work / "moved")]
+    site.call("delete", "--all", "--yes", *moved)
     assert logins(server) == 4
 
 

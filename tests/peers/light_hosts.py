@@ -77,13 +77,14 @@ class Door(LocalTransport):
         if self.options.get("token", "") != said(SITE, "token"):  # of the whole site, beside the hosts' passwords
             raise AuthenticationError("the token is refused", where=host.address)
         right = password == said(machine, "password") or (key and key in said(machine, "authorized"))
-        if not right or (host.ssh.user or "root") != said(machine, "user", "root"):
+        user = host.ssh.user or said(machine, "found-user", "root")
+        if not right or user != said(machine, "user", "root"):
             raise AuthenticationError(
                 "the login is refused", where=host.address, why=f"tried: {{'password' if password else 'nothing'}}"
             )
         enter = ("unshare", "--mount", "/bin/sh", "-c", ENTER, str(SITE / "disk"), str(machine))
         connection = Entered(host.address, enter)
-        connection.host_key = shown
+        connection.host_key, connection.user = shown, user
         return connection
 
     def authorize(self, operation):

@@ -7,11 +7,13 @@ import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from sealer.errors import MissingDriverError
+from sealer.cluster import state
+from sealer.cluster.home import ClusterHome
+from sealer.errors import MissingDriverError, SealerError
 from sealer.events import EventStream
 from sealer.extension.drivers import Transport
 from sealer.extension.loading import load_driver
-from sealer.extension.operation import Recorded
+from sealer.extension.operation import Recorded, RecordedHost
 from sealer.hosts import Host, parse_address
 from sealer.settings import DEFAULT_TRANSPORT, Settings
 
@@ -22,15 +24,17 @@ class HostNames:
     """Asks for each name once.
 
     :param locate: where a name leads by ssh's configuration.
+    :param recorded: the address that is recorded of a name, or empty: it counts where the name has none any more.
     """
 
-    def __init__(self, locate: Locate) -> None:
+    def __init__(self, locate: Locate, recorded: Callable[[str], str] = lambda name: "") -> None:
         self._locate = locate
+        self._recorded = recorded
         self._found: dict[tuple[str, str], tuple[str, int]] = {}
 
     @classmethod
     def of(cls, settings: Settings, events: EventStream) -> HostNames:
-        """With the configuration that the transport reads, where it is installed."""
+        """With the configuration that the transport reads, where it is installed, and the clusters of this home."""
 
         def locate(name: str, config: str) -> tuple[str, int]:
             try:
@@ -39,7 +43,16 @@ class HostNames:
                 return name, 0
             return transport.locate(name, config)
 
-        return cls(locate)
+        def recorded(name: str) -> str:
+            found = {
+                entry.host.address
+                for home in map(ClusterHome, sorted(settings.clusters.glob("*")))
+                for entry in _hosts(home)
+                if entry.host.ssh.alias == name
+            }
+            return found.pop() if len(found) == 1 else ""
+
+        return cls(locate, recorded)
 
     def resolve(self, name: str, config: str = "") -> tuple[str, int]:
         """The address of a name, and the port that ssh's configuration has for it, or 0.
@@ -49,8 +62,22 @@ class HostNames:
         """
         if (name, config) not in self._found:
             where, port = self._locate(name, config)
-            self._found[name, config] = _address(name, where), port
+            try:
+                address = _address(name, where)
+            except ValueError:
+                if not (address := self._recorded(name)):
+                    raise
+            self._found[name, config] = address, port
         return self._found[name, config]
+
+
+def _hosts(home: ClusterHome) -> Sequence[RecordedHost]:
+    """The hosts of a cluster; none where its record is damaged."""
+    try:
+        found = state.load_state(home)
+    except SealerError:
+        return ()
+    return found.hosts if found else ()
 
 
 def as_recorded(hosts: Sequence[Host], recorded: Recorded | None, warn: Callable[[str], None]) -> tuple[Host, ...]:

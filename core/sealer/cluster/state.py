@@ -192,7 +192,7 @@ def _essentials(cluster: Cluster) -> dict[str, Any]:
 
 def _host_as_json(recorded: RecordedHost) -> dict[str, Any]:
     host = recorded.host
-    ssh = recordable(host.ssh)
+    ssh = recordable(host)
     return {
         "address": host.address,
         "placeholder": host.placeholder,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -190,6 +191,11 @@ def read_ssh(section: Value | None) -> Ssh:
         private_key,
         section.secret("pkPasswd"),
         section.value("port", 0),
-        section.value("config", ""),
+        _config(section.value("config", "")),
         section.value("alias", ""),
     )
+
+
+def _config(name: str) -> str:
+    """A file of ssh's configuration, which is recorded: by its whole path, as commands are called elsewhere, too."""
+    return os.path.abspath(os.path.expanduser(name)) if name and name.lower() != "none" else name.lower()  # noqa: PTH100, PTH111  # `~nobody` stays

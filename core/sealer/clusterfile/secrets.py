@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from sealer.clusterfile.free_values import without_nothing
 from sealer.clusterfile.model import Cluster, Clusterfile, DriverChoice, KubeadmDocument, RegistrySpec
 from sealer.events import Json
-from sealer.hosts import DEFAULT_USER, Host, Ssh
+from sealer.hosts import DEFAULT_USER, Host, Ssh, is_this_machine
 
 # Fields of drivers and of kubeadm that hold secrets, by how their names end. A looser rule would take away fields that
 # only speak of secrets, such as kubelet's imagePullCredentialsVerificationPolicy.
@@ -79,9 +79,14 @@ def is_key_itself(private_key: str) -> bool:
     return "\n" in private_key.strip() or private_key.lstrip().startswith("-----BEGIN")
 
 
-def recordable(ssh: Ssh) -> Ssh:
-    """A login without secrets; one that was nothing else keeps its user, so that the host stays one with a login."""
-    kept = _ssh(ssh)
+def recordable(host: Host) -> Ssh:
+    """A host's login without secrets; on this machine one that was nothing else keeps its user.
+
+    So the host stays one with a login, which is reached by SSH. Elsewhere ssh's configuration may know the user.
+    """
+    ssh, kept = host.ssh, _ssh(host.ssh)
+    if not host.address or not is_this_machine(host.address):
+        return kept
     return dataclasses.replace(kept, user=DEFAULT_USER) if ssh.is_login and not kept.is_login else kept
 
 

@@ -97,6 +97,15 @@ def test_each_name_is_asked_for_once(resolve: Resolve, asked: list[str]) -> None
     assert asked == ["node1"]
 
 
+def test_a_name_that_has_no_address_any_more_has_the_recorded_one(asked: list[str]) -> None:
+    """So that a cluster can be changed and deleted by its Clusterfile."""
+    known = {"gone.example": "10.0.0.44", "node1": "10.0.0.45"}
+    resolve = HostNames(lambda name, config: (name, 0), lambda name: known.get(name, "")).resolve
+    assert [resolve(name)[0] for name in known] == ["10.0.0.44", "10.0.0.1"]
+    with pytest.raises(ValueError, match="has no address"):
+        resolve("nosuch")
+
+
 def test_hosts_of_the_command_line(resolve: Resolve) -> None:
     flags = Flags(masters="web", nodes="node-2.example:23", ssh=Ssh("admin", port=9))
     assert hosts_of_flags(flags, resolve) == (

@@ -399,6 +399,36 @@ def test_a_provider_that_fails_keeps_nobody_from_deleting(site: LightHosts) -> N
     assert not list((site.directory / "made").glob("here/*"))
 
 
+def test_the_user_that_a_transport_found_out_is_recorded(site: LightHosts) -> None:
+    """What says so may be gone, or say otherwise, when the host is worked on again."""
+    (site.machine(1) / "user").write_text("admin")
+    (site.machine(1) / "found-user").write_text("admin")
+    site.lifecycle().apply(site.desired((1,)))
+    (site.machine(1) / "found-user").unlink()
+    [entry] = site.lifecycle().recorded("here").hosts
+    assert entry.host.ssh.user == "admin"
+    assert site.lifecycle().apply(site.desired((1,))).kind == "nothing"
+    site.lifecycle().apply(site.desired((1, 2)))
+    assert site.lifecycle().recorded("here").hosts[1].host.ssh.user == ""
+    site.lifecycle().delete("here")
+
+
+@pytest.mark.parametrize("way", ["silent", "refuses"])
+def test_a_scale_up_goes_on_past_a_host_that_stays_and_cannot_be_worked_on(site: LightHosts, way: str) -> None:
+    """Out of reach or refusing the login: another host joins, and the one that stays is left as it is."""
+    site.lifecycle().apply(site.desired((1, 2)))
+    if way == "silent":
+        site.cut(site.machine(2))
+    else:
+        (site.machine(2) / "user").write_text("somebody")
+    site.lifecycle().apply(site.desired((1, 2, 3)))
+    skipped = [event.host for event in site.events if event.state.value == "skipped"]
+    assert site.machine(2).name in skipped
+    recorded = site.lifecycle().recorded("here")
+    assert recorded.status == "running"
+    assert [entry.member for entry in recorded.hosts] == [True, True, True]
+
+
 def test_no_advice_is_the_command_that_was_given(site: LightHosts) -> None:
     """Whatever still fails with force."""
     site.lifecycle().apply(site.desired((1, 2)))

@@ -195,8 +195,10 @@ class Login:
 
     @property
     def _command(self) -> str:
-        port = f" -p {self._host.ssh.port}" if self._host.ssh.port not in (0, 22) else ""
-        return f"ssh{port} {self._host.ssh.user}@{self._host.address}"
+        ssh = self._host.ssh
+        file = f" -F {ssh.config}" if ssh.config else ""
+        port = f" -p {ssh.port}" if ssh.port not in (0, 22) else ""
+        return f"ssh{file}{port} {ssh.user}@{ssh.alias or self._host.address}"
 
 
 def _agent(where: str) -> keys.Agent:

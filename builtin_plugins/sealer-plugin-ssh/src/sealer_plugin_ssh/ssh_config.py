@@ -161,7 +161,7 @@ def load(choice: str) -> SshConfig:
     file = Path(choice).expanduser()
     if not file.is_file() or not os.access(file, os.R_OK):
         raise InputError(
-            "ssh's configuration cannot be read",
+            f"ssh's configuration {choice} cannot be read",
             where=choice,
             why="there is no such file" if not file.exists() else "it is no file that this user may read",
             remedy="name another with --ssh-config FILE, or `--ssh-config none`",
