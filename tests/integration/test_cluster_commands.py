@@ -190,7 +190,7 @@ def test_a_cluster_from_its_plan_to_its_end(site: Site) -> None:
     assert "here  running  1" in site.done("status")
     hosts = site.json("status", "--name", "here")["hosts"]
     recorded = {"address": "127.0.0.1", "placeholder": "", "roles": ["master"], "member": True}
-    assert hosts == [{**recorded, "now": {"reached": True, "why": "", "node": None}}]
+    assert hosts == [{**recorded, "now": {"reached": True, "why": "", "off": False, "node": None}}]
     assert site.json("status", "--name", "here", "--recorded")["hosts"] == [{**recorded, "now": None}]
     assert site.json("check")["well"] is True
     assert site.json("timeline")["run"] == runs[0].parent.name

@@ -112,6 +112,10 @@ class Maker(Provider):
     def place(self, cluster, name):
         return SITE / "made" / cluster / name
 
+    def running(self, cluster):
+        made = [path.read_text() for path in (SITE / "made" / cluster).glob("*")]
+        return frozenset(address for address in made if not (SITE / "machines" / address / "off").exists())
+
     def reconcile(self, operation):
         names = [host.placeholder for host in operation.added if host.placeholder]
 

@@ -96,11 +96,14 @@ def now_json(entry: RecordedHost, health: Health) -> dict[str, Json]:
     return {
         "reached": health.reached.get(entry.host.id),
         "why": health.lost.get(entry.host.id, ""),
+        "off": entry.host.id in health.off,
         "node": {"name": node.name, "ready": node.ready, "reason": node.reason} if node else None,
     }
 
 
 def _host_words(entry: RecordedHost, health: Health) -> str:
+    if entry.host.id in health.off:
+        return "off"
     match health.reached.get(entry.host.id):
         case True:
             return "" if health.keeps_nodes and health.nodes is not None else "answers"

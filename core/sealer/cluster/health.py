@@ -42,6 +42,7 @@ class Health:
     :param lost: by host id why it was not reached.
     :param nodes: as the cluster's own API has them; None: nobody answered for it.
     :param keeps_nodes: whether there is such an API.
+    :param off: by id, the hosts that their provider made and that are switched off.
     """
 
     cluster: str
@@ -50,6 +51,7 @@ class Health:
     lost: Mapping[str, str] = field(default_factory=dict)
     nodes: tuple[Node, ...] | None = None
     keeps_nodes: bool = True
+    off: tuple[str, ...] = ()
 
     @property
     def well(self) -> bool:

@@ -42,6 +42,7 @@ from sealer.cluster.lost import Lost, find, wrong_id
 from sealer.cluster.operate import Intention, Run, exists
 from sealer.cluster.ownership import Identity
 from sealer.cluster.plan import Plan
+from sealer.cluster.powered import switched_off
 from sealer.cluster.salvage import known, store
 from sealer.cluster.scripts import launched
 from sealer.cluster.stages import Drivers
@@ -413,7 +414,11 @@ class Lifecycle:
 
     def look(self, name: str, seconds: float) -> Health:
         """What hosts and the cluster's API say of it, now; nobody else is asked."""
-        return Checkup(self._asked("look", self.recorded(name)), seconds).run(())
+        recorded = self.recorded(name)
+        health = Checkup(self._asked("look", recorded), seconds).run(())
+        if health.reached and all(health.reached.values()):
+            return health
+        return replace(health, off=switched_off(recorded, self.settings, self.events))
 
     def _asked(self, identifier: str, recorded: Recorded, ssh: Ssh = NO_LOGIN) -> Asked:
         everyone = tuple(_with_ssh(entry.host, ssh) for entry in recorded.hosts)
@@ -534,6 +539,7 @@ class Lifecycle:
             )
         if found.none and recorded.status == "running":
             self._record_logins(home, recorded, desired, found.kept)
+            self._warn_of_hosts_that_are_off(recorded)
             return Outcome(home.name, "nothing", changes=found, recorded=recorded)
         masters = [host for host in (*found.kept, *found.added) if host.is_master]
         if not masters:
@@ -565,6 +571,14 @@ class Lifecycle:
         if ask and not self._choices.confirm(_question(home.name, found.removed)):
             raise RefusedError("Aborted: nothing was changed")
         return replace(self._carried_out(run), changes=found)
+
+    def _warn_of_hosts_that_are_off(self, recorded: Recorded) -> None:
+        """What was asked for is recorded; whether it is there is another matter."""
+        if off := switched_off(recorded, self.settings, self.events):
+            self.events.warn(
+                f"{', '.join(off)}: switched off; apply does not boot hosts that it made before. Boot them with the "
+                "tools of their provider"
+            )
 
     def _record_logins(self, home: ClusterHome, recorded: Recorded, desired: Clusterfile, kept: Sequence[Host]) -> None:
         """Logins that were corrected count from now on, also where nothing else is to be done."""

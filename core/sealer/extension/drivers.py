@@ -182,6 +182,14 @@ class Provider(Driver):
     def find(self, cluster: str) -> Sequence[Host]:
         """What exists of a cluster, also after the process that made it is long gone; `placeholder` is set."""
 
+    def running(self, cluster: str) -> frozenset[str] | None:
+        """The addresses of those of its hosts that are switched on, at once and without a change; None: it cannot tell.
+
+        `sealer status` and `sealer apply` name a host that is not among them as off.
+        """
+        del cluster
+        return None
+
 
 class Transport(Driver):
     """The only thing that opens a way to a host.

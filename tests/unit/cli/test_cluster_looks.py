@@ -42,7 +42,7 @@ def test_what_is_recorded_and_what_is_now_stand_side_by_side(here: Here) -> None
     assert here("status", "--name", "here", "--recorded").stdout.splitlines()[-1].endswith("member       not asked")
     found = here.json("status", "--name", "here")
     assert (found["asked"], found["api"], found["unknownNodes"]) == (True, None, [])
-    assert found["hosts"][0]["now"] == {"reached": True, "why": "", "node": None}
+    assert found["hosts"][0]["now"] == {"reached": True, "why": "", "off": False, "node": None}
     found = here.json("status", "--name", "here", "--recorded")
     assert (found["asked"], found["hosts"][0]["now"]) == (False, None)
     assert "now" not in here.json("status")["clusters"][0]["hosts"][0]

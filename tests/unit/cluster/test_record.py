@@ -15,6 +15,7 @@ import pytest
 from light_hosts import LightHosts
 from small_disk import fill, small_disk
 
+from sealer.cli.health import now_json, now_text
 from sealer.cluster import state
 from sealer.cluster.home import ClusterHome
 from sealer.errors import InputError, LockHeldError, OperationFailedError, RefusedError, SealerError
@@ -461,3 +462,24 @@ def test_another_key_is_refused_before_the_login_by_every_command(site: LightHos
     health = site.lifecycle().check("here", 10)
     assert not health.reached["10.0.0.1"]
     assert site.logins() in ([], ["10.0.0.2"], ["10.0.0.2", "10.0.0.2"])
+
+
+# -- hosts that are switched off -------------------------------------------------------------------------------------
+
+
+def test_made_hosts_that_are_off_are_told_apart_from_those_that_are_silent(site: LightHosts) -> None:
+    """`status` shows it, and an apply that has nothing to change says it, too."""
+    site.lifecycle().apply(site.desired(made=(1, 1)))
+    assert site.lifecycle().look("here", 20.0).off == ()
+    [address] = [entry.host.address for entry in site.lifecycle().recorded("here").hosts if not entry.host.is_master]
+    (site.directory / "machines" / address / "off").touch()
+    health = site.lifecycle().look("here", 20.0)
+    assert health.off == (address,)
+    [entry] = [entry for entry in site.lifecycle().recorded("here").hosts if entry.host.address == address]
+    assert now_text(entry, health) == "off"
+    assert now_json(entry, health)["off"] is True
+    assert site.lifecycle().apply(site.desired(made=(1, 1))).kind == "nothing"
+    assert f"{address}: switched off" in site.warned()
+    (site.directory / "machines" / address / "off").unlink()
+    site.lifecycle().apply(site.desired(made=(1, 1)))
+    assert "switched off" not in site.warned()
