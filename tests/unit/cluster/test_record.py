@@ -223,7 +223,7 @@ def test_made_hosts_are_found_where_nothing_is_recorded_any_more(site: LightHost
     site.home().journal.unlink()
     site.lifecycle(force=True).delete("here")
     assert not list((site.directory / "made").glob("here/*"))
-    with pytest.raises(InputError, match="no cluster 'here'"):
+    with pytest.raises(InputError, match="No cluster named 'here'"):
         site.lifecycle(force=True).delete("here")
     assert not site.home().directory.exists()
 
