@@ -299,7 +299,7 @@ def test_check_and_status_tell_of_a_kubelet_that_was_stopped(site: Everything) -
     assert site.now() == ["ready", "ready"]
     site.on(1, "systemctl stop kubelet")
     [at_once] = site.not_well(1)  # the API goes on saying for a while that the node is ready
-    assert "The kubelet of this host does not run" in at_once
+    assert "The kubelet on this host is not running" in at_once
     eventually(lambda: not site.ready()[site.hosts[1].address], 90)
     found = site.not_well(1)
     assert found
@@ -316,7 +316,7 @@ def test_check_tells_of_a_stopped_containerd_and_of_files_that_are_gone(site: Ev
     site.on(1, "systemctl stop containerd")
     found = site.not_well(1)
     site.on(1, "systemctl start containerd")
-    assert any("The container runtime of this host does not run" in line for line in found)
+    assert any("The container runtime on this host is not running" in line for line in found)
     site.on(1, "mv /etc/kubernetes /root/etc-kubernetes")
     found = site.not_well(1)
     site.on(1, "mv /root/etc-kubernetes /etc/kubernetes")

@@ -153,7 +153,7 @@ def test_a_cluster_whose_only_registry_is_outside(site: Site, here: str, authori
         assert "what to do: name the CA that signs it as its `ca` in registries.yaml" in said
         told(site, address, ca=str(authority.certificate))
         said = applied(address, "Wrong-1")
-        assert "it does not accept the name and password" in said
+        assert "it refuses the username and password" in said
         assert f"what to do: are `username` and `password` right, and may '{USER[0]}' push there?" in said
     said = applied(address)
     assert "Connection refused" in said
@@ -215,7 +215,7 @@ def test_the_operator_may_be_signed_in_where_the_clusterfile_names_nobody(
         site.write(image="login:11", hosts=site.hosts[:1], registry=field)
         nobody, login = tmp_path / "nobody.json", tmp_path / "auth.json"
         said = site.apply(status=1, REGISTRY_AUTH_FILE=str(nobody))
-        assert f"give `username` and `password`, or sign in with `sealer login {registry.address}`" in said
+        assert f"give `username` and `password`, or log in with `sealer login {registry.address}`" in said
         pair = base64.b64encode(":".join(USER).encode()).decode()
         login.write_text(json.dumps({"auths": {registry.address: {"auth": pair}}}))
         site.apply(REGISTRY_AUTH_FILE=str(login))

@@ -61,7 +61,7 @@ def test_what_it_says_of_itself_is_shown_where_nothing_better_is_known() -> None
     refused = found.refusal(ImageNotFoundError("there is no such thing", why="it answers 404"))
     assert "reg.corp" in refused.what
     assert refused.why == "there is no such thing: it answers 404"
-    refused = found.refusal(RegistryError("the registry does not do its work", status=503, remedy="wait"))
+    refused = found.refusal(RegistryError("the registry fails", status=503, remedy="wait"))
     assert refused.remedy.startswith("wait. Where it has the images already")
 
 

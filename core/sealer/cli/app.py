@@ -130,7 +130,7 @@ class App:
         :raises InterruptedRunError: `stop` was set.
         """
         if not sys.stdin.isatty() or self.output == "json":
-            raise RefusedError(question, why="there is no terminal to ask this on", remedy="add --yes")
+            raise RefusedError(question, why="no terminal to confirm on", remedy="add --yes")
         return self.choose(f"{question} [y/N]", ("no", "yes"), stop) == "yes"
 
     def choose(self, question: str, answers: Sequence[str], stop: threading.Event) -> str:

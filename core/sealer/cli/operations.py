@@ -86,7 +86,7 @@ class OutcomeQuestions:
         question = (
             f"'{title}' must not run twice. It began on {host}, and nobody knows whether it came to its end: sealer, "
             "the host or the script was stopped in the middle.\n"
-            "Look at the host: is it done, is it to run again, or is sealer to stop here? [done/again/STOP]"
+            "Check the host. Mark the step as done, run it again, or stop? [done/again/STOP]"
         )
         with self._one_at_a_time:
             if self._enough:

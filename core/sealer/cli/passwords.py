@@ -47,9 +47,7 @@ def from_environment(name: str) -> Secret | None:
 
 def _asked(what: str) -> str:
     if not sys.stdin.isatty():
-        raise InputError(
-            "there is no terminal to ask for the password on", remedy="Use --passwd-file or SEALER_PASSWD."
-        )
+        raise InputError("no terminal to prompt for the password", remedy="Use --passwd-file or SEALER_PASSWD.")
     return str(click.prompt(what, hide_input=True, err=True))
 
 

@@ -22,7 +22,7 @@ def as_text(plan: Plan, changes: Changes | None = None) -> str:
     :param changes: of an apply: what it would change.
     """
     operation = plan.operation
-    head = f"{operation.kind} of cluster {operation.cluster}, a dry run: nothing is changed"
+    head = f"{operation.kind} of cluster {operation.cluster}, dry run"
     rows = [(step.phase, step.step.title, step.plugin, _hosts_text(step, operation)) for step in plan.steps]
     parts = [head, *_membership(operation)]
     if changes is not None and (lines := lines_of(changes)):
@@ -84,7 +84,7 @@ def _hosts(planned: PlannedStep, operation: Operation) -> Sequence[str] | None:
 
 def _hosts_text(planned: PlannedStep, operation: Operation) -> str:
     hosts = _hosts(planned, operation)
-    return f"{planned.step.on} (asked then)" if hosts is None else some(hosts) or "none"
+    return f"{planned.step.on} (queried then)" if hosts is None else some(hosts) or "none"
 
 
 def _membership(operation: Operation) -> list[str]:

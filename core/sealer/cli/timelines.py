@@ -16,7 +16,7 @@ from sealer.cluster.runs import RunSummary
 from sealer.cluster.timeline import Span, StepSpan, Timeline
 from sealer.events import Json
 
-WORDS = {"killed": "ended without a word (killed, or the machine stopped)", "running": "it runs still"}
+WORDS = {"killed": "ended abruptly (killed, or the machine stopped)", "running": "still running"}
 NARROWEST, WIDEST = 10, 60  # cells of a bar's column
 SHORTEST, TITLE = 16, 44  # characters of a step's title beside its bar
 
@@ -103,7 +103,7 @@ def as_text(found: Timeline, *, hosts: bool = False) -> str:
     head = f"{one_line(run.summary) or 'run'}: {WORDS.get(run.state, run.state)}, {duration(run.seconds)}"
     lines = [head, f"run {run.id}, {when(run.started)}"]
     if found.skipped:
-        lines.append(f"{found.skipped} steps had been done before")
+        lines.append(f"{found.skipped} steps were completed earlier")
     if not found.steps:
         return "\n".join([*lines, "", "No step ran."])
     return "\n".join([*lines, "", _bars(found, hosts), "", _path(found)])

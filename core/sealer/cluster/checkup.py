@@ -135,7 +135,7 @@ class Checkup:
             "Its identity has changed",
             where=host.id,
             why=f"its host key is {key}, recorded is {entry.host_key}",
-            remedy="Find out whether the host was replaced or given new keys before you trust it.",
+            remedy="Find out whether the host was replaced, or its keys renewed, before you trust it.",
         )
 
     def _ask_nodes(self, context: StepContext) -> None:
@@ -215,8 +215,8 @@ class Checkup:
     def _passed_over(self, planned: PlannedStep, host: Host) -> str:
         """A host that did not answer once is not waited for again."""
         if host.roles and not host.address:
-            self._note(planned, host.id, "failed", HostError("It was never made", where=host.id))
-            return "it was never made"
+            self._note(planned, host.id, "failed", HostError("It was never created", where=host.id))
+            return "it was never created"
         if (planned.id, host.id) in self._found:
             return "it was asked when it was reached"
         if planned.id == REACH or host.id not in self._gone:
@@ -304,6 +304,6 @@ class Checkup:
             if abs(skew - middle) > MOST_SKEW:
                 way = "ahead of" if skew > middle else "behind"
                 why = f"{abs(skew - middle):.0f} s {way} the others"
-                error = HostError("Its clock is wrong", where=host, why=why, remedy="Set it, by NTP say.")
+                error = HostError("Its clock is wrong", where=host, why=why, remedy="Set it, for example with NTP.")
             state: Condition = "failed" if error else "well"
             yield Finding("Reach/kernel/clock", KERNEL, "Its clock agrees with the others", host, state, error)

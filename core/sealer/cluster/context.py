@@ -153,9 +153,7 @@ class HostContext:
         if receipt.state == "differs":
             raise ReceiptDiffersError("The step is not what an earlier run began", where=self.host.id)
         if receipt.state == "lost" and again and not once:
-            raise CommandError(
-                "The script was ended twice together with what watched it", status=137, where=self.host.id
-            )
+            raise CommandError("The script and its supervisor were killed twice", status=137, where=self.host.id)
         if receipt.state == "lost":
             return self._settle(script, path, once)
         lines.feed(receipt.untold)
@@ -168,7 +166,7 @@ class HostContext:
         if status == NOT_BEGUN:
             return CommandError("The script could not be started", status=status, where=self.host.id, output=output)
         return OutcomeUnknownError(
-            f"What watched the script on the host ended too early, with status {status}",
+            f"The script's supervisor on the host ended early, with status {status}",
             where=self.host.id,
             remedy="Run the same command again: a script that still runs is waited for, one that ended is not run "
             "again.",

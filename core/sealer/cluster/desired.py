@@ -230,7 +230,7 @@ def _with_counts(cluster: Cluster, flags: Flags) -> Cluster:
 def _with_addresses(cluster: Cluster, flags: Flags, resolve: Resolve | None) -> Cluster:
     if cluster.groups:
         raise InputError(
-            "Hosts by count need a provider that makes them",
+            "Host counts need a provider",
             why=f"the provider is '{cluster.provider.name or DEFAULT_PROVIDER}'",
             remedy="Name the hosts by address, or a provider with `--provider` or spec.provider.",
         )

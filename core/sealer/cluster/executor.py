@@ -316,7 +316,7 @@ class Executor:
             again = self._with.settle(planned, host)
             if again is None:
                 raise OutcomeUnknownError(
-                    f"'{planned.step.title}' must not run twice, and it is not known whether it ended",
+                    f"'{planned.step.title}' must not run twice, and it is unknown whether it ended",
                     where=host.id,
                     remedy="Find out, then run the same command with "
                     f"`--settle {planned.id}@{host.id}=done` or `...=again`.",

@@ -27,7 +27,7 @@ def writing(path: Path, but: tuple[type[OSError], ...] = ()) -> Iterator[None]:
             "A file of sealer's own cannot be written",
             where=str(path),
             why=error.strerror or str(error),
-            remedy="See that this user may write there and that there is room, then run the same command again.",
+            remedy="Check permissions and free space there, then run the same command again.",
         ) from error
 
 

@@ -466,7 +466,7 @@ class Lifecycle:
         launched(image, cluster.app_names)  # a wrong name is told of before anything is done
         self._confirm_this_machine(cluster, recorded)
         if recorded is None and not self._choices.dry_run and (aside := home.set_credentials_aside()):
-            self.events.warn(f"keys that no recorded cluster has are not used; they were moved to {aside}")
+            self.events.warn(f"unknown keys were found and not used; they were moved to {aside}")
         wanted = self._wanted(cluster, recorded)
         removed = _left_over(recorded, wanted, cluster.ssh)
         intention = Intention("create", desired, image, wanted=wanted, added=wanted, removed=removed)
@@ -559,8 +559,8 @@ class Lifecycle:
         if needed and intention.image is None:
             raise ImageNotFoundError(
                 f"The cluster's image {recorded.image} is not in the local store",
-                why="hosts can only be added, and fields changed, with it",
-                remedy="Build, load or pull it again.",
+                why="adding hosts and changing fields need it",
+                remedy="Pull, load or build it again.",
             )
         prepared = self._prepared if needed else self._prepared_for_removal
         run = prepared(home, recorded, intention)

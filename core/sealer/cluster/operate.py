@@ -313,7 +313,7 @@ class Run:
                 self.home.discard()
             undo_nothing(self.home, journal)
         except SealerError as error:
-            self.events.warn(f"what was recorded at the beginning could not be taken back: {error}")
+            self.events.warn(f"the record of this operation could not be removed: {error}")
 
     def _judge_unfinished(self, journal: Journal, unfinished: Mapping[str, Any]) -> None:
         if journal.state.settling and self.recorded and self.recorded.status == "running":
@@ -325,7 +325,7 @@ class Run:
         if self.operation.kind != "delete" and self.choices.unfinished != "abandon":
             # Only by a command of its kind can an operation be continued.
             same = unfinished["kind"] == self.operation.kind
-            others = "`--continue` (finish that one as it was begun) or " if same else ""
+            others = "`--continue` (finish that operation) or " if same else ""
             raise RefusedError(
                 f"The {unfinished['kind']} of '{self.home.name}' that `{unfinished['command']}` began "
                 f"on {unfinished['time']} is not finished, and this is not the same command on the same input",
@@ -639,7 +639,7 @@ class Run:
         """Why a host is left out: it is not there, or an earlier run never got to it."""
         facts = self._facts_of(host)
         if not host.address and host.roles:
-            return "it was never made"
+            return "it was never created"
         if "unreachable" in facts and (planned.step.unreachable == "skip" or self.choices.force):
             return f"it is passed over: {facts['unreachable']}"
         if planned.phase in CLEANING and host.roles and not facts.get("rootfs"):
@@ -713,7 +713,7 @@ class Run:
         if isinstance(error, SealerError) and not error.remedy:
             # Only of a create is the whole cluster what was done, where anything was.
             create = self.operation.kind == "create" and self.home.exists
-            delete = f" `sealer delete --all --name {self.home.name}` takes back what was done." if create else ""
+            delete = f" `sealer delete --all --name {self.home.name}` undoes it." if create else ""
             if isinstance(error, InterruptedRunError):
                 error.remedy = f"Run the same command again: it continues where it stopped.{delete}"
             elif isinstance(error, OperationFailedError):

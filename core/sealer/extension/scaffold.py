@@ -35,7 +35,7 @@ def write_plugin(name: str, directory: Path, *, type_name: str = "", hooks: Sequ
     short = _checked_name(name)
     values = _values(short, _checked_type(type_name or short.upper().replace("-", "_")), _checked_hooks(hooks))
     if not directory.is_dir():
-        raise InputError(f"there is no directory '{directory}'", remedy="make it, or give another with --directory")
+        raise InputError(f"there is no directory '{directory}'", remedy="create it, or give another with --directory")
     target = directory / f"{PLUGIN_PREFIX}{short}"
     if target.exists() or target.is_symlink():
         raise InputError(f"'{target}' exists already", remedy="choose another name, or another place with --directory")

@@ -52,7 +52,7 @@ class Connection(abc.ABC):
         :param cancelled: when set, the call ends at once.
         :raises StepTimeoutError: the time is over. The command may still run on the host.
         :raises InterruptedRunError: `cancelled` was set. The command may still run on the host.
-        :raises ConnectionLostError: the connection broke, or the host fell silent for 30 seconds.
+        :raises ConnectionLostError: the connection broke, or the host did not answer for 30 seconds.
         :raises CommandRefusedError: the host did something else instead: status 0 of a login shell is no proof that
             the command ran (see :mod:`sealer.extension.start_marker`).
         """

@@ -254,7 +254,7 @@ def _network_error(error: object) -> _AttemptError:
     if isinstance(error, socket.gaierror):
         return _AttemptError(f"the server's name is not known: {error.strerror}", again=error.errno == socket.EAI_AGAIN)
     if isinstance(error, TimeoutError):
-        return _AttemptError("the server fell silent")
+        return _AttemptError("the server stopped answering")
     if isinstance(error, OSError):
         return _AttemptError(error.strerror or str(error) or type(error).__name__)
     return _AttemptError(str(error) or type(error).__name__)

@@ -32,7 +32,7 @@ def read_steps(store: Store, rootfs: Rootfs) -> tuple[HistoryStep, ...]:
 
     A config may tell of fewer layers than there are, or of none: those are last, with nothing but themselves.
 
-    :raises ImageError: a part of the image is missing or damaged.
+    :raises ImageError: a blob of the image is missing or damaged.
     """
     config = decode(read_config(store, rootfs.digest), rootfs.digest)
     return tuple(_steps(items(config.get("history")), rootfs))

@@ -138,7 +138,7 @@ def stage_index(
 
 
 def _manifest(store: Store, digest: str) -> Descriptor:
-    with storage_errors("a part of the image is missing", store.path(digest)):
+    with storage_errors("a blob of the image is missing", store.path(digest)):
         return Descriptor(MANIFEST, digest, store.path(digest).stat().st_size)
 
 

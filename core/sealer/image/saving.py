@@ -47,7 +47,7 @@ def write_oci_directory(store: Store, found: Sequence[Descriptor], directory: Pa
 
 def size_of(blob: Path) -> int:
     """Bytes of a blob of the store."""
-    with storage_errors("a part of the image is missing", blob):
+    with storage_errors("a blob of the image is missing", blob):
         return blob.stat().st_size
 
 

@@ -129,7 +129,7 @@ class Store:
             content = path.read_bytes()
         except OSError as error:
             raise ImageError(
-                "a part of the image is missing",
+                "a blob of the image is missing",
                 where=str(path),
                 why=error.strerror or "",
                 remedy="load or build it again",
@@ -326,8 +326,8 @@ class Store:
                 raise
             except ImageError as error:
                 raise ImageError(
-                    "unused blobs stay",
-                    why=f"nobody can say which of them a damaged image needs: {error}",
+                    "unused blobs are kept",
+                    why=f"it is unknown which of them a damaged image needs: {error}",
                     remedy=self._without_damaged(),
                 ) from error
 
@@ -344,8 +344,8 @@ class Store:
             done.append(Removal(names, gone, deleted))
         if left:
             raise ImageError(
-                "what was to be removed has no name any more, but its blobs stay",
-                why=f"nobody can say which of them other images need: {left}",
+                "the image is untagged, but its blobs are kept",
+                why=f"it is unknown which of them other images need: {left}",
                 remedy=self._without_damaged(),
             ) from left
         return tuple(done)
@@ -412,7 +412,7 @@ class Store:
         for digest, descriptor in self.closure(image).items():
             path = self.path(digest)
             if not path.is_file() or path.stat().st_size != descriptor.size:
-                raise ImageError("a part of the image is missing", where=digest, remedy="run the same command again")
+                raise ImageError("a blob of the image is missing", where=digest, remedy="run the same command again")
 
     def _sweep(self, catalogue: Catalogue) -> tuple[str, ...]:
         for leftovers in (self.downloads, self.uploads):

@@ -74,7 +74,7 @@ class TestBasic:
     def test_nobody_is_asked_to_sign_in(
         self, registry: DockerRegistry, store: Store, registries: MakeRegistries, events: EventStream
     ) -> None:
-        with pytest.raises(RegistryError, match="it asks for a name and a password") as caught:
+        with pytest.raises(RegistryError, match="it needs a username and a password") as caught:
             pull(store, registries(), events, f"{registry.address}/ns/app:v1")
         assert f"sealer login {registry.address}" in caught.value.remedy
 
@@ -82,7 +82,7 @@ class TestBasic:
         self, registry: DockerRegistry, store: Store, registries: MakeRegistries, events: EventStream
     ) -> None:
         wrong = auths(registry.address, username="me", password="falsch-geraten")
-        with pytest.raises(RegistryError, match="it does not accept the name and password") as caught:
+        with pytest.raises(RegistryError, match="it refuses the username and password") as caught:
             pull(store, registries(auths=wrong), events, f"{registry.address}/ns/app:v1")
         assert "falsch" not in repr(caught.value) + str(caught.value) + caught.value.remedy
         assert redactor("falsch-geraten") == "******"
@@ -91,7 +91,7 @@ class TestBasic:
         self, registry: DockerRegistry, tmp_path: Path, registries: MakeRegistries
     ) -> None:
         known = registries()
-        with pytest.raises(RegistryError, match="does not accept"):
+        with pytest.raises(RegistryError, match="refuses the username"):
             login(known, registry.address, Credential("me", Secret("falsch-geraten")))
         assert json.loads((tmp_path / "auth.json").read_text()) == {}
         known = registries()

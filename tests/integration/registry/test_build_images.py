@@ -223,7 +223,7 @@ def test_a_list_with_credentials(builder: Builder, guarded: DockerRegistry, tmp_
     entry = {"registry": guarded.address, "username": "me", "password": PASSWORD, "images": ["team/tool:2"]}
     images.write_text(json.dumps([entry]))
     builder.mention(f"{guarded.address}/team/tool:2")
-    assert "it asks for a name and a password" in builder("--skip-tls-verify", status=1)["error"]["output"][0]
+    assert "it needs a username and a password" in builder("--skip-tls-verify", status=1)["error"]["output"][0]
     built = builder("--skip-tls-verify", "--image-list-with-auth", images)
     assert [one["digest"] for one in built["containerImages"]] == [PLAIN.root]
     assert {place["rule"] for place in built["containerImages"][0]["found"]} == {"container", "given"}

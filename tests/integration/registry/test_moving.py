@@ -252,5 +252,5 @@ def test_an_image_with_a_damaged_blob_is_not_pushed(
     with pytest.raises(ImageError, match="a blob of the store is damaged"):
         push(store, registries(), events, name)
     layer.write_bytes(b"short")
-    with pytest.raises(ImageError, match="a part of the image is missing"):
+    with pytest.raises(ImageError, match="a blob of the image is missing"):
         push(store, registries(), events, name)

@@ -82,7 +82,9 @@ def test_signing_in_and_out(
     settings = f'registries: {{"{guarded.address}": {{ca: {authority.certificate}}}}}\n'
     (sealer.home / "registries.yaml").write_text(settings)
     assert f"sealer login {guarded.address}" in sealer("push", name, status=1)
-    assert "not accept" in sealer("login", guarded.address, "-u", "me", "--password-stdin", stdin="x\n", status=1)
+    assert "refuses the username" in sealer(
+        "login", guarded.address, "-u", "me", "--password-stdin", stdin="x\n", status=1
+    )
     config = sealer.docker / "config.json"
     assert not config.exists()
     done = sealer.json("login", guarded.address, "-u", "me", "--password-stdin", stdin=f"{PASSWORD}\n")
@@ -91,7 +93,7 @@ def test_signing_in_and_out(
     sealer("push", name)
     sealer("pull", name, "--authfile", str(config))
     assert sealer("logout", guarded.address) == f"signed out of {guarded.address}\n"
-    assert "sign in with" in sealer("pull", name, status=1)
+    assert "log in with" in sealer("pull", name, status=1)
     assert sealer.json("logout", guarded.address)["removed"] is False
     own = str(tmp_path / "own.json")
     sealer("login", "-u", "me", "-p", PASSWORD, f"https://{guarded.address}/v2/", "--authfile", own)
@@ -151,8 +153,8 @@ def test_a_password_elsewhere_is_mentioned(sealer: Shell, tmp_path: Path) -> Non
         (["pull", "App:v1"], 2, "names are written in lower case"),
         (["pull", "127.0.0.1:1/app", "--platform", "x"], 2, "no platform"),
         (["pull", "127.0.0.1:1/app", "--policy", "x"], 2, "Invalid value for '--policy'"),
-        (["login", "r.io", "-u", "me"], 2, "no terminal to ask for the password on"),
-        (["login", "r.io"], 2, "no terminal to ask for the name on"),
+        (["login", "r.io", "-u", "me"], 2, "no terminal to prompt for the password"),
+        (["login", "r.io"], 2, "no terminal to prompt for the name"),
         (["login", "r.io", "--password-stdin"], 2, "stdin cannot give the name as well"),
         (["login", "r.io", "-u", "me", "-p", "x", "--password-stdin"], 2, "exclude each other"),
         (["login", "a b", "-u", "me", "-p", "x"], 2, "not the name of a registry"),

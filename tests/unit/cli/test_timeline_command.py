@@ -36,7 +36,7 @@ def test_the_timeline_of_a_failed_run_and_of_the_one_that_continued_it(here: Her
 
     text = here("timeline", "--hosts", PYTHONIOENCODING="utf-8").stdout
     assert text.startswith("Creating cluster here from demo:1 on 1 host: done, ")
-    assert "3 steps had been done before" in text
+    assert "3 steps were completed earlier" in text
     assert re.search(r"Init +Prepare the host \(scripts/init.sh\) +127\.0\.0\.1 +0\.\ds +█+\n", text)
     assert "critical path" in text
     assert "#" in here("timeline", PYTHONIOENCODING="ascii").stdout

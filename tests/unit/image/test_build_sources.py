@@ -280,7 +280,7 @@ def test_a_body_without_a_length_is_bounded_too(site: Site, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("limits", "why"),
     [
-        ({"silence": 0.05, "attempts": 2}, "the server fell silent (attempt 2)"),
+        ({"silence": 0.05, "attempts": 2}, "the server stopped answering (attempt 2)"),
         ({"seconds": 0.05}, "it took longer than 0.05 seconds"),
     ],
 )

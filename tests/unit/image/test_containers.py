@@ -82,7 +82,7 @@ def test_indexes_within_indexes_come_along(store: Store, tmp_path: Path) -> None
     for index in image.containers[0].indexes:
         assert other.read(index) == store.read(index)
     other.path(image.containers[0].inner_indexes[0].digest).unlink()
-    with pytest.raises(ImageError, match="a part of the image is missing"):
+    with pytest.raises(ImageError, match="a blob of the image is missing"):
         other.find("app:v1")
 
 
@@ -157,7 +157,7 @@ def test_an_image_without_its_pinned_index_is_not_stored(store: Store) -> None:
         (staging.blobs / found[1].index.digest[7:]).unlink()
         return found
 
-    with pytest.raises(ImageError, match="a part of the image is missing"):
+    with pytest.raises(ImageError, match="a blob of the image is missing"):
         commit(store, lost)
 
 

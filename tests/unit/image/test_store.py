@@ -160,7 +160,7 @@ def test_a_damaged_image_is_no_obstacle_to_a_removal(store: Store, build_image: 
         image = build_image(f"FROM scratch\nLABEL a={number}", names=(f"app:{number}",))
         if number:
             store.path(image.first.digest).unlink()
-    with pytest.raises(ImageError, match="has no name any more, but its blobs stay") as caught:
+    with pytest.raises(ImageError, match="but its blobs are kept") as caught:
         store.remove("app:0")
     assert "`sealer rmi app:1 app:2`" in caught.value.remedy
     assert [image.reference for image in store.list()] == ["app:1", "app:2"]
@@ -172,7 +172,7 @@ def test_a_damaged_image_is_no_obstacle_to_a_removal(store: Store, build_image: 
 def test_the_damaged_image_is_named_to_whoever_prunes(store: Store, build_image: Build) -> None:
     image = build_image("FROM scratch\nCMD a", names=("one", "two"))
     store.path(image.first.digest).write_bytes(b"{}")
-    with pytest.raises(ImageError, match="unused blobs stay") as caught:
+    with pytest.raises(ImageError, match="unused blobs are kept") as caught:
         store.prune()
     assert "`sealer rmi one:latest two:latest`" in caught.value.remedy
     store.remove("one", "two")
@@ -226,7 +226,7 @@ def test_an_image_whose_parts_are_not_there_is_not_named(store: Store, build_ima
     image = build_image("FROM scratch\nCOPY a .")
     entry = store.descriptor(image.digest)
     image.first.layers[0].path.unlink()
-    with store.stage() as staging, pytest.raises(ImageError, match="a part of the image is missing"):
+    with store.stage() as staging, pytest.raises(ImageError, match="a blob of the image is missing"):
         store.commit(staging, entry, ["other"])
     assert [image.reference for image in store.list()] == ["app:v1"]
 

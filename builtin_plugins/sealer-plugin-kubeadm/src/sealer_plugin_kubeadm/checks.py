@@ -99,7 +99,7 @@ def refuse_same_names(names: Mapping[str, str], operation: Operation) -> None:
             raise HostError(
                 f"The hosts {other} and {host} are both called {name}",
                 why="a node is known by the name of its host",
-                remedy="Give them names of their own, with a Plugin document of type HOSTNAME, say.",
+                remedy="Give them different names, for example with a Plugin document of type HOSTNAME.",
             )
 
 
@@ -117,7 +117,7 @@ def refuse_skew(clocks: Mapping[str, float]) -> None:
         raise HostError(
             f"The clock of {ahead} is {apart:.0f} s ahead of that of {behind}",
             why=f"certificates and etcd need clocks that are at most {LARGEST_SKEW} s apart",
-            remedy="Set the clocks, with chrony or systemd-timesyncd, say.",
+            remedy="Set the clocks, for example with chrony or systemd-timesyncd.",
         )
 
 

@@ -32,7 +32,7 @@ def kubectl(context: StepContext, *arguments: str, stdin: bytes | None = None, c
         return result
     absent = result.status == _NOT_FOUND
     raise CommandError(
-        "kubectl is not on this host" if absent else f"The command ended with status {result.status}",
+        "kubectl is missing on this host" if absent else f"The command ended with status {result.status}",
         status=result.status,
         where=context.host.id,
         output=(result.stderr or result.stdout).splitlines()[-_LAST_LINES:],

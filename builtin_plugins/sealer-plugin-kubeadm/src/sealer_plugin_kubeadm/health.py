@@ -97,7 +97,7 @@ def steps(operation: Operation) -> Sequence[Step]:
     on = Addresses(members)
     return [
         Step("files", "Its files of Kubernetes are there", on, files, effect=Effect.QUERY),
-        Step("kubelet", "Its kubelet runs", on, kubelet, effect=Effect.QUERY),
+        Step("kubelet", "The kubelet is running", on, kubelet, effect=Effect.QUERY),
         Step("runtime", "Its container runtime runs", on, runtime, effect=Effect.QUERY),
         Step("certificates", f"Its certificates are valid for {WARNING} days", on, certificates, effect=Effect.QUERY),
     ]
@@ -173,7 +173,7 @@ def _refuse_stopped(context: StepContext, found: Found, service: str, what: str)
     if state == "active":
         return
     raise HostError(
-        f"The {what} of this host does not run",
+        f"The {what} on this host is not running",
         where=context.host.id,
         why=f"systemd says that {service} is {state or 'not there'}",
         remedy=f"`systemctl start {service}` on the host; `journalctl -u {service}` there says why it ended.",

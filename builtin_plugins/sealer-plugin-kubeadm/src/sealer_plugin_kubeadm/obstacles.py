@@ -72,8 +72,8 @@ def obstacles(found: Mapping[str, str], *, master: bool) -> Iterator[Obstacle]:
         yield Obstacle(
             "CRI",
             "A container runtime runs on this host already",
-            f"somebody listens on {found['runtime']}, and the image brings a runtime of its own",
-            "Stop and disable it: `systemctl disable --now containerd`, say.",
+            f"something listens on {found['runtime']}, and the image brings its own runtime",
+            "Stop and disable it, for example: `systemctl disable --now containerd`.",
         )
     for port in found.get("busy", "").split():
         yield Obstacle(

@@ -36,7 +36,7 @@ def test_hosts_that_are_well_and_each_member_is_asked() -> None:
 @pytest.mark.parametrize("service", ["kubelet", "containerd"])
 @pytest.mark.parametrize(("said", "state"), [("inactive", "inactive"), ("activating", "activating"), ("", "not there")])
 def test_a_service_that_does_not_run_is_named(service: str, said: str, state: str) -> None:
-    with pytest.raises(HostError, match="of this host does not run") as caught:
+    with pytest.raises(HostError, match="on this host is not running") as caught:
         asked(WELL.replace(f"{service}=active", f"{service}={said}"))
     assert service in caught.value.why
     assert state in caught.value.why

@@ -74,7 +74,7 @@ class External:
         elif status in _REFUSED and self.login.username:
             remedy = f"are `username` and `password` right, and may '{self.login.username}' push there?"
         elif status in _REFUSED:
-            remedy = f"give `username` and `password`, or sign in with `sealer login {self.address}`"
+            remedy = f"give `username` and `password`, or log in with `sealer login {self.address}`"
         elif isinstance(error, RegistryError) and not status:
             remedy = "check `domain` and `port`, that the registry runs, and the network route from this machine"
         else:

@@ -113,7 +113,7 @@ class Login:
         """Log in.
 
         :raises AuthenticationError: nothing was accepted.
-        :raises DroppedError: the host hung up, with credentials left to try.
+        :raises DroppedError: the host closed the connection, with credentials left to try.
         """
         offered = self._ask(transport)
         while not transport.is_authenticated() and (choice := self._next(offered)):
@@ -136,7 +136,7 @@ class Login:
         except paramiko.BadAuthenticationType as error:
             self._offered = error.allowed_types
         except (paramiko.SSHException, EOFError, OSError) as error:
-            raise DroppedError("it hung up while logging in") from error
+            raise DroppedError("it closed the connection during login") from error
         return self._offered
 
     def _use(self, transport: Multiplexer, credential: Credential, method: str) -> Sequence[str]:
@@ -156,12 +156,12 @@ class Login:
             if transport.is_active():
                 return ()
             if self._waiting:
-                raise DroppedError("it hung up while logging in") from error
+                raise DroppedError("it closed the connection during login") from error
             raise self._refused() from error
         return [str(name) for name in more] if isinstance(more, list) else ()
 
     def _refused(self) -> AuthenticationError:
-        tried = ", ".join(self._tried) or "nothing: there is no key, agent or password that suits"
+        tried = ", ".join(self._tried) or "nothing: no usable key, agent or password"
         unusable = [
             f"{error.what}{f' ({error.why})' if error.why else ''}" for error in (*self._unusable, *self._locked)
         ]

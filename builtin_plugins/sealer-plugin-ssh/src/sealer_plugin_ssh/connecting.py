@@ -217,7 +217,7 @@ class Connector:
                 f"no connection to port {port} from the jump host {way.address}",
                 where=address,
                 why=error.what,
-                remedy="see that the host is up, that the jump host has a route to it, and AllowTcpForwarding in the "
+                remedy="check that the host is up, that the jump host has a route to it, and AllowTcpForwarding in the "
                 "jump host's /etc/ssh/sshd_config",
             ) from error
         return HostSocket(fileno=carried.detach())
@@ -248,7 +248,7 @@ def _handshake(transport: Multiplexer, host: Host, timeout: float, check: Callab
             remedy=remedy,
         ) from error
     except (EOFError, OSError, paramiko.SSHException) as error:
-        raise DroppedError(f"the SSH handshake failed: {error or 'the host hung up'}") from error
+        raise DroppedError(f"the SSH handshake failed: {error or 'the host closed the connection'}") from error
     return HostKey(key.get_name(), key.asbytes())
 
 

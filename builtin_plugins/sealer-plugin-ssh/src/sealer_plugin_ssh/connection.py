@@ -226,7 +226,7 @@ class SshConnection(Connection):
             "the connection was lost",
             where=self.address,
             why=self._transport.end,
-            remedy="see that the host is up and the network is whole, then run the same command again",
+            remedy="check that the host is up and the network works, then run the same command again",
         )
 
 

@@ -142,10 +142,10 @@ def _reason(error: OSError, timeout: float) -> str:
 
 def _remedy(error: OSError) -> str:
     if isinstance(error, ConnectionRefusedError):
-        return "see that sshd runs on the host, and on that port"
+        return "check that sshd runs on the host, and on that port"
     if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
-        return "see that the host is up and that this machine has a route to it"
-    return "see that the host is up, and that no firewall is in between"
+        return "check that the host is up and that this machine has a route to it"
+    return "check that the host is up, and that no firewall is in between"
 
 
 def _tune(connection: socket.socket) -> None:

@@ -46,7 +46,7 @@ def load(given: str, passphrase: Secret | None, where: str) -> list[tuple[str, p
             f"{name} cannot be read",
             where=where,
             why=getattr(error, "strerror", None) or str(error),
-            remedy="name a file that is there and that this user may read",
+            remedy="name an existing file and that this user may read",
         ) from error
     key = _parse(content, passphrase, name, where)
     certified = _certified(key, path.with_name(path.name + "-cert.pub"))
@@ -157,7 +157,7 @@ def _parse(content: bytes, passphrase: Secret | None, name: str, where: str) -> 
             remedy="give it (--pk-passwd, or pkPasswd in the Clusterfile), or load the key into ssh-agent",
         ) from error
     except UnsupportedAlgorithm as error:
-        raise AuthenticationError(f"{name} is of an unknown kind", where=where, why=str(error)) from error
+        raise AuthenticationError(f"{name} has an unknown key type", where=where, why=str(error)) from error
     except ValueError as error:
         if (secret is not None and b"ENCRYPTED" in content) or _is_encrypted(content):
             raise AuthenticationError(
@@ -194,4 +194,4 @@ def _convert(key: object, name: str, where: str) -> paramiko.PKey:
                 serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
             ).decode()
             return target.from_private_key(io.StringIO(text))
-    raise AuthenticationError(f"{name} is of a kind unknown here", where=where, remedy="use ed25519, ECDSA or RSA")
+    raise AuthenticationError(f"{name} has an unsupported key type", where=where, remedy="use ed25519, ECDSA or RSA")

@@ -157,7 +157,7 @@ class KnownHosts:
                 "the keys of hosts cannot be recorded",
                 where=str(self._own),
                 why=error.strerror or str(error),
-                remedy="see that this user may write there and that there is room, then run the same command again",
+                remedy="check permissions and free space there, then run the same command again",
             ) from error
 
     def _vouched(self, address: str, port: int, key: HostKey) -> bool:

@@ -114,7 +114,7 @@ class Multiplexer(paramiko.Transport):
         """Why the connection is gone, as far as that is known."""
         cause = self.saved_exception
         if self.host_socket.fell_silent:
-            return f"the host fell silent for {SILENCE} seconds"
+            return f"the host did not answer for {SILENCE} seconds"
         if isinstance(cause, (OSError, paramiko.SSHException)):
             return str(getattr(cause, "strerror", None) or cause)
         return "the host closed it"

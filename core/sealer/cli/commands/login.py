@@ -61,5 +61,5 @@ def command(
 
 def _asked(what: str, option: str, *, hidden: bool) -> str:
     if not sys.stdin.isatty():
-        raise InputError(f"there is no terminal to ask for the {what} on", remedy=f"Use {option}.")
+        raise InputError(f"no terminal to prompt for the {what}", remedy=f"Use {option}.")
     return str(click.prompt(what.capitalize(), hide_input=hidden, err=True))

@@ -186,7 +186,7 @@ class Client:
         where = str(self.endpoint)
         match answer.status:
             case 401 | 403:
-                login = f"is it allowed to you? `sealer login {self.endpoint.registry}` signs in as another user"
+                login = f"check your permissions, or `sealer login {self.endpoint.registry}` as another user"
                 return RegistryError("the registry does not allow it", status=answer.status, where=where, why=why,
                                      remedy=login)  # fmt: skip
             case 404:

@@ -110,7 +110,7 @@ class Patience:
         if attempt + 1 >= self.limits.attempts or too_long or failed.last:
             later = f"it asks to be left alone for {asked:.0f} seconds" if asked is not None and too_long else ""
             raise RegistryError(
-                "the registry does not do its work" if failed.status else "the registry cannot be reached",
+                "the registry fails" if failed.status else "the registry cannot be reached",
                 status=failed.status,
                 where=where,
                 why="; ".join(filter(None, [failed.why, later])),

@@ -78,7 +78,7 @@ def _require(store: Store, blob: Descriptor) -> None:
     path = store.path(blob.digest)
     if not path.is_file() or path.stat().st_size != blob.size:
         raise ImageError(
-            "a part of the image is missing", where=str(path), remedy="pull, load or build the image again"
+            "a blob of the image is missing", where=str(path), remedy="pull, load or build the image again"
         )
 
 

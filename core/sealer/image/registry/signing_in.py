@@ -87,7 +87,7 @@ class SignIn:
             "the registry refuses the request",
             status=401,
             where=self._registry,
-            why="it offers no way to sign in that sealer knows",
+            why="it offers no authentication scheme that sealer supports",
         )
 
     @property
@@ -106,9 +106,9 @@ class SignIn:
     def _with_basic(self, rejected: str) -> str:
         credential = self.credential
         if credential is None or not credential.username or credential.identity_token:
-            raise self._refused("it asks for a name and a password")
+            raise self._refused("it needs a username and a password")
         if rejected == credential.basic:
-            raise self._refused("it does not accept the name and password")
+            raise self._refused("it refuses the username and password")
         self._basic = credential.basic
         return self._basic
 
@@ -171,11 +171,11 @@ class SignIn:
     def _refused(self, why: str) -> RegistryError:
         again = "is the password right? " if self._credential else ""
         return RegistryError(
-            "the registry does not let you in",
+            "the registry refuses the login",
             status=401,
             where=self._registry,
             why=why,
-            remedy=f"{again}sign in with `sealer login {self._registry}`",
+            remedy=f"{again}log in with `sealer login {self._registry}`",
         )
 
 

@@ -106,7 +106,7 @@ class External(Runtime):
             if error.status != _NOT_FOUND:
                 raise
             raise CommandError(
-                "kubectl is not on this host", status=error.status, where=context.host.id, output=error.output
+                "kubectl is missing on this host", status=error.status, where=context.host.id, output=error.output
             ) from error
 
     def check(self, operation: Operation) -> Sequence[Step]:
