@@ -214,6 +214,41 @@ def test_a_cluster_from_its_plan_to_its_end(site: Site) -> None:
     assert site.json("status")["clusters"] == []
 
 
+def test_the_clusterfile_that_is_printed_is_applied_and_its_changes_are_shown(site: Site) -> None:
+    """Printed, applied as it is, edited, and shown field by field before anything is done."""
+    site.done("apply", "-q", "-f", str(site.clusterfile))
+    printed = site.work / "printed"
+    printed.write_text(site.done("get", "clusterfile", "here"))
+    assert site.json("apply", "-f", str(printed))["operation"] == "nothing"
+    [document, *_] = json.loads(site.done("get", "clusterfile", "-o", "json"))["documents"]
+    assert document["spec"]["hosts"] == [{"ips": ["127.0.0.1"], "roles": ["master"]}]
+    assert document == json.loads(site.done("--output", "json", "get", "clusterfile", "--name", "here"))["documents"][0]
+
+    (site.work / "context" / "scripts" / "update.sh").write_text("#!/bin/sh\n")
+    printed.write_text(printed.read_text().replace("Answer: '42'", "Answer: '43'\n    DB_PASSWORD: hunter2"))
+    refused = site.call("apply", "-f", str(printed), "--dry-run")
+    assert (refused.returncode, "spec.env" in refused.stderr) == (3, True)  # the image has nothing to change it with
+    assert "hunter2" not in refused.stdout + refused.stderr
+    site.done("delete", "--all", "--yes")
+
+    site.done("build", "-q", "-t", "demo:1", str(site.work / "context"))
+    site.done("apply", "-q", "-f", str(site.clusterfile))
+    plan = site.json("apply", "-f", str(printed), "--dry-run")
+    fields = [
+        {"field": "spec.env.Answer", "before": "42", "after": "43", "secret": False},
+        {"field": "spec.env.DB_PASSWORD", "before": None, "after": None, "secret": True},
+    ]
+    assert plan["changes"] == {"added": [], "removed": [], "fields": fields}
+    lines = ["~ spec.env.Answer: 42 -> 43", "~ spec.env.DB_PASSWORD: changed (secret)"]
+    for arguments in (("--dry-run",), ("--yes",)):
+        shown = site.done("apply", "-f", str(printed), *arguments)
+        assert [line for line in lines if line not in shown] == []
+        assert "hunter2" not in shown
+    unknown = site.call("get", "clusterfile", "nowhere")
+    assert unknown.returncode == 2
+    site.done("delete", "--all", "--yes")
+
+
 def test_a_dry_run_of_every_command_shows_the_plan_and_touches_nothing(site: Site) -> None:
     file = str(site.clusterfile)
     plans = [site.json(command, "-f", file, "--dry-run") for command in ("run", "apply")]
