@@ -5,6 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from sealer.cli.tables import some
+from sealer.cli.timelines import as_text
+from sealer.cluster.runs import RunSummary
+from sealer.cluster.timeline import timeline
+
 Here = Any  # the fixture's class lives in conftest.py, which cannot be imported
 
 
@@ -43,3 +48,17 @@ def test_the_timeline_of_a_failed_run_and_of_the_one_that_continued_it(here: Her
     assert "2 steps" not in here("timeline", failed["run"]).stdout
     completed = here("", _SEALER_COMPLETE="bash_complete", COMP_WORDS="sealer timeline 2", COMP_CWORD="2").stdout
     assert completed.split() == [f"plain,{failed['run']}", f"plain,{done['run']}"]
+
+
+def test_steps_on_several_hosts_say_on_how_many() -> None:
+    def event(state: str, second: float, host: str = "") -> dict[str, Any]:
+        about = {"step": "Init/kernel/init", "title": "Prepare", "phase": "Init", "plugin": "kernel", "data": {}}
+        return {**about, "state": state, "host": host, "time": second}
+
+    hosts = [f"10.0.0.{number}" for number in range(1, 5)]
+    events = [event("started", 1.0), *(event("started", 1.0, host) for host in hosts)]
+    events += [*(event("done", 2.0, host) for host in hosts), event("done", 2.0)]
+    run = RunSummary("r", "Creating", "o", "done", 1.0, 1.0)
+    [row] = [line for line in as_text(timeline(run, iter(events))).splitlines() if line.startswith("Init ")]
+    assert " 4 hosts " in row
+    assert some(hosts, 1) == "4 in all"
