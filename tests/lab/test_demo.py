@@ -66,4 +66,5 @@ def test_the_demo_keeps_its_promises() -> None:
     typed = [line for line in done.stdout.splitlines() if line.startswith("$ ")]
     assert [line for line in typed if line not in shown] == [], "the tutorial shows all of it, in this order"
     assert re.search(r"^all of it +\d+\.\d s$", done.stdout, re.MULTILINE)
+    assert re.search(r"^To remove them, .*: rm -rf /var/cache/sealer-nspawn$", done.stdout, re.MULTILINE)
     assert not HOME.exists()

@@ -27,6 +27,7 @@ HOME = Path("/var/lib/sealer-etcd-demo")  # always the same, so that the next de
 WORK = HOME / "etcd"  # a copy of the example, to work in as a person would
 ENVIRONMENT = {**os.environ, "SEALER_HOME": str(HOME / "sealer")}
 CLUSTER = "etcd"
+CACHE = Path("/var/cache/sealer-nspawn")  # the tree that the provider boots hosts from
 VALUE = "written through the first member"
 
 
@@ -221,6 +222,18 @@ class Demo:
             say(f"{title:<52} {seconds:7.1f} s")
 
 
+def next_steps() -> None:
+    """Say what to do next, and what stays on this machine."""
+    say("\n##### What next\n")
+    say("Do the same by hand: docs/tutorial/first-cluster.md")
+    say("Create a cluster on hosts of yours: sealer run IMAGE --masters ADDRESS --nodes ADDRESS")
+    size = sum(path.lstat().st_size for path in CACHE.rglob("*") if path.is_file() and not path.is_symlink())
+    if size:
+        say("\nThe hosts and the cluster are deleted.")
+        say(f"{size / 1e6:.0f} MB stay in {CACHE}: the next demo boots its hosts from them.")
+        say(f"To remove them, when no other host of the provider nspawn runs: rm -rf {CACHE}")
+
+
 def booting() -> float:
     """Seconds that the provider took in the first run, by sealer's own record of it."""
     (events,) = HOME.glob(f"sealer/clusters/{CLUSTER}/runs/*/events.jsonl")
@@ -286,6 +299,7 @@ def main() -> int:
         status = 130
     else:
         demo.times()
+        next_steps()
         return 0
     if HOME.exists():
         say(f"Not everything could be removed: {HOME} is still there, and the next demo starts with it.")
