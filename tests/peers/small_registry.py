@@ -113,7 +113,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _blob(self, digest: str) -> None:
         content = self.site.blobs.get(digest)
-        self._answer(404, {}) if content is None else self._answer(self._status(200), {}, content)
+        status = self._status(200)
+        if status < 400 and content is None:
+            status = 404
+        self._answer(status, {}, content or b"" if status < 400 else b"")
 
     def _upload(self, which: str, query: dict[str, list[str]], raw: str, body: bytes) -> None:
         site = self.site

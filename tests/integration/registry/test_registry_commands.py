@@ -60,7 +60,7 @@ def test_there_and_back(sealer: Shell, store: Store, registry: DockerRegistry) -
 
 def test_policies(sealer: Shell, store: Store, registry: DockerRegistry) -> None:
     name = f"{registry.address}/ns/app:v1"
-    assert "no image" in sealer("pull", "--policy", "never", name, status=1)
+    assert "no image" in sealer("pull", "--policy", "never", name, status=2)
     image = cluster_image(store, [name])
     sealer("push", name)
     sealer("rmi", name)

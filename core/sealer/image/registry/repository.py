@@ -18,6 +18,7 @@ from sealer.image.registry.wire import joined
 # The specification has `0-N`; some write it as HTTP does in requests, or in answers.
 _RANGE = re.compile(r"(?:bytes[= ]\s*)?0-(\d+)(?:/(?:\d+|\*))?")
 _UPLOAD = re.compile(r"/uploads?/", re.IGNORECASE)
+_UNKNOWN = (404, 405, 501)  # a blob is not there, or `HEAD` is not answered
 _STREAM = {"Content-Type": "application/octet-stream"}
 
 
@@ -100,11 +101,11 @@ class Repository:
     # Writing
 
     def has_blob(self, descriptor: Descriptor) -> bool:
-        """Whether a blob is there already, whole."""
+        """Whether a blob is there already, whole; False where a registry does not answer such questions."""
         address = self._addresses.blob(descriptor.digest)
-        with self.client.call("HEAD", address, scopes=self.push, expected=(404,)) as answer:
+        with self.client.call("HEAD", address, scopes=self.push, expected=_UNKNOWN) as answer:
             length = answer.header("Content-Length")
-            return answer.status != 404 and (not length.isdigit() or int(length) == descriptor.size)
+            return answer.status not in _UNKNOWN and (not length.isdigit() or int(length) == descriptor.size)
 
     def mount(self, digest: str, source: str) -> Session | None:
         """Take a blob over from another repository of the same registry; None: done, else it has to be sent."""

@@ -46,6 +46,7 @@ WAYS = {
     "PUT 202": Ways(status={"PUT": 202}),
     "POST 200": Ways(status={"POST": 200}),
     "POST 201": Ways(status={"POST": 201}),
+    "HEAD 405": Ways(status={"HEAD": 405}),
     "GET 203": Ways(status={"GET": 203, "HEAD": 203}),
     "a path": Ways(location="{path}"),
     "a name beside it": Ways(location="./{id}"),
