@@ -64,7 +64,7 @@ def discovery_options(function: Function) -> Function:
             help="Values for Helm charts: for the one at the path CHART, or for all.",
         ),
         click.option(
-            "--kube-version", default="", metavar="VERSION", help="The version of Kubernetes that charts are told."
+            "--kube-version", default="", metavar="VERSION", help="The Kubernetes version to render charts for."
         ),
         click.option(
             "--helm", type=_FILE, metavar="PROGRAM", help="Default: helm of PATH, or bin/helm among the files."

@@ -70,7 +70,7 @@ class External:
         """What the user is told where it did not take the images."""
         status = error.status if isinstance(error, RegistryError) else 0
         if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-            remedy = "name the CA that signs it as its `ca` in registries.yaml: hosts are told, too"
+            remedy = "name the CA that signs it as its `ca` in registries.yaml: hosts get it, too"
         elif status in _REFUSED and self.login.username:
             remedy = f"are `username` and `password` right, and may '{self.login.username}' push there?"
         elif status in _REFUSED:

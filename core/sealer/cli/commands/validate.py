@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def command(app: App, file: str, option: str) -> None:
     """Check a Clusterfile, without touching a host.
 
-    Every mistake is told, each on a line with its place. What it says to an image is checked where the image is in the
+    Every mistake is reported on a line with its place. What it says to an image is checked where the image is in the
     local store.
     """
     from sealer.cli.clusterfiles import driver_check, resolver  # noqa: PLC0415  # YAML costs 20 ms
