@@ -220,6 +220,10 @@ def test_the_clusterfile_that_is_printed_is_applied_and_its_changes_are_shown(si
     printed = site.work / "printed"
     printed.write_text(site.done("get", "clusterfile", "here"))
     assert site.json("apply", "-f", str(printed))["operation"] == "nothing"
+    more = PLUGIN.format(phase="PreGuest", work=site.work).replace("name: PreGuest", "name: more")
+    (site.work / "more").write_text(f"{printed.read_text()}---\n{more}")
+    told = site.done("apply", "-f", str(site.work / "more"), "--dry-run").splitlines()
+    assert (told[0], told[-1]) == ("+ Plugin more: type: SHELL", "cluster here: already up to date")
     [document, *_] = json.loads(site.done("get", "clusterfile", "-o", "json"))["documents"]
     assert document["spec"]["hosts"] == [{"ips": ["127.0.0.1"], "roles": ["master"]}]
     assert document == json.loads(site.done("--output", "json", "get", "clusterfile", "--name", "here"))["documents"][0]

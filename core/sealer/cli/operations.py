@@ -18,6 +18,7 @@ from sealer.cli.run_records import RunRecord
 from sealer.cluster.cancellation import Cancellation
 from sealer.cluster.choices import Choices, nobody_knows
 from sealer.cluster.differences import as_json as changes_as_json
+from sealer.cluster.differences import lines_of
 from sealer.cluster.lifecycle import Lifecycle, Outcome
 from sealer.events import Event, Json, State
 from sealer.extension.operation import Recorded
@@ -106,8 +107,12 @@ def show_outcome(app: App, outcome: Outcome) -> None:
         record |= cluster_record(outcome.recorded)
     if outcome.changes is not None:
         record["changes"] = changes_as_json(outcome.changes)
-    unchanged = f"cluster {outcome.cluster}: already up to date"
-    app.show(record, unchanged if outcome.kind == "nothing" and not app.options.quiet else "")
+    if outcome.kind != "nothing" or app.options.quiet:
+        app.show(record, "")
+        return
+    # Plugin documents that changed are recorded with the next change, and do not run again.
+    changed = lines_of(outcome.changes) if outcome.changes is not None else []
+    app.show(record, "\n".join([*changed, f"cluster {outcome.cluster}: already up to date"]))
 
 
 def cluster_record(recorded: Recorded) -> dict[str, Json]:
