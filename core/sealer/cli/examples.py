@@ -51,6 +51,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "validate": ("sealer validate", "sealer validate prod.yaml"),
     "schema": ("sealer schema > clusterfile.json",),
+    "get clusterfile": ("sealer get clusterfile", "sealer get clusterfile my-cluster > Clusterfile"),
     "plugin list": ("sealer plugin list", "sealer plugin list --format '{{.Name}} {{.Version}}'"),
     "plugin show": ("sealer plugin show kubeadm",),
     "plugin new": ("sealer plugin new motd", "sealer plugin new backup --hook pre_clean --directory plugins"),

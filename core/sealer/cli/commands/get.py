@@ -38,10 +38,6 @@ def clusterfile(app: App, cluster: str, name: str) -> None:
     It has the cluster's hosts and fields as they are now, also after 'scale-up' and 'delete' of hosts, and its Plugin,
     Config and kubeadm documents. To apply it as it is changes nothing. Passwords, passphrases and private keys are not
     recorded, and so not in it.
-
-    \b
-    sealer get clusterfile my-cluster > Clusterfile
-    sealer apply Clusterfile --dry-run
     """
     from sealer.cli.requests import chosen_cluster, existing  # noqa: PLC0415  # 100 ms that `--help` need not wait for
     from sealer.clusterfile.writing import documents_of, write  # noqa: PLC0415
