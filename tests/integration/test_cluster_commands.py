@@ -639,8 +639,8 @@ def test_every_field_of_every_listing_is_described(site: Site) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (["delete"], 2, "say which hosts"),
-        (["delete", "--all", "-n", "10.0.0.1"], 2, "say which hosts"),
+        (["delete"], 2, "name what to delete"),
+        (["delete", "--all", "-n", "10.0.0.1"], 2, "name what to delete"),
         (["delete", "--all"], 2, "there is no cluster"),
         (["exec", "ls", "--name", "nix"], 2, "nix"),
         (["status", "--name", "nix"], 2, "nix"),
