@@ -640,7 +640,7 @@ def test_every_field_of_every_listing_is_described(site: Site) -> None:
     ("arguments", "status", "words"),
     [
         (["delete"], 2, "name what to delete"),
-        (["delete", "--all", "-n", "10.0.0.1"], 2, "name what to delete"),
+        (["delete", "--all", "-n", "10.0.0.1"], 2, "leave it out to remove the hosts"),
         (["delete", "--all"], 2, "there is no cluster"),
         (["exec", "ls", "--name", "nix"], 2, "nix"),
         (["status", "--name", "nix"], 2, "nix"),
