@@ -649,7 +649,7 @@ def test_every_field_of_every_listing_is_described(site: Site) -> None:
         (["run", "demo:1", "-n", "10.0.0.3"], 2, "No master"),
         (["run", "demo:1", "-m", "10.0.0.3", "-n", "10.0.0.3"], 2, "10.0.0.3"),
         (["run", "demo:1", "--port", "70000"], 2, "--port"),
-        (["run", "demo:1", "--pk", "/not/there"], 2, "/not/there"),
+        (["run", "demo:1", "--pk", "/not/there"], 3, "No host is named"),
         (["run", "demo:1", "-e", "novalue"], 2, "-e novalue"),
         (["run", "demo:1", "--provider", "nowhere", "-m", "1"], 2, "nowhere"),
         (["run", "demo:1", "--settle", "x"], 2, "--settle x"),
