@@ -19,7 +19,7 @@ def not_honoured(desired: Clusterfile, runtime: Runtime, name: str) -> tuple[Pro
     honours = runtime.honours
     if honours is None:  # it does not say
         return ()
-    rest = f"has no effect: the runtime '{name}' does nothing with it"
+    rest = f"the runtime '{name}' does nothing with it"
     return tuple(Problem(position, path, rest) for field, path, position in _given(desired) if field not in honours)
 
 

@@ -93,7 +93,7 @@ def test_create_and_validate_tell_it(site: Site) -> None:
         said = [event.message for event in site.events if event.state is State.WARNING]
         assert len(said) == 1
         assert said[0].startswith("Clusterfile:")
-        assert "spec.hostAliases: has no effect: the runtime 'standalone' does nothing with it" in said[0]
+        assert "spec.hostAliases: the runtime 'standalone' does nothing with it" in said[0]
 
 
 @pytest.mark.parametrize("name", ["standalone", "kubeadm", "external"])

@@ -120,8 +120,8 @@ def test_no_file(tmp_path: Path) -> None:
     done = sealer("validate", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (
         2,
-        "sealer: error: Clusterfile: it cannot be read: No such file or directory\n"
-        "what to do: name a Clusterfile with -f\n",
+        "sealer: error: there is no Clusterfile in this directory; name a file: FILE or -f FILE\n"
+        "what to do: see 'sealer validate --help'\n",
     )
 
 
