@@ -110,15 +110,15 @@ def refuse_uncovered(found: Changes, covered: frozenset[str]) -> None:
     left = [field for field in found.fields if field not in covered and _general(field) not in covered]
     if not left:
         return
-    remedy = "Undo the change"
+    why = []
     if "spec.image" in left:
-        remedy += ": this version of sealer cannot upgrade a cluster to another image"
+        why.append("this version of sealer cannot upgrade a cluster to another image")
     if any(field.endswith(".env") for field in left):
-        remedy += "; env is for the templates and the scripts/update.sh of an image, and this one has neither"
+        why.append("env is for the templates and the scripts/update.sh of an image, and this one has neither")
     raise RefusedError(
         f"`apply` cannot change {', '.join(left)} of a cluster that runs",
-        why="no step of the plan would bring it about",
-        remedy=f"{remedy}, or delete the cluster and create it again.",
+        why="; ".join(why) or "no step of the plan would change it",
+        remedy="Undo the change, or delete the cluster and create it again.",
     )
 
 

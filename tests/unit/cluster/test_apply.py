@@ -64,7 +64,7 @@ def test_a_field_that_no_step_covers_is_refused_before_anything_is_done(running:
     with pytest.raises(RefusedError) as error:
         running.lifecycle(dry_run=dry_run, announce=told.append).apply(running.desired(certSANS="[a]", env="[A=1]"))
     assert "`apply` cannot change spec.env, spec.certSANS of a cluster" in str(error.value)
-    assert "has neither" in error.value.remedy
+    assert "has neither" in error.value.why
     done = [event for event in running.events if event.state is not State.WARNING]  # of certSANS, which it ignores
     assert (told, files(running), done) == ([], before, [])
 

@@ -148,6 +148,6 @@ def test_what_no_step_covers_is_refused_by_name() -> None:
     refuse_uncovered(wanted, frozenset({"spec.env", "spec.hosts.env", "Config", "spec.image", "spec.cmd"}))
     with pytest.raises(RefusedError, match=r"cannot change spec\.image, spec\.cmd of") as error:
         refuse_uncovered(wanted, frozenset({"spec.env", "spec.hosts.env", "Config"}))
-    assert "sealer upgrade" in error.value.remedy
+    assert "cannot upgrade" in error.value.why
     with pytest.raises(RefusedError, match=r"cannot change spec\.hosts\[10\.0\.0\.2\]\.env of"):
         refuse_uncovered(Changes(fields=wanted.fields[1:2]), frozenset({"spec.env"}))
