@@ -201,7 +201,7 @@ def test_hosts_that_cannot_become_nodes_are_refused_before_any_is_changed(
     assert "Port 2379 of this host is taken" in said
     assert "Port 10259 of this host is taken" in said
     assert "net.ipv4.ip_forward is not 1 on this host, and cannot be set" in said
-    assert "somebody listens on /run/crio/crio.sock" in said
+    assert "something listens on /run/crio/crio.sock" in said
     assert "Port 10250 of this host is taken" in said
     names = ["CRI", "Port-2379", "port-10259", "FileContent--proc-sys-net-ipv4-ip_forward"]
     site.spec(0, 1, runtime={"name": "kubeadm", "ignorePreflightErrors": names})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -28,8 +27,11 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, whole: bool 
 
 
 def room_of(stream: TextIO) -> int:
-    """Columns that a person sees; 0: nobody says, as for a file."""
-    if not (stream.isatty() or os.environ.get("COLUMNS", "").isdigit()):
+    """Columns that a person sees; 0: it is no terminal, and programs read whole lines.
+
+    `COLUMNS` alone does not count: what has loaded readline, or a shell that exports it, hands it to every program.
+    """
+    if not stream.isatty():
         return 0
     return shutil.get_terminal_size((80, 24)).columns
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import re
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from sealer.cli import timelines
+from sealer.cli import tables, timelines
 from sealer.cli.commands.images import human
 from sealer.cli.health import as_text as health_text
 from sealer.cli.tables import table
@@ -25,9 +25,17 @@ IMAGE = "registry.internal.example.com:5000/platform/team-storage/kubernetes-wit
 HOST = "fd12:3456:789a:1:ffff:ffff:ffff:fff1"
 
 
+class Terminal(io.StringIO):
+    """What is printed to a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 @pytest.fixture(autouse=True)
 def _columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(tables, "sys", SimpleNamespace(stdout=Terminal()))  # pytest sets sys.stdout for each phase
 
 
 def fits(text: str) -> str:
@@ -66,8 +74,8 @@ def test_a_wide_table_is_wrapped_and_nothing_is_lost() -> None:
 
 
 def test_a_file_gets_whole_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("COLUMNS")
-    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    """Also where COLUMNS is set, as for what a Python with readline starts."""
+    monkeypatch.setattr(tables, "sys", SimpleNamespace(stdout=io.StringIO()))
     assert table(("x", "y"), [("a" * 100, "b")]).splitlines()[1] == f"{'a' * 100}  b"
 
 

@@ -112,7 +112,7 @@ def test_disks_that_are_full_are_warned_of(disks: str, said: list[str]) -> None:
 @pytest.mark.parametrize(
     ("line", "says", "check"),
     [
-        ("runtime=/run/crio/crio.sock", "somebody listens on /run/crio/crio.sock", "CRI"),
+        ("runtime=/run/crio/crio.sock", "something listens on /run/crio/crio.sock", "CRI"),
         (
             "fixed=net/ipv4/ip_forward",
             "net.ipv4.ip_forward is not 1 on this host, and cannot be set",
@@ -263,11 +263,11 @@ def test_a_socket_of_another_kubernetes(place: str, tmp_path: Path) -> None:
         listening.bind(str(path))
         assert "node" not in check_alone(tmp_path, text), "nobody listens"
         listening.listen()
-        assert check_alone(tmp_path, text)["node"] == f"somebody listens on {path}"
+        assert check_alone(tmp_path, text)["node"] == f"something listens on {path}"
 
 
 def test_another_kubernetes_is_refused_whatever_may_fail() -> None:
-    for of in ("k0s runs, process 7", "somebody listens on /run/k0s/status.sock", "snap.k8s.kubelet.service runs"):
+    for of in ("k0s runs, process 7", "something listens on /run/k0s/status.sock", "snap.k8s.kubelet.service runs"):
         with pytest.raises(RefusedError, match="already") as caught:
             looked(operation("all"), f"{SMALL}node={of}\n")
         assert of in caught.value.why

@@ -51,7 +51,7 @@ node() {
     done
     # The flag says that somebody listens there.
     awk '$4 == "00010000" && $8 ~ "^(/var)?/run/(k3s/containerd|k0s)/|^/var/snap/(microk8s|k8s)/" {
-        print "node=somebody listens on " $8; exit
+        print "node=something listens on " $8; exit
     }' /proc/net/unix
 }
 node
