@@ -347,7 +347,7 @@ def test_an_application_onto_a_cluster_without_a_record(stranger: Stranger, site
             break
     process.kill()
     process.communicate(timeout=30)
-    assert "changing" in stranger.home.sealer("status", "--name", "far", "--recorded")
+    assert "interrupted" in stranger.home.sealer("status", "--name", "far", "--recorded")
     assert "continuing the application" in stranger.home.sealer(*words)
     kubectl = str(stranger.data_root / "data/far/apps/far/bin/kubectl")
     assert stranger.done() == ["PreGuest in far", kubectl, "PostInstall in far"]

@@ -78,7 +78,7 @@ def test_every_image_is_served_under_its_public_name(site: Site) -> None:
     assert '[host."https://sea.hub:5000/v2/docker.io"]' in hosts_toml
 
     as_set_up = units(found(site, 0))
-    assert "nothing" in site.apply().lower() or units(found(site, 0)) == as_set_up
+    assert "already up to date" in site.apply() or units(found(site, 0)) == as_set_up
 
     build(site, "more:1", ["third.io/app:1"], "--type", "app-installer", program=False)
     site.sealer("run", "more:1", "--name", site.name)
@@ -312,7 +312,7 @@ def test_another_password_takes_effect_everywhere(site: Site) -> None:
     assert [login_of(site, number) for number in (0, 1)] == ["puller:After-2"] * 2
     assert serves(site, 1, "docker.io/library/web:9")
     assert status_of(site, 1, "", "", "puller:Before-1") == "401"
-    assert "nothing" in apply("After-2").lower()
+    assert "already up to date" in apply("After-2")
     apply("After-2", "other")
     assert serves(site, 1, "docker.io/library/web:9")
     assert login_of(site, 0) == "other:After-2"

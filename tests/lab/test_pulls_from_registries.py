@@ -157,7 +157,7 @@ def test_a_cluster_whose_only_registry_is_outside(site: Site, here: str, authori
         assert f"what to do: are `username` and `password` right, and may '{USER[0]}' push there?" in said
     said = applied(address)
     assert "Connection refused" in said
-    assert "what to do: are `domain` and `port` right, does it run" in said
+    assert "what to do: check `domain` and `port`, that the registry runs" in said
 
     with outside(tmp_path / "outside", here, authority, int(address.rpartition(":")[2])):
         applied(address, status=0)

@@ -122,7 +122,7 @@ def test_it_does_not_move_without_the_images_it_is_to_hold(driver: PrivateRegist
     leaving = replace(scale([2], removed=[1]), image=None)
     assert leaving.recorded
     came = sorted(leaving.recorded.hosts, key=lambda entry: entry.host.address)
-    with pytest.raises(RefusedError, match="filled anew, and the image of the cluster is not here") as caught:
+    with pytest.raises(RefusedError, match="filled again, and the image of the cluster is not here") as caught:
         driver.deploy(replace(leaving, recorded=replace(leaving.recorded, hosts=tuple(came))))
     assert "testing:v1" in caught.value.why
 

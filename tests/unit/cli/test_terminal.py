@@ -209,6 +209,7 @@ _MAY = {
     "exec.py": {"unguarded(sys"},
     "save.py": {"sys.stdout.buffer"},
     "live.py": {"Console(", "drawing(sys"},
+    "watching.py": {"drawing(sys"},
     "interrupts.py": {"os.write(1,", "os.write(2,"},
 }
 

@@ -151,7 +151,9 @@ def test_a_full_disk_leaves_the_old_file_and_is_no_bug(small_disk: Path) -> None
     home = ClusterHome.of(small_disk, "here")
     home.directory.mkdir()
     before = saved(home).state.read_bytes()
-    crowded = replace(RECORDED, hosts=tuple(RecordedHost(Host(f"10.0.0.{number}")) for number in range(500)))
+    crowded = replace(
+        RECORDED, hosts=tuple(RecordedHost(Host(f"10.0.{number // 250}.{number % 250}")) for number in range(500))
+    )
     with pytest.raises(SealerError, match="cannot be written") as error:
         state.save(home, crowded)
     assert (error.value.where, error.value.why) == (str(home.state), "No space left on device")

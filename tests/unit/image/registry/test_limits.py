@@ -26,7 +26,7 @@ def test_attempts_are_counted() -> None:
         raise AgainError("it answers 503", status=503)
 
     told: list[str] = []
-    with pytest.raises(RegistryError, match="does not do its work: it answers 503") as caught:
+    with pytest.raises(RegistryError, match="the registry fails: it answers 503") as caught:
         Patience(QUICK, told.append).persist(fail, "r.io")
     assert caught.value.status == 503
     assert len(calls) == 3
