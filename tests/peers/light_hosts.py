@@ -161,6 +161,26 @@ class Maker(Provider):
 
         return [Step("destroy", "Take hosts away", OPERATOR, take, {{"names": names}})]
 
+    def switch(self, cluster, hosts, verb):
+        if (SITE / "cannot").exists():
+            return None
+        names = [host.placeholder for host in hosts]
+
+        def turn(context):
+            for name in names:
+                off = SITE / "machines" / self.place(cluster, name).read_text() / "off"
+                off.touch() if verb == "stop" else off.unlink(missing_ok=True)
+                with (SITE / "switched").open("a") as log:
+                    log.write(verb + " " + name + "\\n")
+
+        return [Step(verb, verb.capitalize() + " " + ", ".join(names), OPERATOR, turn)]
+
+    def start(self, cluster, hosts):
+        return self.switch(cluster, hosts, "start")
+
+    def stop(self, cluster, hosts):
+        return self.switch(cluster, hosts, "stop")
+
     def find(self, cluster):
         places = (SITE / "made" / cluster).glob("[!.]*")
         return [Host(place.read_text(), (place.name.partition("-")[0],), placeholder=place.name) for place in places]

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict, TypeVar, cast
 import click
 
 from sealer.cli.app import App
-from sealer.cli.completions import Completion, cluster_names, hosts_of, provider_names
+from sealer.cli.completions import Completion, cluster_names, host_names, hosts_of, provider_names
 from sealer.cli.passwords import expanded, from_environment, password
 from sealer.cli.typed import as_text, filled, named
 from sealer.errors import InputError
@@ -65,6 +65,28 @@ def leaving_options(function: C) -> C:
 
 def _hosts(*names: str, help: str, complete: Completion | None = None) -> Callable[[C], C]:
     return click.option(*names, multiple=True, metavar="HOSTS", help=help, callback=filled, shell_complete=complete)
+
+
+def picking_options(function: C) -> C:
+    """Some of a cluster's hosts, by role and by name."""
+    return _apply(
+        function,
+        click.option(
+            *("-r", "--roles"),
+            multiple=True,
+            metavar="ROLES",
+            callback=filled,
+            help="Only hosts with one of these roles: master,node.",
+        ),
+        click.option(
+            "--hosts",
+            multiple=True,
+            metavar="HOSTS",
+            callback=filled,
+            shell_complete=host_names,
+            help="Only these: a,b,c-d.",
+        ),
+    )
 
 
 def login_options(function: C) -> C:

@@ -44,6 +44,8 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "status": ("sealer status", "sealer status prod --watch", "sealer ps --format '{{.Name}} {{.Status}}'"),
     "check": ("sealer check", "sealer check prod --timeout 60"),
+    "start": ("sealer start prod", "sealer start prod --hosts node-0"),
+    "stop": ("sealer stop prod", "sealer stop prod --roles node --yes"),
     "timeline": ("sealer timeline", "sealer timeline --list --name prod", "sealer timeline --html run.html"),
     "exec": (
         "sealer exec 'df -h | grep /var'",

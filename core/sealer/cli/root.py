@@ -41,6 +41,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "ps": ("status", "The same as status."),
     "get": ("get", "Print the Clusterfile of a cluster."),
     "check": ("check", "Check the health of a cluster."),
+    "start": ("start", "Start the hosts that a provider made for a cluster."),
+    "stop": ("stop", "Shut down the hosts that a provider made for a cluster."),
     "timeline": ("timeline", "Show how long the steps of a run took."),
     "exec": ("exec", "Run a command on the hosts of a cluster."),
     "validate": ("validate", "Check a Clusterfile without touching a host."),

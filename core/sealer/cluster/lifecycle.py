@@ -42,7 +42,7 @@ from sealer.cluster.lost import Lost, find, wrong_id
 from sealer.cluster.operate import Intention, Run, exists
 from sealer.cluster.ownership import Identity
 from sealer.cluster.plan import Plan
-from sealer.cluster.powered import switched_off
+from sealer.cluster.powered import Power, Switched, Verb, can_start, refuse_unfinished, switchable, switched_off
 from sealer.cluster.salvage import known, store
 from sealer.cluster.scripts import launched
 from sealer.cluster.stages import Drivers
@@ -402,6 +402,24 @@ class Lifecycle:
         """Run a command on some hosts of a cluster; nothing is recorded, no lock is taken."""
         return AdHocCommand(self._asked("exec", self.recorded(name)), self.events, command, hear).run(hosts)
 
+    def switch(self, verb: Verb, name: str, hosts: Sequence[Host] | None = None) -> tuple[Switched, ...]:
+        """Start hosts that the cluster's provider made and wait until they answer, or shut them down.
+
+        They are started also where an operation is unfinished: after a power cut in the middle of one, say.
+
+        :param hosts: None: all of them.
+        :raises InputError: sealer did not make them, or the provider cannot do that.
+        :raises RefusedError: nobody confirms a stop, or an operation is unfinished.
+        """
+        switchable(self.recorded(name), hosts)
+        with self._locked(self._home(name)):
+            recorded = self.recorded(name)
+            chosen = switchable(recorded, hosts)
+            if verb == "stop":
+                refuse_unfinished(recorded)
+            asked = self._asked(verb, recorded, needs_provider=True)
+            return Power(asked, self.events).switch(verb, chosen, self._choices.confirm)
+
     def check(self, name: str, seconds: float, ssh: Ssh = NO_LOGIN) -> Health:
         """Whether a cluster is well, now; nothing is recorded, no lock is taken.
 
@@ -420,11 +438,13 @@ class Lifecycle:
             return health
         return replace(health, off=switched_off(recorded, self.settings, self.events))
 
-    def _asked(self, identifier: str, recorded: Recorded, ssh: Ssh = NO_LOGIN) -> Asked:
+    def _asked(
+        self, identifier: str, recorded: Recorded, ssh: Ssh = NO_LOGIN, *, needs_provider: bool = False
+    ) -> Asked:
         everyone = tuple(_with_ssh(entry.host, ssh) for entry in recorded.hosts)
         desired, image = recorded.clusterfile, self._image_if_whole(recorded)
         intention = Intention("scale", desired, image, wanted=everyone, kept=everyone)
-        drivers = self._drivers(self._home(recorded.name), intention, recorded, needs_provider=False)
+        drivers = self._drivers(self._home(recorded.name), intention, recorded, needs_provider=needs_provider)
         operation = Operation(identifier, "scale", recorded.name, desired, recorded, image=image, kept=everyone)
         connections = Connections(drivers.transport_of)
         settings = self.settings
@@ -575,9 +595,11 @@ class Lifecycle:
     def _warn_of_hosts_that_are_off(self, recorded: Recorded) -> None:
         """What was asked for is recorded; whether it is there is another matter."""
         if off := switched_off(recorded, self.settings, self.events):
+            how = "the tools of their provider"
+            if can_start(recorded, self.settings, self.events):
+                how = f"`sealer start {recorded.name}`"
             self.events.warn(
-                f"{', '.join(off)}: switched off; apply does not boot hosts that it made before. Boot them with the "
-                "tools of their provider"
+                f"{', '.join(off)}: switched off; apply does not boot hosts that it made before. Boot them with {how}"
             )
 
     def _record_logins(self, home: ClusterHome, recorded: Recorded, desired: Clusterfile, kept: Sequence[Host]) -> None:

@@ -185,9 +185,32 @@ class Provider(Driver):
     def running(self, cluster: str) -> frozenset[str] | None:
         """The addresses of those of its hosts that are switched on, at once and without a change; None: it cannot tell.
 
-        `sealer status` and `sealer apply` name a host that is not among them as off.
+        One that is shutting down is off. `sealer status` and `sealer apply` name a host that is not among them as off.
         """
         del cluster
+        return None
+
+    def start(self, cluster: str, hosts: Sequence[Host]) -> Sequence[Step] | None:
+        """Boot those of `hosts`, which it made, that are off; those that are on stay as they are.
+
+        For `sealer start`, which asks for the masters first and then waits until every host answers. Steps run on the
+        operator's machine and are not recorded: each must bear being run again, also after a stop that was cut short.
+        A host keeps its address and its disks.
+
+        :returns: None, by default: it cannot.
+        """
+        del cluster, hosts
+        return None
+
+    def stop(self, cluster: str, hosts: Sequence[Host]) -> Sequence[Step] | None:
+        """Shut `hosts` down, as their operating system does it, and wait until they are off.
+
+        One that does not end in time is switched off, with a warning. For `sealer stop`, which asks for the masters
+        last; otherwise as :meth:`start`.
+
+        :returns: None, by default: it cannot.
+        """
+        del cluster, hosts
         return None
 
 

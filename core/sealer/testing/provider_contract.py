@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -10,6 +10,8 @@ import pytest
 from sealer.clusterfile.model import Cluster, HostGroup
 from sealer.extension.drivers import HOSTS_MADE, Provider
 from sealer.extension.operation import Operation, OperationKind
+from sealer.extension.steps import Step
+from sealer.extension.targets import OPERATOR
 from sealer.hosts import MASTER, NODE, Host, canonical_address
 from sealer.testing import expectations
 from sealer.testing.clusters import make_operation
@@ -123,3 +125,32 @@ class ProviderContract:
         for _ in range(2):
             run_on_operator(provider.destroy(delete), delete)
             assert list(provider.find(self.cluster)) == []
+
+    def test_hosts_stop_and_start_again(self, provider: Provider, made: dict[str, Any]) -> None:
+        """If it can: hosts that were stopped are off, and on again with their addresses; twice is no failure."""
+        hosts = sorted(provider.find(self.cluster), key=lambda host: host.placeholder)
+        operation = self.operation("scale", kept=hosts)
+        plans = (provider.stop, provider.start)
+        if all(plan(self.cluster, hosts) is None for plan in plans):
+            pytest.skip("the provider neither stops nor starts hosts")
+
+        def carry_out(plan: Callable[[str, Sequence[Host]], Sequence[Step] | None], chosen: Sequence[Host]) -> None:
+            for _ in range(2):
+                steps = plan(self.cluster, chosen)
+                assert steps is not None, "a provider that stops hosts starts them, too"
+                expectations.expect_sound(steps, operation)
+                assert all(step.on == OPERATOR for step in steps), "the steps must run on the operator's machine"
+                run_on_operator(steps, operation)
+
+        def expect_running(chosen: Sequence[Host]) -> None:
+            running = provider.running(self.cluster)
+            assert running is None or running == {host.address for host in chosen}
+
+        expect_running(hosts)
+        carry_out(provider.stop, hosts[1:])
+        expect_running(hosts[:1])
+        carry_out(provider.stop, hosts)
+        expect_running([])
+        carry_out(provider.start, hosts)
+        expect_running(hosts)
+        assert sorted(provider.find(self.cluster), key=lambda host: host.placeholder) == hosts

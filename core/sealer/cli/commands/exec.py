@@ -13,9 +13,8 @@ import click
 
 from sealer.cli import cluster_options as options
 from sealer.cli.app import App, abandon, pass_app
-from sealer.cli.completions import host_names
 from sealer.cli.terminal import unguarded
-from sealer.cli.typed import as_text, filled
+from sealer.cli.typed import as_text
 
 if TYPE_CHECKING:
     from sealer.cluster.ad_hoc import Answer
@@ -31,17 +30,7 @@ STREAMS = ("stdout", "stderr")
 @click.command("exec")
 @click.argument("words", nargs=-1, required=True, metavar="COMMAND...", callback=as_text)
 @options.name_option
-@click.option(
-    "-r",
-    "--roles",
-    multiple=True,
-    metavar="ROLES",
-    callback=filled,
-    help="Only hosts with one of these roles: master,node.",
-)
-@click.option(
-    "--hosts", multiple=True, metavar="HOSTS", callback=filled, shell_complete=host_names, help="Only these: a,b,c-d."
-)
+@options.picking_options
 @click.option("--parallel", type=click.IntRange(1), metavar="N", help="Hosts in parallel; default 32.")
 @options.login_options
 @pass_app

@@ -16,6 +16,8 @@ from sealer_plugin_nspawn.cgroups import HostGroups
 from sealer_plugin_nspawn.record import Lab, Machine
 
 BOOT_PATIENCE = 120.0  # seconds
+STOP_PATIENCE = 100.0  # seconds; a service that does not end is killed by the host's systemd after 90
+ASK_AGAIN = 10.0
 LINES_SHOWN = 20
 TICK = 2.0  # seconds
 # What systemd-nspawn needs of this machine's mounts beside those that hold the host's files.
@@ -36,6 +38,7 @@ def start(lab: Lab, machine: Machine, lock: int) -> None:
     groups = HostGroups(lab, machine)
     keeper, host = groups.make(machine.cpu, machine.memory)
     network.remove_cable(lab, machine)
+    _mark(lab, machine).unlink(missing_ok=True)
     files = lab.files(machine)
     script = resources.files(__package__).joinpath("boot.sh").read_text()
     lists = [
@@ -53,6 +56,41 @@ def start(lab: Lab, machine: Machine, lock: int) -> None:
         )
     if done.returncode:
         raise SealerError(f"{machine.name} cannot be booted", why=f"setsid ended with status {done.returncode}")
+
+
+def stopping(lab: Lab, machine: Machine) -> bool:
+    """Whether the host was told to shut down and still has processes."""
+    return _mark(lab, machine).exists() and running(lab, machine)
+
+
+def shut_down(lab: Lab, machines: Sequence[Machine], tick: Callable[[int], None]) -> list[Machine]:
+    """Let hosts power off, and wait until they are off.
+
+    What a host was told is kept on disk, for the case that this process is killed meanwhile.
+
+    :param tick: called about every two seconds with the number of hosts that are off; may raise to end the waiting.
+    :returns: those that still run when the time is over.
+    """
+    waiting = [machine for machine in machines if running(lab, machine)]
+    for machine in waiting:
+        _mark(lab, machine).touch()
+    deadline = time.monotonic() + STOP_PATIENCE
+    asked = told = float("-inf")
+    while waiting and (now := time.monotonic()) < deadline:
+        if now - asked > ASK_AGAIN:
+            asked = now
+            for machine in waiting:
+                HostGroups(lab, machine).power_off()
+        if now - told > TICK:
+            told = now
+            tick(len(machines) - len(waiting))
+        time.sleep(0.1)
+        waiting = [machine for machine in waiting if running(lab, machine)]
+    return waiting
+
+
+def _mark(lab: Lab, machine: Machine) -> Path:
+    return lab.files(machine) / "stopping"
 
 
 def unwanted_mounts(*needed: Path, mountinfo: str = "") -> list[str]:

@@ -22,6 +22,7 @@ from sealer_plugin_nspawn.record import Lab, Machine
 
 MOUNTS = Path("/proc/self/mountinfo")
 QUOTA_PERIOD = 100_000  # microseconds, the kernel's default
+POWER_OFF = signal.SIGRTMIN + 4  # to systemd as the first process: start poweroff.target
 PATIENCE = 20.0  # seconds until killed processes must have ended
 
 
@@ -140,6 +141,13 @@ class HostGroups:
                 raise SealerError(
                     f"processes of {self.host} do not end", why=f"{sorted(self.processes())} ignore SIGKILL"
                 )
+
+    def power_off(self) -> None:
+        """Tell the host's systemd to power off; it says nothing when that is done. While it boots it may not listen."""
+        for process in self.processes():
+            if _is_init(process):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, POWER_OFF)
 
     def _thaw(self) -> None:
         """Let go what the host has frozen, a paused container: with v1 not even SIGKILL ends that."""

@@ -43,7 +43,7 @@ class Wanted:
 class MachineState:
     """A host as it is now.
 
-    :param running: some process of it exists.
+    :param running: some process of it exists, and it was not told to shut down.
     :param connected: its network leads to the bridge.
     """
 
@@ -144,14 +144,33 @@ class Machines:
         return [self._state(lab, machine) for machine in machines if machine.name in names]
 
     def boot(self, name: str = "") -> list[MachineState]:
-        """Boot a host that was killed, or every one that does not run, with the files it had."""
+        """Boot a host that is off, or every one that is, with the files it had."""
+        return self.start([name] if name else [machine.name for machine in self._existing().machines.values()])
+
+    def start(self, names: Collection[str], tick: Callable[[int], None] = _silent) -> list[MachineState]:
+        """Boot those of these hosts that are off, with the files they had, and wait until all of them answer.
+
+        :param names: names or addresses.
+        :param tick: as of :meth:`up`.
+        :raises HostUnreachableError: a host does not come up.
+        """
         with self._changing() as (lab, lock):
-            machines = [self._machine(lab, name)] if name else list(lab.machines.values())
+            machines = [self._machine(lab, name) for name in names]
             network.ensure_bridge(lab, self.options.nat)
             self._start(lab, machines, lock)
         self.settle()
-        boot.await_answers(lab, machines, _silent)
+        boot.await_answers(lab, machines, tick)
         return [self._state(lab, machine) for machine in machines]
+
+    def shut_down(self, names: Collection[str], tick: Callable[[int], None] = _silent) -> Sequence[str]:
+        """Shut hosts down as `poweroff` does, and wait until they are off; their files stay.
+
+        :param names: names or addresses.
+        :param tick: called about every two seconds with the number of hosts that are off; may raise to end the waiting.
+        :returns: the names of those that did not end in time, and were killed.
+        """
+        with self._changing() as (lab, _):
+            return self._shut_down(lab, [self._machine(lab, name) for name in names], tick)
 
     # -- breaking -------------------------------------------------------------------------------------------------
 
@@ -275,6 +294,7 @@ class Machines:
             return lab
 
     def _start(self, lab: Lab, machines: Sequence[Machine], lock: int) -> None:
+        self._shut_down(lab, [machine for machine in machines if boot.stopping(lab, machine)], _silent)
         silent = [machine for machine in machines if not boot.running(lab, machine)]
         limits.ensure_room(len(silent), self.options.state)
         limits.ensure(len(silent), self._say)
@@ -290,6 +310,12 @@ class Machines:
                 boot.start(lab, machine, lock)
             elif network.exists(network.cable(lab, machine)):
                 network.plug(lab, machine)
+
+    def _shut_down(self, lab: Lab, machines: Sequence[Machine], tick: Callable[[int], None]) -> Sequence[str]:
+        late = boot.shut_down(lab, machines, tick)
+        for machine in late:
+            self._kill(lab, machine)
+        return [machine.name for machine in late]
 
     def _kill(self, lab: Lab, machine: Machine) -> None:
         network.unplug(lab, machine)
@@ -310,7 +336,7 @@ class Machines:
             name=machine.name,
             address=lab.address(machine),
             role=machine.role,
-            running=boot.running(lab, machine),
+            running=boot.running(lab, machine) and not boot.stopping(lab, machine),
             connected=network.plugged(lab, machine),
             private_key=str(lab.key),
         )

@@ -18,6 +18,7 @@ from sealer_plugin_nspawn.options import SCHEMA, Options
 BASE_TIMEOUT = 1800.0  # seconds; a slow mirror
 BOOT_TIMEOUT = 300.0
 DESTROY_TIMEOUT = 300.0
+STOP_TIMEOUT = 300.0
 
 
 class NspawnProvider(Provider):
@@ -118,6 +119,32 @@ class NspawnProvider(Provider):
     def running(self, cluster: str) -> frozenset[str]:
         """The addresses of the hosts that run now; nobody is waited for."""
         return frozenset(state.address for state in self.machines(cluster).list() if state.running)
+
+    def start(self, cluster: str, hosts: Sequence[Host]) -> Sequence[Step]:
+        """Boot hosts with the files they had."""
+        names = [host.placeholder or host.address for host in hosts]
+
+        def boot(context: StepContext) -> None:
+            def tick(ready: int) -> None:
+                context.log(f"{ready} of {len(names)} hosts up, waiting for {len(names) - ready}")
+
+            self.machines(cluster, context).start(names, tick)
+
+        return [Step("start", f"Boot {', '.join(names)}", OPERATOR, boot, {"hosts": [*names]}, timeout=BOOT_TIMEOUT)]
+
+    def stop(self, cluster: str, hosts: Sequence[Host]) -> Sequence[Step]:
+        """Let hosts power off; their files stay."""
+        names = [host.placeholder or host.address for host in hosts]
+
+        def shut_down(context: StepContext) -> None:
+            def tick(off: int) -> None:
+                context.log(f"{off} of {len(names)} hosts off, waiting for {len(names) - off}")
+
+            for name in self.machines(cluster, context).shut_down(names, tick):
+                context.warn(f"{name} did not shut down in time and was switched off")
+
+        title = f"Shut down {', '.join(names)}"
+        return [Step("stop", title, OPERATOR, shut_down, {"hosts": [*names]}, timeout=STOP_TIMEOUT)]
 
     def _wanted(self, operation: Operation) -> list[Wanted]:
         groups = {group.role: group for group in operation.spec.groups}
