@@ -170,6 +170,38 @@ def test_a_host_with_a_paused_container_is_killed_too(machines: Machines) -> Non
     assert [state.running for state in machines.list()] == [False]
 
 
+def slow_to_stop(host: Host, seconds: str) -> str:
+    """Give a host a service that takes so long to stop; gives the id of the host's boot."""
+    properties = f"-p RemainAfterExit=yes -p ExecStop='/bin/sleep {seconds}' -p TimeoutStopSec=infinity"
+    return on_host(host, f"systemd-run --quiet {properties} true; cat /proc/sys/kernel/random/boot_id")
+
+
+def test_a_host_that_does_not_shut_down_in_time_is_killed(machines: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boot, "STOP_PATIENCE", 4.0)
+    host, _ = make(machines, 2)
+    slow_to_stop(host, "1000")
+    assert machines.shut_down(["master-0", "node-0"]) == ["master-0"]
+    assert [state.running for state in machines.list()] == [False, False]
+    assert machines.shut_down(["master-0", "node-0"]) == []
+
+
+def test_a_start_completes_a_shutdown_that_was_cut_short(machines: Machines, options: Options) -> None:
+    """A host that is on its way down must not count as one that runs already."""
+    (host,) = make(machines, 1)
+    before = slow_to_stop(host, "3")
+
+    def cut_short(off: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        machines.shut_down(["master-0"], cut_short)
+    (lab,) = Records(options.state).all()
+    assert boot.running(lab, lab.machines["master-0"])
+    assert [state.running for state in machines.list()] == [False]
+    assert [state.running for state in machines.start(["master-0"])] == [True]
+    assert on_host(host, "cat /proc/sys/kernel/random/boot_id") != before
+
+
 def test_a_dead_host_is_not_connected(machines: Machines) -> None:
     make(machines, 1)
     machines.kill("master-0")
