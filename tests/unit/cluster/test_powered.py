@@ -67,7 +67,12 @@ def never(question: str) -> bool:
 
 def test_nodes_stop_first_and_masters_start_first(made: LightHosts) -> None:
     questions: list[str] = []
-    stopped = made.lifecycle(confirm=lambda question: not questions.append(question)).switch("stop", "here")
+
+    def agree(question: str) -> bool:
+        questions.append(question)
+        return True
+
+    stopped = made.lifecycle(confirm=agree).switch("stop", "here")
     assert done(made) == ["stop node-0", "stop master-0", "stop master-1"]
     assert [(one.on, one.changed) for one in stopped] == [(False, True)] * 3
     assert len(questions) == 1
