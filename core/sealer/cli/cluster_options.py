@@ -243,12 +243,14 @@ def run_options(function: C) -> C:
         click.option("--dry-run", is_flag=True, help="Print the plan and change nothing."),
         click.option("--parallel", type=click.IntRange(1), metavar="N", help="Hosts in parallel; default 32."),
         click.option("--continue", "finish", is_flag=True, help="Finish the interrupted operation as it was started."),
-        click.option("--abandon", is_flag=True, help="Continue where it stopped, with this command's input."),
+        click.option(
+            "--abandon", is_flag=True, help="Continue the interrupted operation with this command's options and files."
+        ),
         click.option(
             "--settle",
             multiple=True,
             metavar="STEP@HOST=done|again",
-            help="Say how a step that must not run twice ended.",
+            help="Tell whether a step that must not run twice was completed.",
         ),
     )
 

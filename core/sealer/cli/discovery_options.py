@@ -37,9 +37,14 @@ class DiscoveryOptions(TypedDict):
 def discovery_options(function: Function) -> Function:
     """Add `--strict`, `--image-list` and the like to a command."""
     options = (
-        click.option("--strict", is_flag=True, help="Fail when a mention of an image could not be resolved."),
+        click.option("--strict", is_flag=True, help="Fail if an image reference cannot be resolved."),
         click.option(
-            "--image-list", "lists", multiple=True, type=_FILE, metavar="FILE", help="More images, one a line."
+            "--image-list",
+            "lists",
+            multiple=True,
+            type=_FILE,
+            metavar="FILE",
+            help="File with more images, one per line.",
         ),
         click.option(
             "--image-list-with-auth",
@@ -47,7 +52,7 @@ def discovery_options(function: Function) -> Function:
             multiple=True,
             type=_FILE,
             metavar="FILE",
-            help="More images, by registry, with its credentials; YAML.",
+            help="YAML file with more images, by registry, and credentials.",
         ),
         click.option(
             "--ignored-image-list",
@@ -55,21 +60,24 @@ def discovery_options(function: Function) -> Function:
             multiple=True,
             type=_FILE,
             metavar="FILE",
-            help="Images to leave out, one a line; nginx is docker.io/library/nginx:latest.",
+            help="File with images to leave out, one per line; nginx is docker.io/library/nginx:latest.",
         ),
         click.option(
             "--values",
             multiple=True,
             metavar="[CHART=]FILE",
-            help="Values for Helm charts: for the one at the path CHART, or for all.",
+            help="Values file for the Helm chart at the path CHART, or for all charts.",
         ),
         click.option(
             "--kube-version", default="", metavar="VERSION", help="The Kubernetes version to render charts for."
         ),
         click.option(
-            "--helm", type=_FILE, metavar="PROGRAM", help="Default: helm of PATH, or bin/helm among the files."
+            "--helm",
+            type=_FILE,
+            metavar="PROGRAM",
+            help="Helm to run; default: helm on PATH, or bin/helm of the files.",
         ),
-        click.option("--no-helm", is_flag=True, help="Run no helm; what charts would run is guessed."),
+        click.option("--no-helm", is_flag=True, help="Do not run helm; guess the images of charts."),
     )
     for option in reversed(options):
         function = option(function)

@@ -31,8 +31,8 @@ class RegistryOptions(TypedDict):
 def registry_options(function: Function) -> Function:
     """Add `--authfile`, `--skip-tls-verify` and `--plain-http` to a command."""
     for option in (
-        click.option("--plain-http", is_flag=True, help="Speak HTTP without encryption."),
-        click.option("--skip-tls-verify", is_flag=True, help="Do not check the registry's certificate."),
+        click.option("--plain-http", is_flag=True, help="Use HTTP instead of HTTPS."),
+        click.option("--skip-tls-verify", is_flag=True, help="Do not verify the registry's certificate."),
         click.option("--authfile", type=_FILE, help="File with credentials. Default: docker's, then podman's."),
     ):
         function = option(function)

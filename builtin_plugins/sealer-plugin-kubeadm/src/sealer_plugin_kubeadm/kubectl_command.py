@@ -39,9 +39,9 @@ _READS = frozenset({"-", "-i", "-it", "-ti", "--stdin", "--stdin=true"})
 def command(app: App, /, words: tuple[str, ...], name: str, **login: Any) -> None:
     """Run kubectl on a master of a cluster, as its administrator.
 
-    Options of kubectl stand behind --: sealer kubectl -- get pods --all-namespaces. It runs on the master: a file of
-    this machine reaches it by standard input, as in sealer kubectl -- apply -f - < app.yaml. The exit status is its
-    own.
+    Write -- before options of kubectl: sealer kubectl -- get pods --all-namespaces. kubectl runs on the master: pass a
+    file of this machine on standard input, as in sealer kubectl -- apply -f - < app.yaml. The exit status is that of
+    kubectl.
     """
     from sealer.cli.interrupts import interrupts  # noqa: PLC0415  # 100 ms that `--help` need not wait for
     from sealer.cli.requests import chosen_cluster, existing, picked_hosts  # noqa: PLC0415

@@ -47,7 +47,7 @@ def command(  # noqa: PLR0917  # click passes them by name
 ) -> None:
     """Create or change a cluster to match a Clusterfile: create it, add hosts, remove hosts.
 
-    Says what it is going to change before it does; asks before it removes a host. Nothing happens when nothing changed.
+    Shows the changes first, and asks before it removes a host. If nothing differs, it changes nothing.
     """
     from sealer.cli.operations import operation, show_outcome  # noqa: PLC0415  # 100 ms that `--help` need not wait for
     from sealer.cli.requests import cluster_name, cluster_request  # noqa: PLC0415

@@ -38,8 +38,10 @@ class _BuildCommand(click.Command):
 )
 @click.option("-f", "--file", "--kubefile", "kubefile", type=_PATH, help="The Kubefile; default: CONTEXT/Kubefile.")
 @click.option("--build-arg", "build_args", multiple=True, metavar="NAME=VALUE", help="Value of an ARG.")
-@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="A label, besides the Kubefile's.")
-@click.option("--annotation", "annotations", multiple=True, metavar="NAME=VALUE", help="An annotation of the image.")
+@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Add a label to those of the Kubefile.")
+@click.option(
+    "--annotation", "annotations", multiple=True, metavar="NAME=VALUE", help="Add an annotation to the image."
+)
 @click.option(
     "--platform",
     "platforms",
@@ -47,8 +49,13 @@ class _BuildCommand(click.Command):
     metavar="OS/ARCH,...",
     help="Platforms to build; several make one multi-platform image.",
 )
-@click.option("--type", "kind", type=click.Choice(["kube-installer", "app-installer"]), help="Default: the base's.")
-@click.option("--base", type=bool, default=True, metavar="BOOL", help="false: leave out the files of the base.")
+@click.option(
+    "--type",
+    "kind",
+    type=click.Choice(["kube-installer", "app-installer"]),
+    help="Type of the image; default: that of the base image.",
+)
+@click.option("--base", type=bool, default=True, metavar="BOOL", help="false: leave out the files of the base image.")
 @click.option(
     "-m",
     "--build-mode",
@@ -60,15 +67,19 @@ class _BuildCommand(click.Command):
 )
 @click.option(
     "--pull", "policy", type=click.Choice(PULL), default="missing", metavar="[POLICY]",
-    help="When a registry is asked for FROM and container images: always, ifnewer, missing (the default), never.",
+    help="When to pull FROM and container images: always, ifnewer, missing (the default), never.",
 )  # fmt: skip
 @click.option("--no-cache", is_flag=True, help="Do not use the build cache.")
 @click.option("--network", type=click.Choice(["host", "none"]), default="host", help="Network of every RUN.")
-@click.option("--run-timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="End of every RUN.")
 @click.option(
-    "--allow-uncontained-run", is_flag=True, help="As root: let RUN change this machine where it cannot be contained."
+    "--run-timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Time limit of every RUN."
 )
-@click.option("--secret", "secrets", multiple=True, metavar="id=NAME,src=FILE", help="For RUN --mount=type=secret.")
+@click.option(
+    "--allow-uncontained-run", is_flag=True, help="As root: run RUN without isolation where isolation is not possible."
+)
+@click.option(
+    "--secret", "secrets", multiple=True, metavar="id=NAME,src=FILE", help="Secret for RUN --mount=type=secret."
+)
 @image_options
 @pass_app
 def command(
@@ -94,16 +105,15 @@ def command(
 ) -> None:
     """Build a cluster image from a Kubefile and the files in CONTEXT.
 
-    RUN executes with the programs of this machine, with the image's files as working directory and their bin first on
-    PATH; what it does to the machine is thrown away. An instruction whose input did not change is not executed again.
+    RUN uses the programs of this machine. Its working directory is the image's rootfs, whose bin is first on PATH;
+    changes outside the rootfs are discarded. Instructions whose input did not change come from the build cache.
 
-    -m is accepted as both generations of sealer know it: there is one way to build.
+    --pull without a value means always: query the registry, and fail if it does not answer. ifnewer queries it, too,
+    but uses the local image if it does not answer. missing pulls only what is not in the local store, never does not
+    pull.
 
-    --pull alone is always: what a tag means is asked again, and a registry that does not say it ends the build. With
-    ifnewer what is here will do then. missing fetches what is not here, never asks no registry.
-
-    At the end the container images are gathered that the image's files mention: from --image-archive, from the base
-    and other images of the store, and from registries, in this order. They become part of the image.
+    At the end, sealer adds the container images that the image's files mention: from --image-archive, from images of
+    the local store, and from registries, in this order.
     """
     from sealer.image.build import BuildRequest, build  # noqa: PLC0415  # only this command builds
     from sealer.image.gathering.gather import Gathered  # noqa: PLC0415

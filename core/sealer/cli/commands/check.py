@@ -34,9 +34,9 @@ DEFAULT_SECONDS = 120
 def command(app: App, /, cluster: str, name: str, timeout: int, parallel: int | None, **login: Any) -> None:
     """Check the health of a cluster.
 
-    Every host is reached and the machine it was, its node is ready, and the image, the runtime, the registry and all
-    plugins find nothing wrong. Nothing is changed or recorded. All is looked at, whatever is wrong; then the exit
-    status is 1.
+    Checks that every host is reachable, is the machine that was recorded, and is a ready node, then runs the checks of
+    the image, the runtime, the registry and all plugins. Changes and records nothing. All checks run; if one fails, the
+    exit status is 1.
     """
     import dataclasses  # noqa: PLC0415  # what `--help` need not wait for
 

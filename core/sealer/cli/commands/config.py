@@ -18,8 +18,8 @@ from sealer.events import Json
 def command(app: App) -> None:
     """Show the defaults of options, and where each is set.
 
-    They stand in config.yaml in sealer's home, ~/.sealer by default, with the keys user, key, parallel, provider and
-    registry. A variable such as SEALER_USER goes over the file, the command line and a Clusterfile over both.
+    Set them in config.yaml in sealer's home directory, ~/.sealer by default; the keys are user, key, parallel, provider
+    and registry. A variable such as SEALER_USER overrides the file; the command line and a Clusterfile override both.
     """
     from sealer.defaults import FILE, VARIABLES, Default, defaults  # noqa: PLC0415
     from sealer.image.registry.names import DOCKER_HUB  # noqa: PLC0415

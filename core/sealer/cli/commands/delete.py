@@ -49,15 +49,16 @@ def command(  # noqa: PLR0917  # click passes them by name
 ) -> None:
     """Delete the cluster NAME, or with -m and -n remove hosts from it.
 
-    NAME alone deletes the whole cluster, as --all does. Without a name, it is the only cluster; then, and with -f,
-    --all or hosts are needed. Asks before it deletes or removes. A Clusterfile (-f) names the cluster and how to log in
-    to its hosts. Hosts are addresses, names and ranges; hosts that a provider made have names like node-0.
+    NAME alone deletes the whole cluster, as --all does. Without NAME, give --all or hosts; the cluster is then the only
+    one, or that of the Clusterfile (-f), which also says how to log in. Asks for confirmation. Hosts are addresses,
+    names and ranges; hosts that a provider made have names like node-0.
 
-    With --force, a host that is out of reach, refuses the login, or is another machine than was recorded is forgotten:
-    nothing is done on it. What was passed over is listed. A damaged record of the cluster is no obstacle either.
+    --force skips a host that is unreachable, refuses the login, or is not the machine that was recorded: the host is
+    removed from the record, and nothing runs on it. Skipped hosts are listed. --force also deletes a cluster whose
+    record is damaged.
 
-    Where the record of a cluster is lost, --all --cluster-id ID deletes it from the hosts of -m and -n: all of them
-    must have that id. The refusal to use such a host names the id.
+    If the record of a cluster is lost, --all --cluster-id ID deletes it from the hosts of -m and -n, which must all
+    have that id. The error about a host of another cluster shows its id.
     """
     from sealer.cli.clusterfiles import resolver  # noqa: PLC0415
     from sealer.cli.operations import operation, show_outcome  # noqa: PLC0415  # 100 ms

@@ -46,10 +46,10 @@ def command(  # noqa: PLR0917  # click passes them by name
 ) -> None:
     """Run a command on the hosts of a cluster, as root.
 
-    One word is a line for the shell: sealer exec 'df -h | grep /var'. Several are a program and its arguments, whose
-    options stand behind --: sealer exec --roles master -- systemctl status --no-pager etcd.
+    A single argument is run by the shell: sealer exec 'df -h | grep /var'. Several arguments are a program and its
+    arguments; write -- before them: sealer exec --roles master -- systemctl status --no-pager etcd.
 
-    A host that is another machine than recorded, or belongs to another cluster by now, is refused: nothing runs there.
+    Nothing runs on a host that is not the machine that was recorded, or belongs to another cluster now.
     """
     from sealer.cli.clusterfiles import resolver  # noqa: PLC0415
     from sealer.cli.interrupts import interrupts  # noqa: PLC0415  # 100 ms that `--help` need not wait for

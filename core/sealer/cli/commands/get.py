@@ -35,9 +35,9 @@ def _choose(context: click.Context, _: click.Parameter, value: str) -> str:
 def clusterfile(app: App, cluster: str, name: str) -> None:
     """Print the Clusterfile of a cluster, as 'sealer apply' reads it.
 
-    It has the cluster's hosts and fields as they are now, also after 'scale-up' and 'delete' of hosts, and its Plugin,
-    Config and kubeadm documents. To apply it as it is changes nothing. Passwords, passphrases and private keys are not
-    recorded, and so not in it.
+    It has the cluster's current hosts and fields, including later changes by 'scale-up' and 'delete', and its Plugin,
+    Config and kubeadm documents. Applying it unchanged changes nothing. It has no passwords, passphrases or private
+    keys, as these are not recorded.
     """
     from sealer.cli.requests import chosen_cluster, existing  # noqa: PLC0415  # 100 ms that `--help` need not wait for
     from sealer.clusterfile.writing import documents_of, write  # noqa: PLC0415

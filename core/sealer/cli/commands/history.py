@@ -26,14 +26,14 @@ _HEADERS = ["layer", "created", "created by", "size", "comment"]
 @click.command("history")
 @click.argument("image", shell_complete=image_names)
 @click.option("--no-trunc", is_flag=True, help="Show digests and instructions in full.")
-@click.option("--platform", default="", metavar="OS/ARCH", help="Only this platform.")
+@click.option("--platform", default="", metavar="OS/ARCH", help="Show only this platform.")
 @click.option("-q", "--quiet", "--ids", "ids_only", is_flag=True, help="Print only the layers' digests.")
 @pass_app
 def command(app: App, image: str, no_trunc: bool, platform: str, ids_only: bool) -> None:
     """Show the instructions that made IMAGE, the last one first, and the size of what each added.
 
-    Sizes are those of the compressed layers. An image that sealer made has no times: the same input gives the same
-    image at any time.
+    Sizes are those of the compressed layers. Images that sealer built contain no times, so that the same input always
+    gives the same image.
     """
     from sealer.image.history import read_steps  # noqa: PLC0415
     from sealer.image.store import Store  # noqa: PLC0415

@@ -19,7 +19,7 @@ SHORT = 12
 @click.command("images")
 @click.argument("name", default="", shell_complete=image_names)
 @click.option("-q", "--quiet", "--ids", "ids_only", is_flag=True, help="Print only digests.")
-@click.option("--digests", is_flag=True, help="Show the digests, too.")
+@click.option("--digests", is_flag=True, help="Also show the digests.")
 @click.option("--no-trunc", is_flag=True, help="Do not shorten the ids.")
 @click.option("-n", "--noheading", is_flag=True, help="Do not print the header.")
 @click.option("-a", "--all", is_flag=True, expose_value=False, help="Ignored; all images are listed.")
@@ -29,9 +29,9 @@ SHORT = 12
 def command(
     app: App, *, name: str, ids_only: bool, digests: bool, no_trunc: bool, noheading: bool, as_json: bool
 ) -> None:
-    """List the images of this machine; with NAME those of that name, whatever their tags, or of that one tag.
+    """List the images of this machine; with NAME only those with that name, or with that name and tag.
 
-    Where there is no image of that name, the exit status is 2; for a program (-q, --json) the list is empty.
+    If no image has that name, the exit status is 2; with -q or --json the list is empty.
     """
     from sealer.image.store import Store  # noqa: PLC0415
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.command("inspect")
 @click.argument("image", shell_complete=image_names)
-@click.option("--platform", metavar="OS/ARCH", default="", help="Only what hosts of this platform get.")
+@click.option("--platform", metavar="OS/ARCH", default="", help="Show only this platform.")
 @click.option("-t", "--type", type=click.Choice(["image"]), expose_value=False, help="Ignored; there are only images.")
 @format_option("image", "Digest")
 @pass_app

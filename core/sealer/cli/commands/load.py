@@ -29,9 +29,9 @@ _PATH = click.Path(allow_dash=True)
 def command(app: App, source: str) -> None:
     """Read images from an archive, or from standard input.
 
-    It may be what `sealer save` wrote, an OCI archive or layout of skopeo, buildah or podman, or a docker-archive, also
-    compressed with gzip, bzip2, xz or zstd. An image that sealer did not build becomes a cluster image, whose rootfs
-    are its files: a base for FROM.
+    The archive is one of `sealer save`, an OCI archive or layout of skopeo, buildah or podman, or a docker-archive;
+    it may be compressed with gzip, bzip2, xz or zstd. An image that sealer did not build becomes a cluster image, with
+    its files as rootfs, which FROM can use.
     """
     from sealer.image.archive import load  # noqa: PLC0415  # only save and load need it
     from sealer.image.store import Store  # noqa: PLC0415

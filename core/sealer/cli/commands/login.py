@@ -30,9 +30,9 @@ def command(
     password_stdin: bool,
     **options: Unpack[RegistryOptions],
 ) -> None:
-    """Sign in to REGISTRY: the name and password are tried, and kept where docker and podman find them too.
+    """Log in to REGISTRY: check the credentials, and store them where docker and podman find them, too.
 
-    They go to the credential store that docker's configuration names, else into its file, readable by you alone.
+    Stores them in the credential store of docker's configuration, or else in docker's file, which only you can read.
     """
     from sealer.image.registry.credentials import Credential  # noqa: PLC0415
     from sealer.image.registry.login import login  # noqa: PLC0415

@@ -16,7 +16,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--authfile", type=_FILE, help="File with credentials. Default: docker's.")
 @pass_app
 def command(app: App, registry: str, *, authfile: Path | None) -> None:
-    """Forget the name and password for REGISTRY, where `sealer login` keeps them."""
+    """Remove the stored credentials of REGISTRY."""
     from sealer.image.registry.auth_files import forget  # noqa: PLC0415
     from sealer.image.registry.credentials import AuthFiles  # noqa: PLC0415
     from sealer.image.registry.names import DOCKER_HUB, registry_of  # noqa: PLC0415

@@ -32,7 +32,7 @@ def command() -> None:
 def list_plugins(app: App) -> None:
     """List the installed packages that extend sealer, and what each provides.
 
-    A broken one is left out of every run; the reason stands below it.
+    A broken plugin is not loaded; the reason is shown below it.
     """
     found = _packages(app)
     app.show({"plugins": [package.as_json() for package in found]}, lambda: _table(found))
@@ -44,7 +44,7 @@ def list_plugins(app: App) -> None:
 def show(app: App, name: str) -> None:
     """Show one plugin.
 
-    NAME is the plugin's, its package's, or that of a driver, type, hook or command it provides.
+    NAME is the name of the plugin, of its package, or of a driver, type, hook or command that it provides.
     """
     from sealer.extension.inventory import find  # noqa: PLC0415  # only this command needs it
     from sealer.extension.schema import did_you_mean  # noqa: PLC0415

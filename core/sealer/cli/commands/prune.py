@@ -14,9 +14,9 @@ from sealer.events import Json
 @click.command("prune")
 @pass_app
 def command(app: App) -> None:
-    """Remove unused data: images without a name, unused blobs, remains of broken transfers.
+    """Remove unused data: images without a name, unused blobs, and what interrupted transfers left.
 
-    What a recorded cluster needs stays, and so does what a running sealer reads or writes.
+    Data that a recorded cluster needs, or that a running sealer reads or writes, is kept.
     """
     from sealer.cluster.images import users_of_images  # noqa: PLC0415
     from sealer.image.store import Store  # noqa: PLC0415

@@ -17,18 +17,18 @@ from sealer.events import Json
 @click.argument("image", shell_complete=image_names)
 @click.option(
     "--platform", "platforms", multiple=True, metavar="OS/ARCH",
-    help="Only what hosts of this platform need; may be repeated, or be a comma list. Default: all of the image.",
+    help="Pull only these platforms; comma-separated, may be repeated. Default: all platforms of the image.",
 )  # fmt: skip
 @click.option(
     "--policy", type=click.Choice(["always", "ifnewer", "missing", "never"]), default="always",
-    help="missing: only if it is not here. never: fail if it is not here. Default: ask the registry.",
+    help="missing: only if it is not in the local store. never: fail if it is not there. Default: always.",
 )  # fmt: skip
 @registry_options
 @pass_app
 def command(
     app: App, image: str, *, platforms: tuple[str, ...], policy: str, **options: Unpack[RegistryOptions]
 ) -> None:
-    """Get IMAGE from its registry, or from a mirror of it.
+    """Pull IMAGE from its registry, or from a mirror of it.
 
     What is here already is not fetched again. A pull that was interrupted, or killed, is continued by the same command.
     """

@@ -21,9 +21,10 @@ from sealer.errors import InputError
 @registry_options
 @pass_app
 def command(app: App, image: str, *, everything: bool, **options: Unpack[RegistryOptions]) -> None:
-    """Bring IMAGE to the registry that its name says.
+    """Push IMAGE to the registry of its name.
 
-    What the registry has already is not sent again. A push that was interrupted is continued by the same command.
+    Layers that the registry has already are not sent again. To continue an interrupted push, run the same command
+    again.
     """
     from sealer.image.registry.push import push  # noqa: PLC0415  # only this command pushes
     from sealer.image.store import Store  # noqa: PLC0415

@@ -13,15 +13,15 @@ from sealer.image.catalogue import Removal
 @click.command("rmi")
 @click.argument("images", nargs=-1, metavar="IMAGE...", shell_complete=image_names)
 @click.option(
-    "-f", "--force", is_flag=True, help="Also an image in use, and one given by digest that has several names."
+    "-f", "--force", is_flag=True, help="Also remove an image in use, or one given by digest that has several names."
 )
-@click.option("-p", "--prune", is_flag=True, help="Remove the images that have no name; then there is no IMAGE.")
+@click.option("-p", "--prune", is_flag=True, help="Remove all images without a name, instead of IMAGE.")
 @pass_app
 def command(app: App, images: tuple[str, ...], *, force: bool, prune: bool) -> None:
     """Remove images: each is a name, a digest, or the beginning of one.
 
     Removing the last tag deletes the image. Layers that other images use are kept. An image that a recorded cluster
-    needs, or that a running sealer reads, is removed by --force alone; a process that reads it can finish.
+    needs, or that a running sealer reads, is only removed with --force; a process that reads it can finish.
     """
     from sealer.cluster.images import users_of_images  # noqa: PLC0415
     from sealer.image.store import Store  # noqa: PLC0415

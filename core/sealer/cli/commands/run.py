@@ -31,7 +31,7 @@ from sealer.cli.typed import as_text, named
     multiple=True,
     callback=as_text,
     metavar="COMMAND",
-    help="Run instead of the image's CMDs; may be repeated.",
+    help="Run this instead of the image's CMDs; may be repeated.",
 )
 @click.option(
     "--apps",
@@ -54,9 +54,13 @@ from sealer.cli.typed import as_text, named
     default="",
     callback=named,
     metavar="FILE",
-    help="Install an application image onto the cluster of this file, which sealer did not make.",
+    help="Install an application image onto an existing Kubernetes cluster, one that sealer did not make.",
 )
-@click.option("--no-publish", is_flag=True, help="The hosts of such a cluster get the application's images elsewhere.")
+@click.option(
+    "--no-publish",
+    is_flag=True,
+    help="With --kubeconfig: do not push the application's images; the hosts get them elsewhere.",
+)
 @options.login_options
 @options.run_options
 @fetch_options
@@ -81,12 +85,12 @@ def command(  # noqa: PLR0917  # click passes them by name
 ) -> None:
     """Turn hosts into a cluster, or install an application image onto one.
 
-    Hosts are addresses, names and ranges, each with its own port if need be: -m 192.168.0.2,192.168.0.3:2222
-    -n 192.168.0.5-192.168.0.9. With a provider that makes hosts they are counts. With no hosts named, this machine is
-    the master, after a question. A run that ended too early is continued by the same command.
+    Hosts are addresses, names and ranges, optionally with a port: -m 192.168.0.2,192.168.0.3:2222
+    -n 192.168.0.5-192.168.0.9. With a provider that makes hosts, give counts. Without hosts, sealer asks whether to use
+    this machine as the master. To continue an interrupted run, run the same command again.
 
-    With --kubeconfig an application image is installed onto a Kubernetes that sealer has no record of. Its CMDs run on
-    this machine, or on the first of the masters that are named.
+    With --kubeconfig, an application image is installed onto a Kubernetes cluster that sealer did not make. Its CMDs
+    run on this machine, or on the first host of --masters.
     """
     from sealer.cli.operations import operation, show_outcome  # noqa: PLC0415  # 100 ms that `--help` need not wait for
     from sealer.cli.requests import cluster_name, cluster_request  # noqa: PLC0415

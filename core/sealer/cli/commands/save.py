@@ -25,7 +25,7 @@ _PATH = click.Path(allow_dash=True)
 @click.command("save")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...", shell_complete=image_names)
 @click.option(
-    "-o", "--output", "target", default=_STDOUT, type=_PATH, help="The file or directory; - is standard output."
+    "-o", "--output", "target", default=_STDOUT, type=_PATH, help="File or directory to write; - is standard output."
 )
 @click.option("--format", "form", type=click.Choice(_FORMATS), default="oci-archive", help="Format of the archive.")
 @pass_app
@@ -33,7 +33,7 @@ def command(app: App, images: tuple[str, ...], target: str, form: ArchiveFormat)
     """Write images to an archive, or to standard output.
 
     An OCI archive is a tar that `sealer load` and skopeo read; oci-dir is the same as a directory. A docker-archive,
-    which `docker load` reads, has no place for the container images in a cluster image, nor for several platforms.
+    which `docker load` reads, cannot contain the container images of a cluster image, or several platforms.
     """
     if target in _GLOBAL:
         raise InputError(

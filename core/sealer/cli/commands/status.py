@@ -32,13 +32,13 @@ PATIENCE = 5.0  # seconds for all hosts: longer than any that is well takes, sho
 @options.name_option
 @click.option("--recorded", "only_recorded", is_flag=True, help="Do not connect to hosts: show what is recorded.")
 @format_option("clusters", "Name")
-@click.option("-w", "--watch", is_flag=True, help="Show it again every 2 seconds, until Ctrl-C.")
+@click.option("-w", "--watch", is_flag=True, help="Refresh every 2 seconds, until Ctrl-C.")
 @pass_app
 def command(app: App, cluster: str, name: str, only_recorded: bool, watch: bool) -> None:
-    """Show the clusters of this machine, or with NAME the hosts of one and how they are now.
+    """List the clusters of this machine, or with NAME show the hosts of one and their current state.
 
-    Without NAME no host is asked: what is shown is what sealer recorded. With it, hosts and the cluster's API have
-    five seconds to answer; 'sealer check' looks more closely.
+    Without NAME, sealer shows what it recorded and does not connect to hosts. With NAME, hosts and the cluster's API
+    have five seconds to answer; 'sealer check' checks more.
     """
     from sealer.cli.requests import existing  # noqa: PLC0415  # 100 ms that `--help` need not wait for
     from sealer.cluster.cancellation import Cancellation  # noqa: PLC0415

@@ -13,7 +13,7 @@ from sealer.cli.completions import image_names
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @pass_app
 def command(app: App, image: str, names: tuple[str, ...]) -> None:
-    """Give IMAGE more names. A name that another image has is taken from it."""
+    """Give IMAGE more names. If another image has the name, it loses it."""
     from sealer.image.store import Store  # noqa: PLC0415
 
     digest = Store(app.settings.images).tag(image, names)

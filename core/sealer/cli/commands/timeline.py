@@ -37,11 +37,11 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 def command(  # noqa: PLR0917  # click passes them by name
     app: App, /, run: str, name: str, listed: bool, hosts: bool, html: str
 ) -> None:
-    """Show what took the time in a run on a cluster: the last one, or RUN.
+    """Show how long the steps of a run took: the last run on a cluster, or RUN.
 
-    Each step from its start to its end, and the critical path: the chain of steps that the run waited for, whose bars
-    are full. A run that continues another's work is a run of its own. No host is asked. --html FILE writes the same as
-    one page that loads nothing from elsewhere.
+    Shows each step from its start to its end. Full bars are the critical path, the chain of steps that the run waited
+    for. A run that continued another one is a separate run. Does not connect to hosts. --html FILE writes the chart to
+    a self-contained page.
     """
     from sealer.cli.requests import chosen_cluster, existing  # noqa: PLC0415  # `--help` need not wait for them
     from sealer.cli.timelines import as_json, as_text, run_as_json, runs_as_text  # noqa: PLC0415

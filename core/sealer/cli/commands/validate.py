@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 )
 @pass_app
 def command(app: App, file: str, option: str) -> None:
-    """Check a Clusterfile, without touching a host.
+    """Check a Clusterfile, without connecting to hosts.
 
-    Every mistake is reported on a line with its place. What it says to an image is checked where the image is in the
+    Reports each error with its line and column. Settings that depend on the image are checked if the image is in the
     local store.
     """
     from sealer.cli.clusterfiles import driver_check, resolver  # noqa: PLC0415  # YAML costs 20 ms

@@ -35,7 +35,7 @@ def _version_options(function: Function) -> Function:
     for name in reversed(OVERRIDABLE):
         function = click.option(
             f"--{name}-version", f"{name.replace('-', '_')}_version", default="", metavar="VERSION",
-            help=f"Of {name}; default: what goes with the version of Kubernetes.",
+            help=f"Version of {name}; default: the one for this Kubernetes version.",
         )(function)  # fmt: skip
     return function
 
@@ -46,23 +46,43 @@ def group() -> None:
 
 
 @group.command("base", epilog=epilog(EXAMPLES))
-@click.option("--version", "version", default="", metavar="VERSION", help="Of Kubernetes, such as v1.30.4.")
+@click.option("--version", "version", default="", metavar="VERSION", help="Version of Kubernetes, such as v1.30.4.")
 @click.option(
-    "--arch", "architectures", multiple=True, metavar="ARCH,...", help="amd64, arm64; default: this machine's."
+    "--arch",
+    "architectures",
+    multiple=True,
+    metavar="ARCH,...",
+    help="Architectures: amd64, arm64; default: this machine's.",
 )
 @click.option(
     "-t", "--tag", "tags", multiple=True, metavar="NAME", help="The image's name; default: kubernetes:VERSION."
 )
 @click.option(
-    "--from", "source", type=_DIRECTORY, metavar="DIR", help="Take all from DIR/bin, DIR/cni and DIR/images, offline."
+    "--from",
+    "source",
+    type=_DIRECTORY,
+    metavar="DIR",
+    help="Use the files in DIR/bin, DIR/cni and DIR/images, offline.",
 )
 @click.option(
-    "--packages", "packages", type=_DIRECTORY, metavar="DIR", help="*.deb and *.rpm for hosts that lack a program."
+    "--packages",
+    "packages",
+    type=_DIRECTORY,
+    metavar="DIR",
+    help="Directory of *.deb and *.rpm for hosts that lack a program.",
 )
 @click.option("--cni", "network", type=click.Choice(NETWORKS), default="bridge", help="The pod network of the image.")
-@click.option("--output-context", "context", type=_DIRECTORY, metavar="DIR", help="Write the build context; no build.")
-@click.option("--mirror", default="", envvar=MIRROR, metavar="URL", help=f"Of all publishers; default: ${MIRROR}.")
-@click.option("--haproxy-image", "balancer", default="", metavar="IMAGE", help="The balancer that workers run.")
+@click.option(
+    "--output-context",
+    "context",
+    type=_DIRECTORY,
+    metavar="DIR",
+    help="Write the build context to DIR, and do not build.",
+)
+@click.option(
+    "--mirror", default="", envvar=MIRROR, metavar="URL", help=f"Mirror of all publishers; default: ${MIRROR}."
+)
+@click.option("--haproxy-image", "balancer", default="", metavar="IMAGE", help="Image of the load balancer on workers.")
 @_version_options
 @image_options
 @pass_app
@@ -87,11 +107,11 @@ def base(
 ) -> None:
     """Make a base image of Kubernetes, for FROM and for `sealer run`.
 
-    Without --from the released programs are downloaded from their publishers and compared with the checksums that
-    those publish; container images come from --image-archive, from images of the store, or from registries. With
-    --from nothing is asked of any network.
+    Without --from, sealer downloads the released programs from their publishers and verifies the published checksums;
+    container images come from --image-archive, from images of the local store, or from registries. With --from, sealer
+    uses no network.
 
-    With --output-context the files are written instead, to be edited and built with `sealer build`.
+    With --output-context, sealer writes the build context only: edit it, then build it with `sealer build`.
     """
     from sealer.image.reference import Reference  # noqa: PLC0415
     from sealer_plugin_kubeadm.base.assembly import BaseRequest  # noqa: PLC0415
