@@ -112,7 +112,7 @@ def chosen_cluster(lifecycle: Lifecycle, name: str) -> str:
     if not names:
         raise InputError(
             "there is no cluster",
-            why=f"nothing is recorded below {lifecycle.settings.clusters}",
+            why=f"no cluster is recorded in {lifecycle.settings.clusters}",
             remedy="'sealer run IMAGE' makes one",
         )
     raise InputError("which cluster?", why=f"there are {', '.join(names)}", remedy="Name one with --name.")
@@ -167,7 +167,7 @@ def further_hosts(
     :raises InputError: neither, or an address where a count is needed.
     """
     if not flags.masters and not flags.nodes:
-        raise InputError("which hosts?", remedy="Name them with --masters and --nodes.")
+        raise InputError("no hosts given", remedy="Give hosts with --masters or --nodes.")
     cluster = lifecycle.recorded(name).clusterfile.cluster or Cluster(name=name)
     makes = lifecycle.makes_hosts(cluster.provider.name)
     if not (bool(cluster.groups) if makes is None else makes):

@@ -51,8 +51,8 @@ class Connections:
         except (HostUnreachableError, AuthenticationError) as error:
             if is_this_machine(host.address):
                 here = (
-                    f"{host.address} is an address of this machine: if no port leads elsewhere, give it no port, user, "
-                    "key or password, or choose --transport local (spec.transport: local), which needs no SSH"
+                    f"{host.address} is an address of this machine: to use this machine without SSH, leave out port, "
+                    "user, key and password, or give --transport local (spec.transport: local)"
                 )
                 error.remedy = f"{error.remedy}; {here}" if error.remedy else here
             raise

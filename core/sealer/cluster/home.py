@@ -32,7 +32,7 @@ class ClusterHome:
         if not _NAME.match(name):
             raise InputError(
                 f"'{name}' cannot be the name of a cluster",
-                why="small letters, digits, '-' and '.', at most 63 of them, the first and last a letter or digit",
+                why="use lower-case letters, digits, '-' and '.', at most 63; begin and end with a letter or digit",
             )
         return cls(clusters / name)
 

@@ -865,7 +865,7 @@ def _announcement(name: str, found: Changes) -> str:
 def _question(name: str, hosts: Sequence[Host], *, everything: bool = False) -> str:
     listed = ", ".join(host.id for host in hosts)
     if everything:
-        return f"Delete the cluster '{name}' with all it holds ({listed or 'no hosts'})?"
+        return f"Delete the cluster '{name}' and everything on its hosts ({listed or 'no hosts'})?"
     return f"Remove {listed} from the cluster '{name}' with all they hold?"
 
 

@@ -106,7 +106,7 @@ def documents(text: str, report: Report) -> Iterator[Node]:
     if illegal := _ILLEGAL.search(text):
         before = split_lines(text[: illegal.start()])
         at = Scalar("", len(before), len(before[-1]) + 1)
-        report.error(at, "", f"the character U+{ord(illegal[0]):04X} may not stand in a YAML text")
+        report.error(at, "", f"the character U+{ord(illegal[0]):04X} is not allowed in YAML")
         report.complete = False
         return
     yield from _Builder(text, report).documents()
@@ -170,10 +170,10 @@ class _Builder:
         lines = split_lines(self._text)
         line = lines[at.line - 1] if at.line <= len(lines) else ""
         if line[at.column - 1 : at.column] == "\t" or line.lstrip(" ").startswith("\t"):
-            message += "; YAML is indented by blanks, not by tabs"
+            message += "; indent YAML with spaces, not tabs"
         elif "::" in line:
             message += "; an IPv6 address in a list in brackets needs quotes"
-        self._report.error(at, "", f"no valid YAML: {message}")
+        self._report.error(at, "", f"invalid YAML: {message}")
 
     def _take(self, event: yaml.Event) -> None:
         if isinstance(event, yaml.ScalarEvent):

@@ -153,7 +153,7 @@ class _Reading:
         for root in roots:
             self._take(root, tuple(DOCUMENTS))
         if not roots and self._report.complete:
-            self._report.error(Scalar("", 1, 1), "", "there is no document in it")
+            self._report.error(Scalar("", 1, 1), "", "the file has no document")
         cluster, hosts = self._cluster()
         return Clusterfile(
             cluster=cluster,

@@ -60,7 +60,7 @@ def _checked_name(name: str) -> str:
     if not _NAME.fullmatch(short) or len(short) > _LONGEST:
         raise InputError(
             f"'{name}' cannot be the name of a plugin",
-            why=f"small letters, digits, single dashes between them, a letter first, at most {_LONGEST} characters",
+            why=f"use lower-case letters, digits and single dashes; begin with a letter; at most {_LONGEST} characters",
             remedy=f"for example: sealer plugin new {near if _NAME.fullmatch(near) else 'disk-check'}",
         )
     return short

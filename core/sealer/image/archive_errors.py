@@ -9,7 +9,7 @@ from pathlib import Path
 from sealer.errors import ImageError
 from sealer.image.store import StoreDamagedError
 
-_AGAIN = "copy the archive again, or make it again where it came from; nothing of it was taken"
+_AGAIN = "copy the archive again, or make it again where it came from; nothing was loaded"
 
 
 class ForeignArchiveError(ImageError):

@@ -136,7 +136,11 @@ class Context:
             return "an ignore file leaves it out"
         directory, _, name = relative.rpartition("/")
         near = close_matches(name, _names(self.directory / directory), n=1)
-        return f"did you mean '{os.path.join(directory, near[0])}'?" if near else f"the context is {self.directory}"  # noqa: PTH118
+        return (
+            f"did you mean '{os.path.join(directory, near[0])}'?"  # noqa: PTH118
+            if near
+            else f"check the path; the context is {self.directory}"
+        )
 
     def walk(self, directory: Path, path: str) -> Iterator[tuple[Path, str]]:
         """What lies below a directory and is not ignored, with its path relative to that directory."""

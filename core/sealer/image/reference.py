@@ -65,7 +65,11 @@ class Reference:
             raise _malformed(text, f"'{domain}' is no registry's name")
         if not _PATH.fullmatch(path):
             lower = path.lower()
-            hint = f"names are written in lower case: '{lower}'" if _PATH.fullmatch(lower) else f"'{path}' is no name"
+            hint = (
+                f"names are written in lower case: '{lower}'"
+                if _PATH.fullmatch(lower)
+                else f"'{path}' is not a valid name"
+            )
             raise _malformed(text, hint if path else "the name is missing")
         if len(rest) > LONGEST_NAME:
             raise _malformed(text, f"a name has at most {LONGEST_NAME} characters")
@@ -112,7 +116,9 @@ def _split_tag(text: str, rest: str) -> tuple[str, str]:
     if not colon or "/" in tag or tag.endswith("]"):
         return rest, ""
     if not _TAG.fullmatch(tag):
-        raise _malformed(text, f"'{tag}' is no tag: letters, digits, '_', '.' and '-' are allowed, at most 128")
+        raise _malformed(
+            text, f"'{tag}' is not a valid tag: letters, digits, '_', '.' and '-' are allowed, at most 128"
+        )
     return head, tag
 
 

@@ -359,7 +359,7 @@ class Store:
         if found := [*users().get(digest, ()), *processes]:
             raise RefusedError(
                 f"'{reference}' is in use by {', '.join(found)}",
-                remedy="wait for a process to end, or delete the cluster; --force removes the image all the same",
+                remedy="wait for a process to end, or delete the cluster; --force removes the image anyway",
             )
 
     def _forget(self, used: Sequence[Descriptor]) -> None:

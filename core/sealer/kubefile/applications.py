@@ -58,7 +58,7 @@ def read_appenv(reader: Reader) -> Instruction:
     for word in rest:
         key, begin, value, offset = split_pair(*word)
         if not _SHELL_NAME.fullmatch(key):
-            raise InstructionError(f"'{key}' is no name of a shell's variable", begin)
+            raise InstructionError(f"'{key}' is not a valid name of a shell variable", begin)
         pairs.append((key, reader.word(value, offset)))
     return AppEnv(reader.position, reader.title, name, tuple(pairs))
 
@@ -104,7 +104,7 @@ def _named(reader: Reader, what: str) -> tuple[Word, list[tuple[str, int]]]:
 def _check_name(text: str, offset: int) -> None:
     if not _NAME.fullmatch(text):
         raise InstructionError(
-            f"'{text}' is no name of an application: letters, digits, '-', '_' and '.' make one, at most 63", offset
+            f"'{text}' is not a valid name of an application: use letters, digits, '-', '_', '.', at most 63", offset
         )
 
 

@@ -39,4 +39,4 @@ def need_name(name: str, offset: int) -> None:
     :raises InstructionError: it is refused.
     """
     if not re.fullmatch(r"[^\s\"'$=\\\0]+", name):
-        raise InstructionError(f"'{name}' is no name of a variable", offset)
+        raise InstructionError(f"'{name}' is not a valid name of a variable", offset)

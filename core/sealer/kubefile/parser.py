@@ -31,7 +31,7 @@ def read(path: Path) -> Kubefile:
             "the Kubefile cannot be read",
             where=str(path),
             why=error.strerror or str(error),
-            remedy="write one, or name it with --file",
+            remedy="create a Kubefile, or name one with --file",
         ) from error
     if len(content) > LARGEST:
         raise InputError("the Kubefile is too large", where=str(path), why=f"more than {LARGEST} bytes")
@@ -116,7 +116,9 @@ class _Parser:
                 arguments.append(instruction)
             elif not early:
                 early = True
-                self._complain(instruction.position, "", "FROM comes first; only ARG may stand before it")
+                self._complain(
+                    instruction.position, "", "FROM must be the first instruction; only ARG may come before it"
+                )
         if base is None and not early:
             self._complain(
                 Position(self._file, 1, 1),

@@ -72,7 +72,7 @@ def test_cmds(text: str, commands: tuple[str, ...]) -> None:
         ),
         (
             "APP ../x local://y",
-            ["2:5: APP: '../x' is no name of an application: letters, digits, '-', '_' and '.' make one, at most 63"],
+            ["2:5: APP: '../x' is not a valid name of an application: use letters, digits, '-', '_', '.', at most 63"],
         ),
         ("APP x local://a\nCNI x local://b", ["3:1: the application 'x' is there already"]),
         ("APPCMDS x", ["2:1: APPCMDS x needs a command"]),
@@ -85,7 +85,7 @@ def test_cmds(text: str, commands: tuple[str, ...]) -> None:
         ("APPCMDS x a\nAPPCMDS x b", ["3:1: the commands of the application 'x' are given already"]),
         ("APPENV x", ["2:1: APPENV x needs key=value"]),
         ("APPENV x A", ["2:10: APPENV: 'A' is not of the form name=value; quote a value that has blanks"]),
-        ("APPENV x a-b=1", ["2:10: APPENV: 'a-b' is no name of a shell's variable"]),
+        ("APPENV x a-b=1", ["2:10: APPENV: 'a-b' is not a valid name of a shell variable"]),
         ("LAUNCH", ["2:1: LAUNCH needs names of applications"]),
         ("LAUNCH []", ["2:1: LAUNCH needs names of applications"]),
         ("LAUNCH x y x", ["2:12: LAUNCH: 'x' is named twice"]),

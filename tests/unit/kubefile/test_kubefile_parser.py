@@ -153,7 +153,7 @@ def test_a_byte_order_mark_is_no_instruction() -> None:
         ("", "Kubefile:1:1: the Kubefile is empty"),
         ("# nothing\n\n", "Kubefile:1:1: the Kubefile is empty"),
         ("ARG A=1\n", "Kubefile:1:1: there is no FROM; 'FROM scratch' is one"),
-        ("RUN x\nFROM scratch", "Kubefile:1:1: FROM comes first; only ARG may stand before it"),
+        ("RUN x\nFROM scratch", "Kubefile:1:1: FROM must be the first instruction; only ARG may come before it"),
         ("FROM", "Kubefile:1:1: FROM needs an image, or 'scratch'"),
         ("FROM a b", "Kubefile:1:8: FROM takes one image"),
         ("FROM a\nFROM b", "Kubefile:2:1: a second FROM: a Kubefile has one stage"),
@@ -218,7 +218,7 @@ def test_a_byte_order_mark_is_no_instruction() -> None:
         ("FROM a\nENV A", "Kubefile:2:5: ENV A has no value: ENV A=..."),
         ("FROM a\nENV A=1 B", "Kubefile:2:9: ENV: 'B' is not of the form name=value; quote a value that has blanks"),
         ("FROM a\nLABEL =x", "Kubefile:2:7: LABEL: the name before '=' is missing"),
-        ("FROM a\nARG $X=1", "Kubefile:2:5: ARG: '$X' is no name of a variable"),
+        ("FROM a\nARG $X=1", "Kubefile:2:5: ARG: '$X' is not a valid name of a variable"),
         ("# escape=x\nFROM a", "Kubefile:1:1: escape: the escape character is a backslash or a backtick"),
     ],
 )

@@ -152,13 +152,13 @@ def test_packages_of_distributions_are_in_the_image(sealer: Shell, tmp_path: Pat
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--version", "v1.20.2", "--from", "nowhere"], "it has no directory bin"),
-        (["--from", "payload"], "give --version"),
-        (["--version", "1.20", "--from", "payload"], "it is no full version of Kubernetes"),
+        (["--version", "v1.20.2", "--from", "nowhere"], "the directory bin is missing"),
+        (["--from", "payload"], "add --version"),
+        (["--version", "1.20", "--from", "payload"], "not a full version of Kubernetes"),
         (["--version", "v1.20.2", "--from", "payload", "--arch", "arm64"], "payload has programs of amd64"),
         (["--version", "v1.20.2", "--from", "payload", "--arch", "mips"], "there are programs for amd64, arm64"),
         (["--version", "v1.21.0", "--from", "payload"], "the image archives lack k8s.gcr.io/kube-apiserver:v1.21.0"),
-        ([], "name it: --version v1.30.4"),
+        ([], "add --version v1.30.4"),
         (["--version", "v1.20.2", "--from", "payload", "--output-context", "payload"], "it is there, and not empty"),
         (["--version", "v1.20.2", "--from", "payload", "-t", "A B"], "A B"),
         (["--version", "v1.20.2", "--from", "payload", "--packages", "payload"], "is no package by its name"),

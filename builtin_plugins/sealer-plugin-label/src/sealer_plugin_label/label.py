@@ -104,6 +104,6 @@ def _wrong(word: str) -> str:
     key, equals, value = word.partition("=")
     if not equals:
         if not word.endswith("-"):
-            return f"'{word}' has no value: write '{word}=', or '{word}-' to take the label away"
+            return f"'{word}' has no value: write '{word}=', or '{word}-' to remove the label"
         return wrong_label_key(word.removesuffix("-"))
     return wrong_label_key(key) or wrong_label_value(value)

@@ -111,7 +111,7 @@ def images_with_auth(file: Path) -> tuple[RegistryImages, ...]:
     try:
         roots = list(parse(_text(file)))
     except UnreadableError as error:
-        problem = Problem(Position(str(file), error.line), "", f"no valid YAML: {error}")
+        problem = Problem(Position(str(file), error.line), "", f"invalid YAML: {error}")
         raise InputError("the list of images is not right", where=str(file), problems=[problem]) from None
     found = tuple(entry for root in roots for entry in reader.entries(root))
     if reader.problems:

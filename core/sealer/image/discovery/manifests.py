@@ -86,7 +86,7 @@ def _by_lines(broken: Broken, scope: Scope) -> list[Mention]:
     where = lines(broken.text)
     at = broken.line - broken.first
     shown = where[at] if 0 <= at < len(where) else ""
-    mentions.append(UnresolvedReference(shown or "a document", f"no valid YAML: {broken.why}", broken.line, BROKEN))
+    mentions.append(UnresolvedReference(shown or "a document", f"invalid YAML: {broken.why}", broken.line, BROKEN))
     for number, line in enumerate(where, start=broken.first):
         match = _LINE.match(line) if len(line) <= _LONGEST_LINE else None
         if not match or not keys.is_image_like(match["key"]):

@@ -135,7 +135,7 @@ class Patience:
 
 def _remedy(failed: AgainError, attempts: int) -> str:
     if failed.absent:
-        return "check the host name and the network route; registries.yaml can name a mirror that is nearer"
+        return "check the host name and the network route; or name a mirror in registries.yaml"
     return f"{attempts} attempts failed; run the same command again: it continues"
 
 

@@ -138,7 +138,7 @@ class broken_off:  # noqa: N801  # reads as a statement
             case http.client.HTTPException() | ValueError():
                 raise AgainError(f"what came is not HTTP ({type(error).__name__})") from error
             case socket.gaierror():
-                raise AgainError(f"its name cannot be resolved ({error.strerror})", absent=True) from error
+                raise AgainError(f"the host name cannot be resolved ({error.strerror})", absent=True) from error
             case OSError():
                 raise AgainError(error.strerror or str(error), absent=error.errno in _NO_WAY) from error
 

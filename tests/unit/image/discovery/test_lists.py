@@ -89,7 +89,7 @@ def test_images_with_auth(tmp_path: Path) -> None:
         ("- registry: quay.io\n  images: [a]\n  username: u\n", "a username needs a password"),
         ("- registry: quay.io\n  images: [a]\n  user: u\n", "there is no such field"),
         ("- registry: quay.io\n  images: [a]\n  username: [u]\n  password: p\n", "[0].username: a text is needed"),
-        ("- [", "no valid YAML"),
+        ("- [", "invalid YAML"),
     ],
 )
 def test_mistakes_in_images_with_auth(tmp_path: Path, text: str, problem: str) -> None:

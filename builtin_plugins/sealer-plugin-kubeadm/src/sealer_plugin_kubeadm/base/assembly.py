@@ -121,7 +121,7 @@ class Assembly:
 
     def _from_publishers(self, request: BaseRequest, directory: Path) -> Plan:
         if not request.version:
-            raise InputError("which version of Kubernetes?", remedy="name it: --version v1.30.4")
+            raise InputError("no version of Kubernetes given", remedy="add --version v1.30.4")
         own = host_platform().split("/")[1]
         architectures = request.architectures or (own,)
         packages = _packages(request, architectures)
@@ -201,7 +201,11 @@ def _version_of(given: str, payload: Payload) -> str:
     own = payload.programs.get(host_platform().split("/")[1])
     said = control_plane.ask_version(own[0] / "kubeadm") if own else ""
     if not given and not said:
-        raise InputError("which version of Kubernetes?", why="its kubeadm does not run here", remedy="give --version")
+        raise InputError(
+            "the version of Kubernetes is unknown",
+            why="its kubeadm does not run on this machine",
+            remedy="add --version",
+        )
     if given and said and said != f"v{given.removeprefix('v')}":
         raise InputError(f"--version {given}", why=f"the kubeadm in --from is of {said}")
     return given or said

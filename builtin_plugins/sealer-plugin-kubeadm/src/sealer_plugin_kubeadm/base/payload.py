@@ -39,7 +39,9 @@ def read_payload(directory: Path, wanted: Sequence[str], plugins: Sequence[str] 
     """
     if not (directory / "bin").is_dir():
         raise InputError(
-            f"--from {directory}", why="it has no directory bin", remedy="it is laid out as bin/, cni/ and images/"
+            f"--from {directory}",
+            why="the directory bin is missing",
+            remedy="give a directory with bin/, cni/ and images/",
         )
     several = [name for name in ARCHITECTURES if (directory / "bin" / name).is_dir()]
     if several:

@@ -40,7 +40,7 @@ def versions_of(kubernetes: str, given: Mapping[str, str]) -> Versions:
     match = _KUBERNETES.fullmatch(kubernetes)
     if not match:
         raise InputError(
-            f"--version {kubernetes}", why="it is no full version of Kubernetes", remedy="write it as v1.30.4"
+            f"--version {kubernetes}", why="not a full version of Kubernetes", remedy="write it as v1.30.4"
         )
     own = {name: _version(name, text) for name, text in given.items()}
     table = _table()
