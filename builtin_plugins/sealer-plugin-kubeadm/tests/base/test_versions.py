@@ -26,7 +26,12 @@ def test_a_version_that_is_newer_than_the_table_takes_the_newest_line() -> None:
 
 @pytest.mark.parametrize(
     ("text", "why"),
-    [("1.30", "not a full version"), ("latest", "not a full version"), ("v1.19.8", "oldest is 1.20"), ("v2.0.0", "not a full")],
+    [
+        ("1.30", "not a full version"),
+        ("latest", "not a full version"),
+        ("v1.19.8", "oldest is 1.20"),
+        ("v2.0.0", "not a full"),
+    ],
 )
 def test_versions_that_are_none(text: str, why: str) -> None:
     with pytest.raises(InputError, match=why):
