@@ -288,6 +288,13 @@ def test_applying_the_same_again_changes_nothing(site: Everything) -> None:
             for item in site.items("pods")
         }
 
+    def complete() -> bool:
+        """Whether the API knows of each static pod, and of the containers of all pods: kubelets report them late."""
+        manifests = sum(len(site.on(number, "ls /etc/kubernetes/manifests").split()) for number in (0, 1))
+        kept = [item["metadata"].get("annotations", {}) for item in site.items("pods")]
+        return sum("kubernetes.io/config.mirror" in one for one in kept) == manifests and all(pods().values())
+
+    eventually(complete, 120)
     before, now = pods(), time.time()
     assert "already up to date" in site.run()
     assert [site.on(number, look.format(now)) for number in (0, 1)] == ["", ""]
