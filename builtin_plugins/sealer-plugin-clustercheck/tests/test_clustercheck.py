@@ -183,7 +183,7 @@ def why_not(cluster: Cluster, **operation: Any) -> str:
     """What is said when it is not stable in time."""
     with pytest.raises(StepTimeoutError) as caught:
         run(cluster, Patience(stable=0, timeout=0.2), **operation)
-    assert "kubectl get pods" in caught.value.remedy
+    assert "sealer kubectl -- get pods" in caught.value.remedy
     return str(caught.value.why)
 
 
@@ -228,7 +228,7 @@ class TestStability:
         ("then", "told"),
         [
             ([RESTARTED], "pod/a: a container of it was started again"),
-            ([ANEW], "pod/a: it was made anew"),
+            ([ANEW], "pod/a: it was recreated"),
             ([pod("a"), pod("b")], "pod/b: it is new"),
             ([pod("b")], "pod/a: it was there, and is gone"),
             ([pod("a", since="later")], "pod/a: it was not ready in between"),
