@@ -87,7 +87,7 @@ UNUSABLE = {
     "directory": (None, "cannot be read: Is a directory|cannot be read \\(Is a directory"),
     "absent": (None, r"cannot be read \(No such file"),
     "encrypted": (None, "is encrypted and no passphrase was given"),
-    "dsa": (None, "cannot be read|is damaged|unknown|of a kind"),
+    "dsa": (None, "has an unsupported key type"),
 }
 
 
