@@ -65,8 +65,11 @@ def _refuse_without_kubernetes(lifecycle: Lifecycle, cluster: str) -> None:
     """
     from sealer.errors import InputError, PluginError  # noqa: PLC0415
     from sealer.extension.loading import driver_class  # noqa: PLC0415
+    from sealer_plugin_kubeadm.external.looking import RUNTIME  # noqa: PLC0415
 
     runtime = lifecycle.recorded(cluster).runtime
+    if runtime == RUNTIME:  # it keeps no nodes, and they are there
+        return
     try:
         found = driver_class("runtime", runtime, lifecycle.settings) if runtime else None
     except (InputError, PluginError):  # a runtime that is not installed any more: kubectl may be there all the same
