@@ -43,7 +43,6 @@ OF_OTHERS = [
     "ssh",
     "stop",
     "kill",
-    "top",
     "attach",
     "install",
     "rollback",
